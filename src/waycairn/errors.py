@@ -1,0 +1,182 @@
+"""One exception tree.
+
+    WaycairnError(Exception)
+    ├── StoreError                 a state of the place that remembers; never recorded as a failed item
+    │   ├── StoreBusy              another writer holds the database for too long
+    │   ├── StoreUnreachable       the database or the file system does not answer
+    │   ├── StoreReadOnly          nothing can be written here
+    │   ├── StoreFull              no space left (or a quota) while writing
+    │   ├── StoreTooNew            written by a newer waycairn
+    │   ├── StoreNotFound          no store at this address
+    │   ├── UnsafeFileSystem       SQLite cannot keep its promises on this file system
+    │   ├── WriteFailed            the device refused a write or a flush
+    │   ├── CommitUnknown          the outcome of a COMMIT could not be learned
+    │   ├── Damaged                stored bytes do not match their hash or their format
+    │   └── UsedAfterFork          the store was opened by a parent process
+    ├── RunError
+    │   ├── RunIsHeld              another living owner holds the run
+    │   ├── RunNotFound
+    │   ├── RunClosed              the run was left; nothing more can be committed through it
+    │   ├── CheckpointNotFound
+    │   ├── CheckpointPinned       delete refused: the checkpoint is pinned
+    │   ├── FingerprintMismatch    entered with other inputs than it was started with
+    │   ├── StepChanged            a remembered step was called with other arguments
+    │   └── StateAhead             an old step was replayed beside a newer state that then changed
+    └── UnknownType                stored data names a type that the caller did not pass or register
+    Stop(BaseException)            leaves every loop; never recorded as a failed item
+    ├── Interrupted                SIGTERM or SIGINT was received and the cut was taken
+    └── OwnershipLost              a newer epoch owns the run; nothing was changed
+
+The docstring of a class is its default message. Every message says what happened, what it means for the
+data and what to do. Facts are attributes, so that a program never has to read the text.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+__all__ = [
+    "CheckpointNotFound",
+    "CheckpointPinned",
+    "CommitUnknown",
+    "Damaged",
+    "FingerprintMismatch",
+    "Interrupted",
+    "OwnershipLost",
+    "RunClosed",
+    "RunError",
+    "RunIsHeld",
+    "RunNotFound",
+    "StateAhead",
+    "StepChanged",
+    "Stop",
+    "StoreBusy",
+    "StoreError",
+    "StoreFull",
+    "StoreNotFound",
+    "StoreReadOnly",
+    "StoreTooNew",
+    "StoreUnreachable",
+    "UnknownType",
+    "UnsafeFileSystem",
+    "UsedAfterFork",
+    "WaycairnError",
+    "WriteFailed",
+]
+
+
+class _Facts(BaseException):
+    """Message from the docstring, facts as attributes."""
+
+    def __init__(self, message: str | None = None, **facts: Any) -> None:
+        super().__init__(message or inspect.cleandoc(type(self).__doc__ or type(self).__name__))
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} carries no fact named {name!r}")
+
+
+class WaycairnError(_Facts, Exception):
+    """waycairn could not do what was asked."""
+
+
+class StoreError(WaycairnError):
+    """The store could not do what was asked."""
+
+
+class StoreBusy(StoreError):
+    """Another writer holds the store for too long. Nothing was changed. Try again, or see `waycairn doctor`."""
+
+
+class StoreUnreachable(StoreError):
+    """The store does not answer. Nothing was acknowledged. Check the address, then run the job again."""
+
+
+class StoreReadOnly(StoreError):
+    """The store cannot be written. Nothing was changed. Check its permissions and the mount options."""
+
+
+class StoreFull(StoreError):
+    """No space is left. What was acknowledged is safe, this save is not. Free space, then run the job again."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer waycairn. Nothing was changed. Upgrade waycairn to open it."""
+
+
+class StoreNotFound(StoreError):
+    """There is no store at this address. Nothing was created. Check the address or create it with wc.open()."""
+
+
+class UnsafeFileSystem(StoreError):
+    """SQLite cannot keep its promises on this file system. Nothing was written. Use a local disk or PostgreSQL."""
+
+
+class WriteFailed(StoreError):
+    """The device refused a write or a flush. What was acknowledged before is safe, this save is not."""
+
+
+class CommitUnknown(StoreError):
+    """The connection broke during COMMIT and the outcome could not be learned. Run the job again to find out."""
+
+
+class Damaged(StoreError):
+    """Stored bytes do not match their hash or their format. They are not used. See `waycairn doctor`."""
+
+
+class UsedAfterFork(StoreError):
+    """This run or store was opened by a parent process. Nothing was changed. Open it again in this process."""
+
+
+class RunError(WaycairnError):
+    """The run could not do what was asked."""
+
+
+class RunIsHeld(RunError):
+    """Another living process owns this run. Nothing was changed. Wait for it, or stop it and enter again."""
+
+
+class RunNotFound(RunError):
+    """There is no such run in this store. See `waycairn runs`."""
+
+
+class RunClosed(RunError):
+    """The run was left; nothing more can be committed through it. Enter it again."""
+
+
+class CheckpointNotFound(RunError):
+    """There is no such checkpoint in this store. See `waycairn checkpoints`."""
+
+
+class CheckpointPinned(RunError):
+    """The checkpoint is pinned. Nothing was deleted. Unpin it first."""
+
+
+class FingerprintMismatch(RunError):
+    """The run was started with another fingerprint. Nothing was changed."""
+
+
+class StepChanged(RunError):
+    """A remembered step was called with other arguments. Nothing was changed."""
+
+
+class StateAhead(RunError):
+    """An old step was replayed beside a newer restored state that then changed: it would be counted twice."""
+
+
+class UnknownType(WaycairnError):
+    """The stored data names a type that was neither passed nor registered. Nothing was imported from it."""
+
+
+class Stop(_Facts, BaseException):
+    """Leaves every loop. A BaseException, so that `except Exception` in a job cannot swallow it."""
+
+
+class Interrupted(Stop):
+    """A signal asked the run to stop; the cut was taken first. Run the job again to go on from it."""
+
+
+class OwnershipLost(Stop):
+    """A newer epoch owns this run. This process changed nothing and must stop working on it."""

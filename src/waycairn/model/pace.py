@@ -1,0 +1,61 @@
+"""When is a cut due? Pure arithmetic on times that the caller measured."""
+
+from __future__ import annotations
+
+import math
+
+from waycairn.model.policy import Pace
+
+_FIRST_COST = 0.002
+"""Seconds assumed for a cut before one was measured: a slow disk's flush."""
+_LEARN = 0.3
+"""Weight of the newest measurement, so that one slow flush does not rule the next hundred."""
+
+
+class Pacer:
+    """Decides when the next paced cut is due and learns what cuts cost.
+
+    The caller asks `is_due(now)` once per item; the common answer is two comparisons. Not thread-safe:
+    one run has one pacer and its owner's thread asks it.
+    """
+
+    def __init__(self, policy: Pace, now: float) -> None:
+        self.policy = policy
+        self.cost = _FIRST_COST
+        self.spent = 0.0
+        self._last = now
+        self._items = 0
+        self._due_time = 0.0
+        self._due_items = 0
+        self._plan(now, None)
+
+    def is_due(self, now: float) -> bool:
+        """Count one finished item (or one offered cut) and say whether a cut should be taken now."""
+        self._items += 1
+        return now >= self._due_time or self._items >= self._due_items
+
+    def took(self, started: float, ended: float, total: int | None = None) -> None:
+        """A cut was taken between these times (seconds, monotonic); `total` items are expected if known."""
+        cost = ended - started
+        self.spent += cost
+        self.cost += _LEARN * (cost - self.cost)
+        self._plan(ended, total)
+
+    def _plan(self, now: float, total: int | None) -> None:
+        never = float("inf")
+        policy = self.policy
+        self._last, self._items = now, 0
+        if policy.forced_only:
+            self._due_time, self._due_items = never, 1 << 62
+        elif policy.is_automatic:
+            self._due_time = now + self.cost / policy.share
+            self._due_items = max(1, int(self.cost / policy.per_item))
+        else:
+            self._due_time = now + policy.seconds if policy.seconds is not None else never
+            by_share = max(1, int(total * policy.percent / 100)) if policy.percent and total else 1 << 62
+            self._due_items = min(policy.items or 1 << 62, by_share)
+
+
+def young_daly(cost: float, mean_time_between_failures: float) -> float:
+    """Seconds between saves that lose the least time: sqrt(2 C M) (Young 1974; Daly 2006 for C << M)."""
+    return math.sqrt(2 * cost * mean_time_between_failures)

@@ -1,0 +1,86 @@
+"""What the user may choose: how durable, how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Durability = Literal["power", "process"]
+"""`power`: acknowledged saves survive a power cut. `process`: they survive kill -9, the newest may fall to a power cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a cut is taken where the job did not ask for one.
+
+    With nothing given, cuts are paced so that saving takes at most `share` of the run time, or
+    `per_item` seconds an item where items are shorter than that allows. `seconds`, `items` and `percent`
+    ask for a cut at least after that much work (whichever comes first) and replace the automatic pace.
+    `forced_only` takes cuts only where the job forces one, and at the end of a loop.
+    """
+
+    share: float = 0.01
+    per_item: float = 2e-6
+    seconds: float | None = None
+    items: int | None = None
+    percent: float | None = None
+    forced_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is a part of the run time between 0 and 1, not {self.share!r}")
+        for name in ("seconds", "items", "percent"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, not {value!r}; pace=0 means only forced cuts")
+
+    @property
+    def is_automatic(self) -> bool:
+        return not self.forced_only and self.seconds is None and self.items is None and self.percent is None
+
+    @classmethod
+    def of(cls, value: Pace | float | str | None) -> Pace:
+        """From what a user writes: None (automatic), 0 (only forced), 30 (seconds), "5%", "100 items", "every item"."""
+        match value:
+            case None:
+                return cls()
+            case Pace():
+                return value
+            case bool():
+                pass
+            case 0:
+                return cls(forced_only=True)
+            case int() | float():
+                return cls(seconds=float(value))
+            case str():
+                return cls._from_text(value)
+        raise ValueError(_PACE_HELP.format(value))
+
+    @classmethod
+    def _from_text(cls, text: str) -> Pace:
+        words = text.strip().lower().replace("%", " %").removeprefix("every ").split()
+        try:
+            match words:
+                case ["auto"]:
+                    return cls()
+                case ["item"]:
+                    return cls(items=1)
+                case [count, "items" | "item"]:
+                    return cls(items=int(count))
+                case [part, "%"]:
+                    return cls(percent=float(part))
+                case [seconds] if seconds.endswith("ms"):
+                    return cls(seconds=float(seconds[:-2]) / 1000)
+                case [seconds] if seconds.endswith("s"):
+                    return cls(seconds=float(seconds[:-1]))
+                case [seconds, "seconds" | "second" | "s"]:
+                    return cls(seconds=float(seconds))
+        except ValueError:
+            pass
+        raise ValueError(_PACE_HELP.format(text))
+
+
+_PACE_HELP = (
+    "pace {!r} is not understood; use None (automatic), 0 (only forced), seconds as a number, "
+    '"30s", "5%", "100 items", "every item", or waycairn.Pace(...)'
+)

@@ -1,0 +1,307 @@
+"""What is remembered, as plain frozen records: the vocabulary between `store`, `catalog` and `chunks`.
+
+Times are seconds since 1970 (UTC, float). Sizes are bytes. JSON-able mappings are plain dicts of JSON types.
+Payloads (`bytes`) are opaque here: `codec` made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId, checkpoint_id
+from waycairn.model.states import CheckpointStatus, RunStatus
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who holds a run. Pid and start time can both be used again; boot, namespace and nonce cannot."""
+
+    host: str
+    boot: str
+    """Kernel boot id, so that a pid from before a reboot is never taken for a living one."""
+    namespace: str
+    """Pid namespace (inode), so that two containers do not compare pids."""
+    pid: int
+    started: float
+    """Process start, seconds since 1970 as the kernel tells it."""
+    nonce: str
+    since: float
+    """When the run was entered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a run was started, so that `waycairn resume` can start it again."""
+
+    argv: Sequence[str]
+    directory: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    done: int = 0
+    failed: int = 0
+    total: int | None = None
+    note: str | None = None
+
+    @property
+    def percent(self) -> float | None:
+        return None if not self.total else min(100.0, 100.0 * (self.done + self.failed) / self.total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One row of `runs`. `(parent, name, key)` is unique among the runs that were not replaced."""
+
+    id: RunId
+    root: RunId
+    """The run that owns this one: itself, or the outermost parent of a phase."""
+    parent: RunId | None
+    name: str
+    key: str | None
+    status: RunStatus
+    epoch: int
+    sequence: int
+    """Number of the newest commit; 0 before the first."""
+    owner: Owner | None
+    """Who entered it last; None if it was left or never had an owner (plain `wc.save`)."""
+    lease_until: float | None
+    """PostgreSQL only: by the clock of the database."""
+    fingerprint: Json | None
+    task: str | None
+    tags: Sequence[str]
+    metadata: Json
+    launch: Launch | None
+    progress: Progress
+    error: Json | None
+    """type, message, where, traceback of the exception that left the run, if one did."""
+    created: float
+    updated: float
+    entered: int
+    """How many times it was entered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What a client decides about a run that does not exist yet."""
+
+    id: RunId
+    root: RunId
+    parent: RunId | None
+    name: str
+    key: str | None
+    owner: Owner | None
+    fingerprint: Json | None = None
+    task: str | None = None
+    tags: Sequence[str] = ()
+    metadata: Json = field(default_factory=dict)
+    launch: Launch | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneItems:
+    """The keys done in one cut of one loop, in the order they were done (`keys` is made by `work.keys`)."""
+
+    loop: str
+    count: int
+    keys: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """One remembered call. `scope` is "" for the run itself, else the item it belongs to."""
+
+    scope: str
+    name: str
+    arguments: bytes | None
+    """Hash of the encoded arguments; None where they cannot be encoded."""
+    result: Stored
+    took: float
+    """Seconds the call took: what a resume saves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStep:
+    """A step as read back; `sequence` is the commit that holds it."""
+
+    step: StepResult
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLength:
+    """How much of an output file is committed."""
+
+    path: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Where an encoded state lies: a manifest over chunks, rooted in a keyed hash."""
+
+    manifest: bytes
+    root: bytes
+    """32 bytes: keyed BLAKE3 over everything the manifest resolves to. Integrity rests on it, not on numbers."""
+    raw_bytes: int
+    """Size of the encoded state."""
+    new_bytes: int
+    """Bytes this save added to the store (compressed payload)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCheckpoint:
+    kind: str
+    stored: Stored
+    iteration: int | None = None
+    tags: Sequence[str] = ()
+    description: str | None = None
+    metadata: Json = field(default_factory=dict)
+    expires: float | None = None
+    reason: str | None = None
+    """Why it was taken where the job did not ask: "pace", "end", "signal", "error"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRecord:
+    """One row of `checkpoints`."""
+
+    run: RunId
+    sequence: int
+    epoch: int
+    created: float
+    pinned: bool
+    status: CheckpointStatus
+    damage: str | None
+    checkpoint: NewCheckpoint
+
+    @property
+    def id(self) -> CheckpointId:
+        return checkpoint_id(self.run, self.sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk that the store did not have: its number, content id, and place in its block."""
+
+    number: int
+    id: ChunkId
+    block: int
+    """Number of the first chunk of its block."""
+    start: int
+    """Offset in the block before compression."""
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """Consecutive new chunks, compressed and sealed together: in a pack, or inline in the catalog."""
+
+    number: int
+    """Number of its first chunk."""
+    codec: int
+    raw_length: int
+    stored_length: int
+    pack: PackId | None
+    offset: int
+    """In the pack; 0 if inline."""
+    inline: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPack:
+    id: PackId
+    size: int
+    digest: bytes
+    """BLAKE3-256 of the footer, which holds the hash of everything before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlace:
+    """Where to read a chunk: its own row joined with the row of its block."""
+
+    number: int
+    id: ChunkId
+    start: int
+    length: int
+    block: NewBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewData:
+    """What a commit adds below its checkpoint and steps: rows for chunks that are already durable or ride inline."""
+
+    packs: Sequence[NewPack] = ()
+    blocks: Sequence[NewBlock] = ()
+    chunks: Sequence[NewChunk] = ()
+    sweep_epoch: int | None = None
+    """The sweep epoch under which chunks were found again; the commit is refused if a sweep came between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One cut, whole or not at all. Pure values: encoded before, applied in one transaction.
+
+    `sequence` is the number this commit gets: the run's newest + 1. `operation` names the attempt, so that an
+    unknown outcome can be settled by asking for the newest operation of the run.
+    """
+
+    run: RunId
+    epoch: int
+    sequence: int
+    operation: OperationId
+    now: float
+    progress: Progress
+    status: RunStatus | None = None
+    """A new status (leaving), else None."""
+    error: Json | None = None
+    items: Sequence[DoneItems] = ()
+    steps: Sequence[StepResult] = ()
+    outputs: Sequence[OutputLength] = ()
+    checkpoint: NewCheckpoint | None = None
+    data: Sequence[NewData] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list. None means any. Newest first."""
+
+    name: str | None = None
+    key: str | None = None
+    status: Sequence[RunStatus] | None = None
+    task: str | None = None
+    tag: str | None = None
+    root: RunId | None = None
+    roots_only: bool = True
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFilter:
+    """Which checkpoints to list. None means any. Newest first."""
+
+    run: RunId | None = None
+    kind: str | None = None
+    tag: str | None = None
+    status: CheckpointStatus | None = None
+    pinned: bool | None = None
+    before: int | None = None
+    """Sequences below this one (to fall back from a damaged checkpoint)."""
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreInfo:
+    """What `meta` holds: written once when the store is created."""
+
+    id: str
+    format: int
+    secret: bytes
+    """32 bytes: the key of every hash in this store, and the seed of content-defined cuts."""
+    created: float

@@ -1,0 +1,309 @@
+"""The small contracts between layers, with their fine print. `testing` holds the behavioural suites for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+from waycairn.model.ids import ChunkId, OperationId, PackId, RunId
+from waycairn.model.records import (
+    CheckpointFilter,
+    CheckpointRecord,
+    ChunkPlace,
+    Commit,
+    DoneItems,
+    NewRun,
+    OutputLength,
+    Owner,
+    RunFilter,
+    RunRecord,
+    StoredStep,
+    StoreInfo,
+)
+from waycairn.model.states import CheckpointStatus
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Clock(Protocol):
+    """Time as waycairn sees it, so that tests can move it."""
+
+    def now(self) -> float:
+        """Seconds since 1970, UTC. May jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds, never going back within this process."""
+        ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Anything that can hand out its state and take it back."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
+
+
+# -- blobs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BlobCapabilities:
+    alignment: int
+    """Offsets and lengths of appended extents should be multiples of this (4096 for O_DIRECT; 1 if it is no matter)."""
+    local_path: bool
+    """Packs are files of this host and may be memory-mapped."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    name: str
+    size: int
+    modified: float
+
+
+class BlobWriter(Protocol):
+    """One pack being written. Nothing is visible under its name before `finish` returned.
+
+    Not thread-safe towards the caller; it may use threads of its own.
+    """
+
+    def append(self, parts: Sequence[Buffer]) -> int:
+        """Add the parts one behind the other, padded to the alignment; returns the offset of the first byte.
+
+        The writer keeps no reference to the buffers after `finish` or `abort`; until then the caller must not
+        change them.
+        """
+        ...
+
+    def finish(self) -> int:
+        """Make the pack durable under its name and return its size. Raises StoreFull, WriteFailed; after an error
+        the pack does not exist and the caller still has the data."""
+        ...
+
+    def abort(self) -> None:
+        """Remove what was written. Safe to call at any time, twice, and after finish (then it does nothing)."""
+        ...
+
+
+class Blobs(Protocol):
+    """Where pack files lie. A pack is written once, whole, under a random name, and never changed.
+
+    Thread-safe. Every method raises StoreUnreachable when the place does not answer.
+    """
+
+    @property
+    def capabilities(self) -> BlobCapabilities: ...
+
+    def create(self, name: PackId, size_hint: int) -> BlobWriter:
+        """Begin a pack of about `size_hint` bytes (preallocated where possible)."""
+        ...
+
+    def read_into(self, name: PackId, offset: int, target: memoryview) -> None:
+        """Fill `target` from the pack. Raises Damaged if the pack is missing or too short."""
+        ...
+
+    def head(self, name: PackId) -> BlobInfo | None: ...
+
+    def list(self) -> Iterator[BlobInfo]:
+        """All packs, any order. May be incomplete on a remote place: never derive a deletion from it alone."""
+        ...
+
+    def delete(self, name: PackId) -> None:
+        """Idempotent: a missing pack is not an error."""
+        ...
+
+
+# -- catalog -------------------------------------------------------------------------------------------------
+
+
+class RunRows(Protocol):
+    """Runs: entering, taking over, reading. All writes are durable when they return."""
+
+    def add_run(self, run: NewRun, now: float) -> bool:
+        """Insert with epoch 1, sequence 0, status running. False, and nothing changed, if (parent, name, key) exists."""
+        ...
+
+    def take_over(self, run: RunId, epoch: int, owner: Owner, now: float) -> bool:
+        """Compare and swap: if the root run `run` still has this epoch, give it, and every run below it, epoch + 1,
+        the owner, status running, entered + 1. False, and nothing changed, if it has another epoch."""
+        ...
+
+    def get_run(self, run: RunId) -> RunRecord | None: ...
+
+    def find_run(self, parent: RunId | None, name: str, key: str | None) -> RunRecord | None:
+        """The current (not replaced) run of that identity."""
+        ...
+
+    def list_runs(self, which: RunFilter) -> Sequence[RunRecord]: ...
+
+    def replace_run(self, old: RunId, epoch: int, new: NewRun, now: float) -> bool:
+        """In one transaction: the old run gives up its identity (it stays listed, as history) and the new one takes
+        it. False, and nothing changed, if the old run has another epoch or was replaced already."""
+        ...
+
+    def change_run(self, run: RunId, epoch: int, now: float, **columns: Any) -> None:
+        """Set fingerprint, total, tags, metadata, launch, task, status or owner. Raises OwnershipLost if the epoch is
+        another one."""
+        ...
+
+    def delete_run(self, run: RunId) -> None:
+        """Remove the run, the runs below it and everything committed by them, in one transaction."""
+        ...
+
+
+class CommitRows(Protocol):
+    """The one transaction of a cut, and what it left behind."""
+
+    def commit(self, commit: Commit) -> None:
+        """Apply all of it or nothing, durably (by the durability the catalog was opened with).
+
+        Raises OwnershipLost if the run has another epoch, StoreError if it could not be done. A lost reply is
+        settled by the operation id before this returns: either the commit is there (returns), or it is not
+        (raises), or that could not be learned (CommitUnknown). Thread-safe; commits of several threads of one
+        process may share one transaction, each of them fails or succeeds on its own.
+        """
+        ...
+
+    def save_value(self, commit: Commit, name: NewRun) -> int:
+        """Plain `wc.save`: no owner, no epoch, last commit wins. Creates the run if it is missing, gives the commit
+        the next sequence, and returns it. The commit's run, epoch and sequence are ignored."""
+        ...
+
+    def newest_operation(self, run: RunId) -> OperationId | None: ...
+
+    def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
+        """In the order of the commits, read lazily, a bounded number at a time."""
+        ...
+
+    def loops(self, run: RunId) -> Mapping[str, int]:
+        """Name of each loop to its number of done items."""
+        ...
+
+    def get_step(self, run: RunId, scope: str, name: str) -> StoredStep | None: ...
+
+    def list_steps(self, run: RunId) -> Sequence[StoredStep]: ...
+
+    def outputs(self, run: RunId) -> Mapping[str, OutputLength]:
+        """Path to committed length, as of the newest commit."""
+        ...
+
+
+class CheckpointRows(Protocol):
+    """Checkpoints, read and managed."""
+
+    def get_checkpoint(self, run: RunId, sequence: int) -> CheckpointRecord | None: ...
+
+    def latest_checkpoint(self, run: RunId, kind: str | None = None) -> CheckpointRecord | None:
+        """The newest valid one (of that kind)."""
+        ...
+
+    def list_checkpoints(self, which: CheckpointFilter) -> Sequence[CheckpointRecord]: ...
+
+    def mark_checkpoint(self, run: RunId, sequence: int, status: CheckpointStatus, damage: str | None) -> None: ...
+
+    def pin_checkpoint(self, run: RunId, sequence: int, pinned: bool) -> bool:
+        """False if there is no such checkpoint."""
+        ...
+
+    def delete_checkpoints(self, run: RunId, sequences: Sequence[int]) -> int:
+        """Rows removed, in one transaction; pinned ones are left. Their chunks stay for a sweep."""
+        ...
+
+
+class ChunkRows(Protocol):
+    """The chunk index. Numbers are small integers given out in ranges; a chunk's number never changes."""
+
+    def reserve_numbers(self, count: int) -> int:
+        """First of `count` numbers that nobody else gets. Numbers of a range that is not used up are lost."""
+        ...
+
+    def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two)."""
+        ...
+
+    def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
+        """Where to read them. A number that is missing from the answer does not exist."""
+        ...
+
+    def sweep_epoch(self) -> int:
+        """Grows with each sweep that removed chunks; see NewData.sweep_epoch."""
+        ...
+
+    def packs(self) -> Mapping[PackId, int]:
+        """All packs the catalog knows, and their sizes."""
+        ...
+
+
+class Catalog(RunRows, CommitRows, CheckpointRows, ChunkRows, Protocol):
+    """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
+    a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
+
+    @property
+    def info(self) -> StoreInfo: ...
+
+    def clock_offset(self) -> float:
+        """Seconds to add to this host's clock to get the database's; 0 for SQLite."""
+        ...
+
+    def renew_lease(self, run: RunId, epoch: int, seconds: float) -> bool:
+        """Set lease_until to the database's now + seconds. False if the epoch is another one."""
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """Counts and sizes, computed from the rows: runs by status, checkpoints by status and kind, chunk, block and
+        pack counts and bytes, newest and oldest checkpoint time."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# -- ownership -----------------------------------------------------------------------------------------------
+
+
+class Hold(Protocol):
+    """A claim that this process has on one run in one epoch."""
+
+    @property
+    def owner(self) -> Owner: ...
+
+    def is_lost(self) -> bool:
+        """True once the claim is known to be gone (lease ran out, a newer epoch). Only a hint: commits are fenced."""
+        ...
+
+    def release(self) -> None:
+        """Give it back. Idempotent; does nothing in a forked child."""
+        ...
+
+
+class Ownership(Protocol):
+    """Who holds a run. Safety comes from the epoch in every commit; this decides only who may try."""
+
+    def claim(self, run: RunId, epoch: int) -> Hold | None:
+        """Hold this epoch of the run, before the catalog names it; None if another living process does."""
+        ...
+
+    def holder(self, run: RunRecord) -> Owner | None:
+        """The living owner of the run's present epoch, None if its owner is dead or it was left."""
+        ...
+
+    def forget(self, run: RunId, before_epoch: int) -> None:
+        """Remove what older epochs left behind (owner files). Idempotent."""
+        ...
+
+
+CrashPoint = Callable[[str], None]
+
+
+class Closing(Protocol):
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,83 @@
+"""Named places where a process may die, shared by our tests and by `waycairn crashtest`.
+
+`crashpoint("name")` stands at each durability step, before and after it. Off it costs one comparison (tens of ns).
+It is armed from outside by environment variables, which child processes inherit:
+
+    WAYCAIRN_CRASH=name@k:KILL      at the k-th hit of that name in this process (KILL, TERM, INT, STOP, RAISE)
+    WAYCAIRN_CRASH_RECORD=file      append "pid name k" for every hit
+
+RAISE raises OSError(EIO), as a failing device would. ENOSPC raises OSError(ENOSPC).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+from collections import Counter
+
+__all__ = ["arm", "crashpoint", "disarm"]
+
+_SIGNALS = {"KILL": "SIGKILL", "TERM": "SIGTERM", "INT": "SIGINT", "STOP": "SIGSTOP"}
+_ERRORS = {"RAISE": errno.EIO, "ENOSPC": errno.ENOSPC}
+
+
+class _Plan:
+    def __init__(self, name: str | None, hit: int, act: str, record: str | None) -> None:
+        if act not in _SIGNALS and act not in _ERRORS:
+            raise ValueError(f"crash act {act!r} is none of {', '.join([*_SIGNALS, *_ERRORS])}")
+        self.name, self.hit, self.act, self.record = name, hit, act, record
+        self.hits: Counter[str] = Counter()
+        self.lock = threading.Lock()
+
+    def reach(self, name: str) -> None:
+        with self.lock:
+            self.hits[name] += 1
+            count = self.hits[name]
+        if self.record:
+            self._write(name, count)
+        if name != self.name or count != self.hit:
+            return
+        if self.act in _ERRORS:
+            code = _ERRORS[self.act]
+            raise OSError(code, f"injected at crash point {name}: {os.strerror(code)}")
+        os.kill(os.getpid(), getattr(signal, _SIGNALS[self.act]))
+
+    def _write(self, name: str, count: int) -> None:
+        assert self.record
+        handle = os.open(self.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, f"{os.getpid()} {name} {count}\n".encode())
+        finally:
+            os.close(handle)
+
+
+def _from_environment() -> _Plan | None:
+    spec, record = os.environ.get("WAYCAIRN_CRASH"), os.environ.get("WAYCAIRN_CRASH_RECORD")
+    if not spec:
+        return _Plan(None, 0, "KILL", record) if record else None
+    point, _, act = spec.partition(":")
+    name, _, hit = point.partition("@")
+    return _Plan(name, int(hit or 1), act or "KILL", record)
+
+
+_plan = _from_environment()
+
+
+def crashpoint(name: str) -> None:
+    """Die here if a test asked for it; otherwise do nothing."""
+    if _plan is not None:
+        _plan.reach(name)
+
+
+def arm(name: str, hit: int = 1, act: str = "RAISE") -> Counter[str]:
+    """Arm one point in this process (tests); returns the live counter of hits by name."""
+    global _plan  # noqa: PLW0603 - the one switch of this module
+    _plan = _Plan(name, hit, act, None)
+    return _plan.hits
+
+
+def disarm() -> None:
+    global _plan  # noqa: PLW0603 - the one switch of this module
+    _plan = None

@@ -1,0 +1,105 @@
+"""Files, made durable. Every function that writes says what survives when it returns."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from waycairn.errors import StoreFull, StoreReadOnly, WriteFailed
+from waycairn.world.crashpoints import crashpoint
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def flush(handle: int) -> None:
+        """Flush a file or directory to the medium; macOS' fsync stops at the drive's cache, F_FULLFSYNC does not."""
+        fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+else:
+
+    def flush(handle: int) -> None:
+        """Flush a file or directory to the medium."""
+        os.fsync(handle)
+
+
+@contextmanager
+def translated(what: str, path: os.PathLike[str] | str) -> Iterator[None]:
+    """Turn an OSError of a write into our error, naming what was written and where."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _NO_SPACE:
+            raise StoreFull(
+                f"no space left while writing {what} at {path} ({reason}). What was acknowledged before is safe, "
+                "this save is not. Free space, then run the job again: it goes on from the last save.",
+                path=str(path),
+            ) from error
+        if error.errno in _READ_ONLY:
+            raise StoreReadOnly(
+                f"{what} at {path} cannot be written ({reason}). Nothing was changed. "
+                "Check the owner, the permissions and the mount options.",
+                path=str(path),
+            ) from error
+        raise WriteFailed(
+            f"writing {what} at {path} failed ({reason}). What was acknowledged before is safe, this save is not. "
+            "Check the disk (dmesg), then run the job again.",
+            path=str(path),
+        ) from error
+
+
+def flush_directory(path: os.PathLike[str] | str) -> None:
+    """Make the entries of a directory durable. Without it a new name can vanish in a power cut."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        flush(handle)
+    finally:
+        os.close(handle)
+
+
+def make_directory(path: Path, mode: int = 0o700) -> None:
+    """Create a directory and its parents; each new entry is durable when this returns."""
+    missing = []
+    place = path
+    while not place.exists():
+        missing.append(place)
+        place = place.parent
+    for folder in reversed(missing):
+        crashpoint("files.mkdir")
+        folder.mkdir(mode=mode, exist_ok=True)
+        flush_directory(folder.parent)
+    crashpoint("files.mkdir.done")
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Create or replace a small file: after a crash it is the old one or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        try:
+            write_all(handle, data)
+            crashpoint("files.write.flush")
+            flush(handle)
+        finally:
+            os.close(handle)
+        crashpoint("files.write.rename")
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    crashpoint("files.write.directory")
+    flush_directory(path.parent)
+    crashpoint("files.write.done")
+
+
+def write_all(handle: int, data: bytes | bytearray | memoryview) -> None:
+    """os.write until everything is written: one call may write less."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[os.write(handle, view) :]
