@@ -1,0 +1,25 @@
+"""A state as bytes: what `codec` makes and `chunks` stores, so that neither needs to know the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A document and the large buffers it points to by number.
+
+    `cuts` are ascending offsets into the document, without 0 and its length: places where the structure itself
+    begins or ends an element large enough to be a chunk of its own. They guide deduplication only, never
+    correctness. `buffers` are uncopied views (contiguous bytes): whoever holds an Encoded must not let the user
+    change the state until it was written.
+    """
+
+    document: bytes
+    cuts: Sequence[int]
+    buffers: Sequence[memoryview]
+
+    @property
+    def size(self) -> int:
+        return len(self.document) + sum(view.nbytes for view in self.buffers)
