@@ -178,6 +178,12 @@ class CommitRows(Protocol):
 
     def newest_operation(self, run: RunId) -> OperationId | None: ...
 
+    def rewind(self, run: RunId, epoch: int, sequence: int, now: float) -> None:
+        """Cut the run back to what it was at `sequence`: items and steps of later commits go, later state and result
+        checkpoints are marked damaged if they are not already, outputs get the lengths of that checkpoint. One
+        transaction, fenced like a commit; the run's own sequence goes on growing."""
+        ...
+
     def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
         """In the order of the commits, read lazily, a bounded number at a time."""
         ...
@@ -200,8 +206,10 @@ class CheckpointRows(Protocol):
 
     def get_checkpoint(self, run: RunId, sequence: int) -> CheckpointRecord | None: ...
 
-    def latest_checkpoint(self, run: RunId, kind: str | None = None) -> CheckpointRecord | None:
-        """The newest valid one (of that kind)."""
+    def latest_checkpoint(
+        self, run: RunId, kind: str | None = None, role: str | None = None
+    ) -> CheckpointRecord | None:
+        """The newest valid one (of that kind and role)."""
         ...
 
     def list_checkpoints(self, which: CheckpointFilter) -> Sequence[CheckpointRecord]: ...

@@ -159,6 +159,9 @@ class Stored:
 class NewCheckpoint:
     kind: str
     stored: Stored
+    role: str = "state"
+    """What it is to its run: "state" (what `run.state` is restored from), "value" (a plain save), "result" (what
+    the run or phase returned), "error" (where it failed; never restored from)."""
     iteration: int | None = None
     tags: Sequence[str] = ()
     description: str | None = None
@@ -166,6 +169,8 @@ class NewCheckpoint:
     expires: float | None = None
     reason: str | None = None
     """Why it was taken where the job did not ask: "pace", "end", "signal", "error"."""
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    """Committed length of each output file at this cut, so that going back to it cuts the files back too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +270,8 @@ class Commit:
     steps: Sequence[StepResult] = ()
     outputs: Sequence[OutputLength] = ()
     checkpoint: NewCheckpoint | None = None
+    drop: Sequence[int] = ()
+    """Sequences of checkpoints of this run that this commit replaces; removed in the same transaction."""
     data: Sequence[NewData] = ()
 
 
@@ -288,6 +295,7 @@ class CheckpointFilter:
 
     run: RunId | None = None
     kind: str | None = None
+    role: str | None = None
     tag: str | None = None
     status: CheckpointStatus | None = None
     pinned: bool | None = None
