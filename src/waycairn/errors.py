@@ -11,6 +11,7 @@
     │   ├── UnsafeFileSystem       SQLite cannot keep its promises on this file system
     │   ├── WriteFailed            the device refused a write or a flush
     │   ├── CommitUnknown          the outcome of a COMMIT could not be learned
+    │   ├── SweptMeanwhile         chunks found again may be gone; handled inside, seen only after it failed twice
     │   ├── Damaged                stored bytes do not match their hash or their format
     │   └── UsedAfterFork          the store was opened by a parent process
     ├── RunError
@@ -58,6 +59,7 @@ __all__ = [
     "StoreReadOnly",
     "StoreTooNew",
     "StoreUnreachable",
+    "SweptMeanwhile",
     "UnknownType",
     "UnsafeFileSystem",
     "UsedAfterFork",
@@ -120,6 +122,10 @@ class WriteFailed(StoreError):
 
 class CommitUnknown(StoreError):
     """The connection broke during COMMIT and the outcome could not be learned. Run the job again to find out."""
+
+
+class SweptMeanwhile(StoreError):
+    """A sweep ran while this save was under way. Nothing was committed. Save again."""
 
 
 class Damaged(StoreError):

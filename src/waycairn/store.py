@@ -1,0 +1,214 @@
+"""The commit order: chunks, then pack, then one catalog transaction. Reading goes the other way, verified.
+
+This is the whole of what makes a save durable; pace, retries, signals and progress are other modules' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from waycairn.codec import Types, decode
+from waycairn.errors import SweptMeanwhile
+from waycairn.model.encoded import Encoded
+from waycairn.model.ids import RunId
+from waycairn.model.records import (
+    Commit,
+    DoneItems,
+    NewCheckpoint,
+    NewData,
+    NewRun,
+    OutputLength,
+    Progress,
+    StepResult,
+    Stored,
+)
+from waycairn.model.states import RunStatus
+from waycairn.ports import Blobs, Catalog, Clock, Ownership
+from waycairn.world.crashpoints import crashpoint
+from waycairn.world.randomness import new_operation_id
+
+if TYPE_CHECKING:
+    from waycairn.chunks import ChunkReader, ChunkWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointDraft:
+    """A checkpoint before its bytes have a place in the store."""
+
+    kind: str
+    encoded: Encoded
+    role: str = "state"
+    iteration: int | None = None
+    tags: Sequence[str] = ()
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    expires: float | None = None
+    reason: str | None = None
+    outputs: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDraft:
+    """A step result before its bytes have a place in the store."""
+
+    scope: str
+    name: str
+    arguments: bytes | None
+    encoded: Encoded
+    took: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One cut, encoded on the caller's thread: nothing in it changes when the user's objects do."""
+
+    run: RunId
+    epoch: int
+    sequence: int
+    progress: Progress
+    status: RunStatus | None = None
+    error: Mapping[str, Any] | None = None
+    items: Sequence[DoneItems] = ()
+    steps: Sequence[StepDraft] = ()
+    outputs: Sequence[OutputLength] = ()
+    checkpoint: CheckpointDraft | None = None
+    drop: Sequence[int] = ()
+
+
+class Store:
+    """A catalog and the blobs beside it. Thread-safe; not usable in a forked child (open it again there)."""
+
+    def __init__(  # noqa: PLR0913 - the parts that wiring puts together
+        self,
+        *,
+        catalog: Catalog,
+        blobs: Blobs,
+        writer: ChunkWriter,
+        reader: ChunkReader,
+        ownership: Ownership,
+        clock: Clock,
+        url: str,
+    ) -> None:
+        self.catalog = catalog
+        self.blobs = blobs
+        self.ownership = ownership
+        self.clock = clock
+        self.url = url
+        self._writer = writer
+        self._reader = reader
+
+    def commit(self, draft: Draft) -> None:
+        """Make one cut durable. When this returns it survives what the store's durability promises.
+
+        Raises OwnershipLost if a newer epoch owns the run, StoreError if it could not be done; then nothing of
+        the cut is visible, and the draft can be committed again.
+        """
+        try:
+            self._commit_once(draft)
+        except SweptMeanwhile:
+            # Chunks that were found again are gone: remembered numbers are worthless, the bytes are still here.
+            self._writer.forget()
+            self._commit_once(draft)
+
+    def _commit_once(self, draft: Draft) -> None:
+        crashpoint("store.begin")
+        # 1. New chunks become durable in a pack, or stay in memory to ride inline.
+        written: list[NewData] = []
+        steps = [self._place_step(step, written) for step in draft.steps]
+        checkpoint = self._place_checkpoint(draft.checkpoint, written) if draft.checkpoint else None
+        crashpoint("store.chunks")
+        # 2. One transaction: fence, chunk index, items, steps, outputs, checkpoint, progress.
+        self.catalog.commit(
+            Commit(
+                run=draft.run,
+                epoch=draft.epoch,
+                sequence=draft.sequence,
+                operation=new_operation_id(),
+                now=self.clock.now(),
+                progress=draft.progress,
+                status=draft.status,
+                error=draft.error,
+                items=draft.items,
+                steps=steps,
+                outputs=draft.outputs,
+                checkpoint=checkpoint,
+                drop=draft.drop,
+                data=written,
+            )
+        )
+        crashpoint("store.committed")
+        # 3. Only now may later saves refer to these chunks.
+        for data in written:
+            self._writer.committed(data)
+
+    def save_value(self, run: NewRun, draft: CheckpointDraft) -> int:
+        """Commit a plain value under a name, last commit wins; returns its sequence. Durable when it returns."""
+        try:
+            return self._save_value_once(run, draft)
+        except SweptMeanwhile:
+            self._writer.forget()
+            return self._save_value_once(run, draft)
+
+    def _save_value_once(self, run: NewRun, draft: CheckpointDraft) -> int:
+        crashpoint("store.value.begin")
+        written: list[NewData] = []
+        checkpoint = self._place_checkpoint(draft, written)
+        commit = Commit(
+            run=run.id,
+            epoch=1,
+            sequence=0,
+            operation=new_operation_id(),
+            now=self.clock.now(),
+            progress=Progress(),
+            checkpoint=checkpoint,
+            data=written,
+        )
+        sequence = self.catalog.save_value(commit, run)
+        crashpoint("store.value.committed")
+        for data in written:
+            self._writer.committed(data)
+        return sequence
+
+    def _place_step(self, step: StepDraft, written: list[NewData]) -> StepResult:
+        return StepResult(
+            scope=step.scope,
+            name=step.name,
+            arguments=step.arguments,
+            result=self._write(step.encoded, written),
+            took=step.took,
+        )
+
+    def _place_checkpoint(self, draft: CheckpointDraft, written: list[NewData]) -> NewCheckpoint:
+        return NewCheckpoint(
+            kind=draft.kind,
+            stored=self._write(draft.encoded, written),
+            role=draft.role,
+            iteration=draft.iteration,
+            tags=draft.tags,
+            description=draft.description,
+            metadata=draft.metadata,
+            expires=draft.expires,
+            reason=draft.reason,
+            outputs=draft.outputs,
+        )
+
+    def _write(self, encoded: Encoded, written: list[NewData]) -> Stored:
+        stored, data = self._writer.write(encoded)
+        written.append(data)
+        return stored
+
+    def load(self, stored: Stored, *, types: Types | None = None, only: str | None = None, strict: bool = True) -> Any:
+        """Read, verify and decode. Raises Damaged if any byte that is needed differs from what was saved."""
+        state = self._reader.open(stored)
+        if only is None:
+            state.prefetch()
+        return decode(state.document, state.fetch, types=types, only=only, strict=strict)
+
+    def verify(self, stored: Stored) -> None:
+        """Read everything and compare it with its hashes. Raises Damaged naming what differs."""
+        self._reader.verify(stored)
+
+    def close(self) -> None:
+        self.catalog.close()
