@@ -1,0 +1,64 @@
+# `make demo` and `make test` need python3 >= 3.11, make and nothing else; they build .venv by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
+EXTRAS := --extra postgres --extra numpy --extra safetensors
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs lock clean
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*##/make \1 \t/p' Makefile
+
+demo: $(VENV)/.run  ## kill a job over fourteen books again and again, resume it, show the proof
+	@$(BIN)/python examples/demo.py $(DEMO_ARGS)
+
+test: $(VENV)/.test  ## the whole test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.dev  ## style, types and layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.bench  ## our figures beside the floor and the peers, in one run
+	$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+docs: $(VENV)/.dev  ## the documentation, into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+lock: $(VENV)/.uv  ## pin the newest versions by hash
+	$(LOCK) $(EXTRAS) requirements/bench.in requirements/dev.in -o requirements/.all.txt
+	$(LOCK) -c requirements/.all.txt requirements/run.in -o requirements/run.txt
+	$(LOCK) -c requirements/.all.txt $(EXTRAS) requirements/test.in -o requirements/test.txt
+	$(LOCK) -c requirements/.all.txt $(EXTRAS) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) -c requirements/.all.txt $(EXTRAS) requirements/bench.in -o requirements/bench.txt
+	rm requirements/.all.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/uv.in -o requirements/uv.txt
+
+clean:  ## remove what was built, .venv included
+	rm -rf $(VENV) docs/_build build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# A stamp for each requirement file: built anew when the file changes, else instant.
+$(VENV)/.run $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)/.uv
+	@echo "installing requirements/$*.txt into $(VENV)"
+	@$(UV) --require-hashes -r requirements/$*.txt
+	@$(UV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "waycairn needs Python 3.11 or newer; this is $$($(PYTHON) --version). Say which one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+		|| { echo "This Python cannot make virtual environments. Install that part: sudo apt-get install -y python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
