@@ -27,7 +27,7 @@ class Owner:
     """Pid namespace (inode), so that two containers do not compare pids."""
     pid: int
     started: float
-    """Process start, seconds since 1970 as the kernel tells it."""
+    """Process start as the kernel counts it (Linux: seconds from boot, so that setting the clock does not move it)."""
     nonce: str
     since: float
     """When the run was entered."""
