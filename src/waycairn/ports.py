@@ -127,12 +127,15 @@ class RunRows(Protocol):
     """Runs: entering, taking over, reading. All writes are durable when they return."""
 
     def add_run(self, run: NewRun, now: float) -> bool:
-        """Insert with epoch 1, sequence 0, status running. False, and nothing changed, if (parent, name, key) exists."""
+        """Insert with sequence 0, status running. False, and nothing changed, if (parent, name, key) exists.
+
+        A run below another (root is not its id) is fenced: OwnershipLost if its root has another epoch than it."""
         ...
 
     def take_over(self, run: RunId, epoch: int, owner: Owner, now: float) -> bool:
-        """Compare and swap: if the root run `run` still has this epoch, give it, and every run below it, epoch + 1,
-        the owner, status running, entered + 1. False, and nothing changed, if it has another epoch."""
+        """Compare and swap: if the root run `run` still has this epoch, give it epoch + 1, the owner, status running
+        and entered + 1, and every run below it the new epoch (their status stays). False, and nothing changed, if it
+        has another epoch."""
         ...
 
     def get_run(self, run: RunId) -> RunRecord | None: ...

@@ -23,3 +23,9 @@ class Encoded:
     @property
     def size(self) -> int:
         return len(self.document) + sum(view.nbytes for view in self.buffers)
+
+    def detached(self) -> Encoded:
+        """The same with buffers of its own, which further changes of the state cannot reach."""
+        if not self.buffers:
+            return self
+        return Encoded(self.document, self.cuts, [memoryview(bytes(view)) for view in self.buffers])

@@ -96,6 +96,8 @@ class NewRun:
     name: str
     key: str | None
     owner: Owner | None
+    epoch: int = 1
+    """1 for a new root; a phase begins in the epoch of its root."""
     fingerprint: Json | None = None
     task: str | None = None
     tags: Sequence[str] = ()
