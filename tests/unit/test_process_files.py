@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -71,6 +72,14 @@ def until(condition, seconds=5.0):
         assert time.monotonic() - began < seconds, "waited too long"
         time.sleep(0.001)
     return time.monotonic() - began
+
+
+def children_of(process) -> list[int]:
+    return [
+        int(pid)
+        for task in Path(f"/proc/{process.pid}/task").iterdir()
+        for pid in (task / "children").read_text().split()
+    ]
 
 
 def test_file_names_its_owner(ownership):
@@ -180,7 +189,7 @@ def test_children_do_not_inherit_the_claim(ownership, child):
         assert {other.first_word, other.stdout.readline().strip()} == {"child", "held"}
         time.sleep(0.05)
         assert ownership.holder(row()).pid == other.pid, "a child must not free its parent's lock"
-        children = Path(f"/proc/{other.pid}/task/{other.pid}/children").read_text().split()
+        children = children_of(other)
         assert children
         try:
             other.kill()
@@ -189,7 +198,7 @@ def test_children_do_not_inherit_the_claim(ownership, child):
             assert all(os.path.exists(f"/proc/{pid}") for pid in children), "the children outlive the parent"
         finally:
             for pid in children:
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_hold_in_a_forked_child_is_lost_and_releases_nothing(ownership):
@@ -206,33 +215,98 @@ def test_hold_in_a_forked_child_is_lost_and_releases_nothing(ownership):
     hold.release()
 
 
+def test_a_forked_child_can_claim_from_any_thread(ownership):
+    """Nothing of the parent's bookkeeping is left locked in the child."""
+    held = ownership.claim(RUN, 1)
+    pid = os.fork()
+    if pid == 0:
+        results = []
+        thread = threading.Thread(
+            target=lambda: results.extend([ownership.claim(RUN, 1), ownership.claim(RUN, 2)]), daemon=True
+        )
+        thread.start()
+        thread.join(5)
+        os._exit(0 if len(results) == 2 and results[0] is None and results[1] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    held.release()
+
+
+FORKS_WHILE_CLAIMING = """
+import threading
+ownership = FileOwnership(pathlib.Path(sys.argv[1]), SystemClock())
+done = threading.Event()
+
+def fork():
+    for _ in range(40):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+    done.set()
+
+threading.Thread(target=fork).start()
+holds = []
+while not done.is_set():
+    holds.append(ownership.claim("000000000000", len(holds) + 1))
+hold = all(holds)
+"""
+
+
 def test_forks_during_claims_inherit_nothing(ownership):
     """A fork in the middle of another thread's claim must not keep the lock for the child's life."""
-    stop, children = threading.Event(), []
+    with other_process(ownership, HOLD + FORKS_WHILE_CLAIMING + WAIT) as other:
+        assert other.first_word == "held"
+        children = children_of(other)
+        assert len(children) == 40
+        try:
+            other.kill()
+            other.wait()
+            paths = list(ownership.directory.glob("000000000000.*"))
+            assert len(paths) >= 10
+            assert [path.name for path in paths if is_locked(path)] == []
+        finally:
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
 
-    def fork():
-        while not stop.is_set() and len(children) < 60:
-            pid = os.fork()
-            if pid == 0:
-                time.sleep(60)
-                os._exit(0)
-            children.append(pid)
 
-    forker = threading.Thread(target=fork)
-    forker.start()
-    try:
-        for _ in range(300):
-            hold = ownership.claim(RUN, 1)
-            assert hold is not None, "a child holds what the parent released"
-            assert ownership.holder(row()) == hold.owner
-            hold.release()
-    finally:
-        stop.set()
-        forker.join()
-        for pid in children:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-    assert len(children) > 5
+def is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+HAMMER = """
+ownership = FileOwnership(pathlib.Path(sys.argv[1]), SystemClock())
+marker, won, clashes = pathlib.Path(sys.argv[1]).parent / "marker", 0, 0
+print("started", flush=True)
+deadline = time.monotonic() + 1.5
+while time.monotonic() < deadline:
+    hold = ownership.claim("000000000000", 1)
+    if hold:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+            won += 1
+            os.unlink(marker)
+        except FileExistsError:
+            clashes += 1
+        hold.release()
+print(won, clashes, flush=True)
+"""
+
+
+def test_claims_that_cross_releases_exclude_each_other(ownership):
+    """Three processes claim and release the same epoch all the time: never two owners at once, although each release
+    removes the file that the others have just opened."""
+    with (
+        other_process(ownership, HOLD + HAMMER) as a,
+        other_process(ownership, HOLD + HAMMER) as b,
+        other_process(ownership, HOLD + HAMMER) as c,
+    ):
+        counts = [[int(word) for word in process.stdout.readline().split()] for process in (a, b, c)]
+    assert sum(won for won, _ in counts) > 100
+    assert [clashes for _, clashes in counts] == [0, 0, 0]
 
 
 def test_probers_never_make_a_claim_fail(ownership):
