@@ -1,1 +1,16 @@
+"""Encoded states as content-addressed chunks, and back.
 
+A *document* is cut into pieces along its own structure; a *buffer* is cut at fixed places. A piece is a *chunk*,
+named by the keyed hash of its bytes and stored once per store. New chunks lie together in *blocks* (the unit of
+compression), blocks in a *pack* or inline in the catalog. A *manifest* lists the numbers of the chunks of one
+state; its *root* is a keyed hash over their ids, so that integrity never rests on the numbers.
+"""
+
+from __future__ import annotations
+
+from waycairn.chunks.open_state import OpenState
+from waycairn.chunks.reader import ChunkReader
+from waycairn.chunks.tuning import Tuning
+from waycairn.chunks.writer import ChunkWriter
+
+__all__ = ["ChunkReader", "ChunkWriter", "OpenState", "Tuning"]

@@ -1,0 +1,147 @@
+"""Packs as files of a directory of this host: `ab/ab3f…`, two levels so that no folder gets too long."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from waycairn.blobs.large_pack import SLABS, LargePack
+from waycairn.blobs.slabs import SlabPool
+from waycairn.blobs.small_pack import SmallPack
+from waycairn.blobs.unfinished import SUFFIX, Unfinished
+from waycairn.errors import Damaged, StoreUnreachable
+from waycairn.model.ids import PackId
+from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
+from waycairn.world.crashpoints import crashpoint
+from waycairn.world.files import flush_directory, make_directory, translated
+
+ALIGNMENT = 4096
+LARGE = 4 * 1024 * 1024
+"""From here up two threads and slabs are faster than one buffered write."""
+_NAME_LENGTH = 32
+
+
+class LocalBlobs:
+    """Blobs on a local file system. Thread-safe. No thread outlives the pack it wrote."""
+
+    def __init__(self, directory: os.PathLike[str] | str) -> None:
+        """`directory` is created with the first pack."""
+        self._directory = Path(directory)
+        self._pool = SlabPool(keep=SLABS)
+        self._lock = threading.Lock()
+        self._durable_folders: set[str] | None = None
+
+    @property
+    def capabilities(self) -> BlobCapabilities:
+        return BlobCapabilities(alignment=ALIGNMENT, local_path=True)
+
+    def create(self, name: PackId, size_hint: int) -> BlobWriter:
+        file = Unfinished(self.path(name), self._prepare_folder)
+        if size_hint < LARGE:
+            return SmallPack(file, ALIGNMENT)
+        return LargePack(file, ALIGNMENT, self._pool, size_hint)
+
+    def path(self, name: PackId) -> Path:
+        """Where the pack lies, or would lie."""
+        if len(name) != _NAME_LENGTH or not set(name) <= set("0123456789abcdef"):
+            raise ValueError(f"{name!r} is not the name of a pack; they are 32 hexadecimal characters")
+        return self._directory / name[:2] / name
+
+    def _prepare_folder(self, folder: Path) -> None:
+        """The folder exists and its name is durable. That another process made it does not say that it flushed it."""
+        with self._lock:
+            if self._durable_folders is None:
+                make_directory(self._directory)
+                present = {entry.name for entry in os.scandir(self._directory)}
+                flush_directory(self._directory)
+                self._durable_folders = present
+            if folder.name not in self._durable_folders:
+                crashpoint("pack.mkdir")
+                folder.mkdir(mode=0o700, exist_ok=True)
+                flush_directory(self._directory)
+                crashpoint("pack.mkdir.done")
+                self._durable_folders.add(folder.name)
+
+    def read_into(self, name: PackId, offset: int, target: memoryview) -> None:
+        path = self.path(name)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise Damaged(
+                f"pack {name} is missing: there is no file {path}. Checkpoints that need it cannot be read. "
+                "Put the file back if it was moved, or see `waycairn doctor`.",
+                pack=name,
+            ) from None
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        try:
+            while target:
+                count = os.preadv(handle, [target], offset)
+                if not count:
+                    raise Damaged(
+                        f"pack {name} is too short: {path} ends at byte {offset} and {len(target)} more are needed. "
+                        "Checkpoints that need them cannot be read. See `waycairn doctor`.",
+                        pack=name,
+                        offset=offset,
+                    )
+                target = target[count:]
+                offset += count
+        except OSError as error:
+            raise _unreachable(path, error) from error
+        finally:
+            os.close(handle)
+
+    def head(self, name: PackId) -> BlobInfo | None:
+        path = self.path(name)
+        try:
+            return _info(name, path.stat())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unreachable(path, error) from error
+
+    def list(self) -> Iterator[BlobInfo]:
+        for entry in self._entries():
+            if len(entry.name) == _NAME_LENGTH:
+                yield _info(entry.name, entry.stat())
+
+    def delete(self, name: PackId) -> None:
+        path = self.path(name)
+        with translated("the removal of a pack", path):
+            crashpoint("pack.delete")
+            path.unlink(missing_ok=True)
+            crashpoint("pack.deleted")
+
+    def delete_unfinished(self, before: float) -> int:
+        """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
+        removed = 0
+        for entry in self._entries():
+            if entry.name.endswith(SUFFIX) and entry.stat().st_mtime < before:
+                with translated("the removal of an unfinished pack", entry.path):
+                    Path(entry.path).unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        try:
+            for folder in sorted(self._directory.iterdir()):
+                if folder.is_dir():
+                    yield from os.scandir(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _unreachable(self._directory, error) from error
+
+
+def _info(name: str, stat: os.stat_result) -> BlobInfo:
+    return BlobInfo(name, stat.st_size, stat.st_mtime)
+
+
+def _unreachable(path: Path, error: OSError) -> StoreUnreachable:
+    return StoreUnreachable(
+        f"{path} cannot be read ({error.strerror or error}). Nothing was changed. Check the disk (dmesg) and the "
+        "permissions, then try again.",
+        path=str(path),
+    )

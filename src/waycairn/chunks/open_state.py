@@ -1,0 +1,119 @@
+"""A stored state, opened: its document, and its buffers one by one or many at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from waycairn.chunks.layout import Group
+from waycairn.chunks.manifest import Manifest, Run
+from waycairn.chunks.memory import allocate
+from waycairn.chunks.source import ChunkSource, Want
+from waycairn.errors import Damaged
+from waycairn.model.records import ChunkPlace
+from waycairn.ports import Buffer
+
+
+class OpenState:
+    """Manifest and root are verified; everything else is verified as it is read. Thread-safe.
+
+    Raises Damaged wherever a stored byte that is needed differs from what was saved.
+    """
+
+    def __init__(
+        self, manifest: Manifest, groups: Sequence[Group], places: Mapping[int, ChunkPlace], source: ChunkSource
+    ) -> None:
+        self._manifest = manifest
+        self._groups = groups
+        self._places = places
+        self._source = source
+        self._lock = threading.Lock()
+        self._group_of = {number: at for at, group in enumerate(groups) for number, _ in group.members}
+        self._first_chunk = _starts(groups)
+        self._numbers = manifest.buffer_numbers()
+        self._read: dict[int, memoryview] = {}
+        self._neighbours: dict[int, memoryview] = {}
+
+    @cached_property
+    def document(self) -> bytes:
+        """Read at first use."""
+        chunks: dict[int, Buffer] = {}
+
+        def keep(place: ChunkPlace, data: Buffer) -> None:
+            chunks[place.number] = data
+
+        numbers = dict.fromkeys(self._manifest.document_numbers())
+        self._source.read([Want(self._places[number]) for number in numbers], keep)
+        parts: list[Buffer] = []
+        for segment in self._manifest.segments:
+            if isinstance(segment, Run):
+                parts += (chunks[number] for number in range(segment.first, segment.first + segment.count))
+            else:
+                parts.append(segment)
+        document = b"".join(parts)
+        if len(document) != self._manifest.document_length:
+            raise Damaged("a manifest is damaged: its document has another length. See `waycairn doctor`.")
+        return document
+
+    @property
+    def buffer_count(self) -> int:
+        return len(self._manifest.sizes)
+
+    def buffer_size(self, number: int) -> int:
+        return self._manifest.sizes[number]
+
+    def fetch(self, number: int) -> memoryview:
+        """The bytes of one buffer, verified: writable, aligned to 16 bytes at least, and the caller's own from now
+        on. Small buffers share memory blocks of up to 1 MiB, which live as long as one of them does."""
+        if not self._manifest.sizes[number]:
+            return memoryview(bytearray())
+        with self._lock:
+            ready = self._read.pop(number, None) or self._neighbours.pop(number, None)
+        if ready is not None:
+            return ready
+        brought = self._bring([self._group_of[number]])
+        wanted = brought.pop(number)
+        with self._lock:
+            # Buffers are mostly asked for in order: keep what the same chunk brought, of the last chunk only.
+            self._neighbours = brought
+        return wanted
+
+    def prefetch(self, numbers: Iterable[int] | None = None) -> None:
+        """Read and verify many buffers (None: all) with large parallel reads; `fetch` then only hands them out."""
+        if numbers is None:
+            groups: Iterable[int] = range(len(self._groups))
+        else:
+            groups = dict.fromkeys(self._group_of[number] for number in numbers if self._manifest.sizes[number])
+        brought = self._bring(groups)
+        with self._lock:
+            self._read.update(brought)
+
+    def _bring(self, groups: Iterable[int]) -> dict[int, memoryview]:
+        wants: list[Want] = []
+        brought: dict[int, memoryview] = {}
+        for at in groups:
+            group = self._groups[at]
+            memory = allocate(group.size)
+            wants += self._wants(at, memory)
+            for number, start in group.members:
+                brought[number] = memory[start : start + self._manifest.sizes[number]]
+        self._source.read(wants)
+        return brought
+
+    def _wants(self, at: int, memory: memoryview) -> list[Want]:
+        start = 0
+        wants = []
+        for number, length in enumerate(self._groups[at].chunks, self._first_chunk[at]):
+            wants.append(Want(self._places[self._numbers[number]], memory, start))
+            start += length
+        return wants
+
+
+def _starts(groups: Sequence[Group]) -> list[int]:
+    starts = []
+    chunk = 0
+    for group in groups:
+        starts.append(chunk)
+        chunk += len(group.chunks)
+    return starts

@@ -1,0 +1,180 @@
+"""One save, from pieces to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from waycairn.chunks.cutting import cut_document
+from waycairn.chunks.hashing import chunk_id, cut_seed, root_key
+from waycairn.chunks.known import FreshNumbers, KnownChunks
+from waycairn.chunks.layout import Group, plan_groups
+from waycairn.chunks.manifest import Manifest, Run, encode, root_of, runs_of
+from waycairn.chunks.placing import Placing
+from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
+from waycairn.chunks.tuning import MIB, Tuning
+from waycairn.model.encoded import Encoded
+from waycairn.model.ids import ChunkId
+from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
+from waycairn.ports import Blobs, Buffer
+
+_WINDOW = 32 * MIB
+"""Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""
+
+Parts = Sequence[Buffer]
+
+
+class Save:
+    """Writes one encoded state. Used once, by one thread."""
+
+    def __init__(
+        self, known: KnownChunks, numbers: FreshNumbers, blobs: Blobs, info: StoreInfo, tuning: Tuning
+    ) -> None:
+        self._known = known
+        self._numbers = numbers
+        self._blobs = blobs
+        self._info = info
+        self._tuning = tuning
+        self._epoch: int | None = None
+        self._found_again = False
+        self._fresh: dict[ChunkId, int] = {}
+        self._new: list[NewChunk] = []
+        self._ids: list[ChunkId] = []
+        self._lengths: list[int] = []
+        self._new_bytes = 0
+
+    def write(self, encoded: Encoded) -> tuple[Stored, NewData]:
+        self._placing = Placing(self._blobs, self._info.id, self._tuning, encoded.size)
+        try:
+            # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
+            segments = runs_of(self._write_document(encoded))
+            sizes = [view.nbytes for view in encoded.buffers]
+            buffer_runs = runs_of(self._write_buffers(encoded.buffers, sizes))
+            # 2. What does not ride inline is made durable.
+            packs, blocks = self._placing.finish()
+        except BaseException:
+            self._placing.abort()
+            raise
+        # 3. The manifest names all of it.
+        manifest = Manifest(
+            document_length=len(encoded.document),
+            segments=segments,
+            sizes=sizes,
+            own_chunk=self._tuning.own_chunk if sizes else 0,
+            chunk=self._tuning.chunk if sizes else 0,
+            buffer_runs=[run for run in buffer_runs if isinstance(run, Run)],
+        )
+        epoch = self._epoch if self._found_again else None
+        data = NewData(packs=packs, blocks=blocks, chunks=self._new, sweep_epoch=epoch)
+        return self._stored(manifest, encoded.size), data
+
+    def _stored(self, manifest: Manifest, raw_bytes: int) -> Stored:
+        manifest_bytes = encode(manifest)
+        root = root_of(manifest, self._ids, self._lengths, root_key(self._info.secret))
+        return Stored(
+            manifest=manifest_bytes,
+            root=root,
+            raw_bytes=raw_bytes,
+            new_bytes=self._new_bytes + len(manifest_bytes),
+        )
+
+    # -- document --------------------------------------------------------------------------------------------
+
+    def _write_document(self, encoded: Encoded) -> list[int | bytes]:
+        pieces = cut_document(encoded.document, encoded.cuts, self._tuning, cut_seed(self._info.secret))
+        view = memoryview(encoded.document)
+        chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
+        ids = [chunk_id((chunk,), self._info.secret) for chunk in chunks]
+        numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
+        for block in self._blocks(new, chunks):
+            members = [Member(numbers[at], ids[at], len(chunks[at])) for at in block]
+            self._place(seal_document(members, [chunks[at] for at in block]))
+        chunk_numbers = iter(numbers)
+        return [bytes(view[piece.start : piece.end]) if piece.literal else next(chunk_numbers) for piece in pieces]
+
+    def _blocks(self, new: Sequence[int], chunks: Sequence[memoryview]) -> Iterator[list[int]]:
+        block: list[int] = []
+        size = 0
+        for at in new:
+            if block and size + len(chunks[at]) > self._tuning.block:
+                yield block
+                block, size = [], 0
+            block.append(at)
+            size += len(chunks[at])
+        if block:
+            yield block
+
+    # -- buffers ---------------------------------------------------------------------------------------------
+
+    def _write_buffers(self, buffers: Sequence[memoryview], sizes: Sequence[int]) -> list[int]:
+        views = [view.cast("B") if view.nbytes else memoryview(b"") for view in buffers]
+        groups = plan_groups(sizes, self._tuning.own_chunk, self._tuning.chunk)
+        numbers: list[int] = []
+        window: list[tuple[Parts, int]] = []
+        size = 0
+        for group in groups:
+            for parts, length in _chunks_of(group, views):
+                window.append((parts, length))
+                size += length
+                if size >= _WINDOW:
+                    numbers += self._write_window(window)
+                    window, size = [], 0
+        return numbers + self._write_window(window)
+
+    def _write_window(self, window: Sequence[tuple[Parts, int]]) -> list[int]:
+        ids = [chunk_id(parts, self._info.secret) for parts, _ in window]
+        numbers, new = self._number(ids, [length for _, length in window])
+        for at in new:
+            parts, length = window[at]
+            self._place(seal_buffer(Member(numbers[at], ids[at], length), parts))
+        return numbers
+
+    # -- both ------------------------------------------------------------------------------------------------
+
+    def _number(self, ids: Sequence[ChunkId], lengths: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The number of each chunk, and the positions of those that are new to the store and to this save."""
+        if not ids:
+            return [], []
+        if self._epoch is None:
+            self._epoch = self._known.enter()
+        self._ids += ids
+        self._lengths += lengths
+        found = self._known.find(ids, self._epoch)
+        self._found_again |= bool(found)
+        found |= self._fresh
+        new = []
+        taken: set[ChunkId] = set()
+        for at, chunk in enumerate(ids):
+            if chunk not in found and chunk not in taken:
+                taken.add(chunk)
+                new.append(at)
+        for at, number in zip(new, self._numbers.take(len(new)), strict=True):
+            self._fresh[ids[at]] = found[ids[at]] = number
+        return [found[chunk] for chunk in ids], new
+
+    def _place(self, sealed: Sealed) -> None:
+        start = 0
+        block = sealed.members[0].number
+        for member in sealed.members:
+            self._new.append(NewChunk(member.number, member.id, block, start, member.length))
+            start += member.length
+        self._new_bytes += sealed.stored_length
+        self._placing.add(sealed)
+
+
+def _chunks_of(group: Group, views: Sequence[memoryview]) -> Iterator[tuple[Parts, int]]:
+    """The parts of each chunk of a group, one behind the other, and their length."""
+    if len(group.chunks) > 1:
+        view = views[group.members[0][0]]
+        start = 0
+        for length in group.chunks:
+            yield (view[start : start + length],), length
+            start += length
+        return
+    parts: list[Buffer] = []
+    end = 0
+    for number, start in group.members:
+        if start > end:
+            parts.append(bytes(start - end))
+        parts.append(views[number])
+        end = start + len(views[number])
+    yield parts, end

@@ -1,0 +1,173 @@
+"""Reads chunks: few large reads, everything verified, two threads where it is much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from waycairn.chunks.hashing import chunk_id
+from waycairn.chunks.sealing import RAW, unseal
+from waycairn.chunks.tuning import KIB, MIB
+from waycairn.errors import Damaged
+from waycairn.model.records import ChunkPlace, NewBlock
+from waycairn.ports import Blobs, Buffer
+
+_READ = 16 * MIB
+"""Neighbouring blocks are read together up to this size."""
+_GAP = 64 * KIB
+"""Reading so many bytes too much is cheaper than another read."""
+_THREADS = 2
+_PARALLEL_FROM = 1 * MIB
+
+Take = Callable[[ChunkPlace, Buffer], None]
+"""Gets a verified chunk; the buffer may be a view of something larger that is freed with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A chunk to be read, and where its bytes shall go if that is known: memory[start : start + length]."""
+
+    place: ChunkPlace
+    memory: memoryview | None = None
+    start: int = 0
+
+    @property
+    def is_direct(self) -> bool:
+        """A raw block that is this chunk and nothing else can be read straight to where it belongs."""
+        block = self.place.block
+        return (
+            self.memory is not None
+            and block.pack is not None
+            and block.codec == RAW
+            and block.raw_length == self.place.length == block.stored_length
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Blocks that one read brings, and what is wanted of each."""
+
+    direct: bool
+    wants: list[list[Want]]
+
+    @property
+    def first(self) -> NewBlock:
+        return self.wants[0][0].place.block
+
+    @property
+    def end(self) -> int:
+        block = self.wants[-1][0].place.block
+        return block.offset + block.stored_length
+
+    def accepts(self, wants: Sequence[Want]) -> bool:
+        """Whether the blocks stay neighbours, in the pack and, if read straight into place, in memory too."""
+        block, last = wants[0].place.block, self.wants[-1][0]
+        if block.pack is None or block.pack != self.first.pack or self.direct != wants[0].is_direct:
+            return False
+        if block.offset + block.stored_length - self.first.offset > _READ:
+            return False
+        if not self.direct:
+            return 0 <= block.offset - self.end <= _GAP
+        return (
+            block.offset == self.end
+            and wants[0].memory is last.memory
+            and wants[0].start == last.start + last.place.length
+        )
+
+
+class ChunkSource:
+    """Reads and verifies chunks of one store. Thread-safe."""
+
+    def __init__(self, blobs: Blobs, secret: bytes) -> None:
+        self._blobs = blobs
+        self._secret = secret
+
+    def read(self, wants: Iterable[Want], take: Take | None = None) -> None:
+        """Bring every wanted chunk into its memory, or to `take` (called by several threads at once). Raises Damaged
+        naming the chunk, the pack and the place; chunks already brought are right."""
+        batches = list(_batches(wants))
+        if sum(batch.end - batch.first.offset for batch in batches) < _PARALLEL_FROM or len(batches) == 1:
+            for batch in batches:
+                self._bring(batch, take)
+            return
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="waycairn-read") as threads:
+            for done in [threads.submit(self._bring, batch, take) for batch in batches]:
+                done.result()
+
+    def _bring(self, batch: _Batch, take: Take | None) -> None:
+        first = batch.first
+        if batch.direct:
+            self._read_direct(batch)
+            return
+        if first.pack is None:
+            assert first.inline is not None
+            self._open_block(batch.wants[0], first.inline, take)
+            return
+        stored = memoryview(bytearray(batch.end - first.offset))
+        self._blobs.read_into(first.pack, first.offset, stored)
+        for wants in batch.wants:
+            block = wants[0].place.block
+            start = block.offset - first.offset
+            self._open_block(wants, stored[start : start + block.stored_length], take)
+
+    def _read_direct(self, batch: _Batch) -> None:
+        first, last = batch.wants[0][0], batch.wants[-1][0]
+        memory = first.memory
+        assert memory is not None and first.place.block.pack is not None  # noqa: PT018 - one condition
+        self._blobs.read_into(
+            first.place.block.pack, first.place.block.offset, memory[first.start : last.start + last.place.length]
+        )
+        for (want,) in batch.wants:
+            self._verify(want.place, memory[want.start : want.start + want.place.length])
+
+    def _open_block(self, wants: Sequence[Want], stored: Buffer, take: Take | None) -> None:
+        block = wants[0].place.block
+        raw = memoryview(unseal(block.codec, stored, block.raw_length, _describe_block(block)))
+        for want in wants:
+            place = want.place
+            data = raw[place.start : place.start + place.length]
+            self._verify(place, data)
+            if want.memory is not None:
+                want.memory[want.start : want.start + place.length] = data
+            if take:
+                take(place, data)
+
+    def _verify(self, place: ChunkPlace, data: Buffer) -> None:
+        if len(data) == place.length and chunk_id((data,), self._secret) == place.id:
+            return
+        block = place.block
+        raise Damaged(
+            f"chunk {place.number} is damaged: its {place.length} bytes from {place.start} in {_describe_block(block)} "
+            "do not match their hash. Nothing of it is used; every checkpoint that needs it is lost unless another "
+            "copy of the store has it. See `waycairn doctor`.",
+            chunk=place.number,
+            pack=block.pack,
+            offset=block.offset,
+        )
+
+
+def _describe_block(block: NewBlock) -> str:
+    where = "inline in the catalog" if block.pack is None else f"pack {block.pack} at byte {block.offset}"
+    return f"block {block.number} ({block.stored_length} bytes {where})"
+
+
+def _batches(wants: Iterable[Want]) -> Iterator[_Batch]:
+    batch: _Batch | None = None
+    for block in _by_block(wants):
+        if batch and batch.accepts(block):
+            batch.wants.append(block)
+            continue
+        if batch:
+            yield batch
+        batch = _Batch(block[0].is_direct, [block])
+    if batch:
+        yield batch
+
+
+def _by_block(wants: Iterable[Want]) -> list[list[Want]]:
+    """The wanted chunks of each block, in the order in which the blocks lie in their packs."""
+    blocks: dict[int, list[Want]] = {}
+    for want in wants:
+        blocks.setdefault(want.place.block.number, []).append(want)
+    return sorted(blocks.values(), key=lambda block: (block[0].place.block.pack or "", block[0].place.block.offset))

@@ -1,0 +1,53 @@
+"""From an encoded state to chunks that are durable, or ready to ride in the catalog's transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from waycairn.chunks.known import FreshNumbers, KnownChunks
+from waycairn.chunks.save import Save
+from waycairn.chunks.tuning import Tuning
+from waycairn.errors import WriteFailed
+from waycairn.model.encoded import Encoded
+from waycairn.model.records import NewData, Stored, StoreInfo
+from waycairn.ports import Blobs, ChunkRows
+
+
+class ChunkWriter:
+    """Stores encoded states. Thread-safe: several threads may write at once; two that write the same new chunk at
+    the same time store it twice, which does no harm. Not usable in a forked child."""
+
+    def __init__(self, index: ChunkRows, blobs: Blobs, info: StoreInfo, **tuning: Any) -> None:
+        """`tuning`: fields of `Tuning`."""
+        self._blobs = blobs
+        self._info = info
+        self._tuning = Tuning(**tuning)
+        self._known = KnownChunks(index, self._tuning.remembered)
+        self._numbers = FreshNumbers(index, self._tuning.numbers)
+
+    def write(self, encoded: Encoded) -> tuple[Stored, NewData]:
+        """Chunk, hash, deduplicate, compress, and make packs durable, if any.
+
+        Both results belong into one catalog transaction; until that is committed nothing refers to what was
+        written. They hold no reference to the user's memory, which must not change before this returned.
+        Raises StoreFull, StoreReadOnly, WriteFailed.
+        """
+        try:
+            return self._save().write(encoded)
+        except WriteFailed:
+            # A flush that failed is never asked again: the kernel may have dropped the pages and say yes (fsyncgate).
+            # The bytes are still in memory: once more, to a new file.
+            return self._save().write(encoded)
+
+    def _save(self) -> Save:
+        return Save(self._known, self._numbers, self._blobs, self._info, self._tuning)
+
+    def committed(self, data: NewData) -> None:
+        """The transaction was acknowledged: later saves may refer to its chunks without asking the index."""
+        if data.sweep_epoch is not None:
+            # Without an epoch a sweep may lie between commit and now; the next save then finds them in the index.
+            self._known.remember({chunk.id: chunk.number for chunk in data.chunks}, data.sweep_epoch)
+
+    def forget(self) -> None:
+        """Drop all remembered numbers: a commit failed, or a sweep came between."""
+        self._known.forget()
