@@ -245,6 +245,20 @@ def test_a_forked_child_has_the_former_handlers():
         assert gate.received is None
 
 
+def test_a_gate_that_a_child_inherited_counts_nothing_there():
+    """The child leaves the parent's gate and opens its own: that one works."""
+    gate = SignalGate()
+    gate.__enter__()
+    pid = os.fork()
+    if pid == 0:
+        gate.__exit__(None, None, None)
+        with SignalGate() as own:
+            signal.raise_signal(signal.SIGTERM)
+            os._exit(0 if own.received == signal.SIGTERM else 1)
+    gate.__exit__(None, None, None)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
 def test_interruption_carries_facts():
     """Programs read attributes, people read the text."""
     hook = sys.excepthook

@@ -34,20 +34,20 @@ class SignalGate:
     """
 
     def __init__(self) -> None:
-        self._installs = False
+        self._opened_by: int | None = None
 
     def __enter__(self) -> Self:
-        self._installs = threading.current_thread() is threading.main_thread()
-        if self._installs:
+        if threading.current_thread() is threading.main_thread():
+            self._opened_by = os.getpid()
             _handlers.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._installs:
+        if self._opened_by == os.getpid():
             _handlers.close()
-        self._installs = False
+        self._opened_by = None
 
     @property
     def received(self) -> int | None:
