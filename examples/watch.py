@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -41,7 +41,11 @@ class Watch:
         if self._trace is not None:
             os.close(self._trace)
 
-    def over(self, phase: str, pieces: Sequence[Piece]) -> Iterator[Piece]:
+    def over(self, phase: str, pieces: Sequence[Piece]) -> Over[Piece]:
+        """The pieces, in their order, shown as they are asked for."""
+        return Over(self, phase, pieces)
+
+    def walk(self, phase: str, pieces: Sequence[Piece]) -> Iterator[Piece]:
         started = time.monotonic()
         bar = self._bars.add_task(phase, total=len(pieces))
         for number, piece in enumerate(pieces):
@@ -55,3 +59,16 @@ class Watch:
         """One line for each piece that is asked for: `time phase number`. The demo reads from it what a kill cost."""
         if self._trace is not None:
             os.write(self._trace, f"{time.time():.4f} {phase} {number}\n".encode())
+
+
+class Over(Generic[Piece]):
+    """An input that knows its length, so that the run knows its total."""
+
+    def __init__(self, watch: Watch, phase: str, pieces: Sequence[Piece]) -> None:
+        self._watch, self._phase, self._pieces = watch, phase, pieces
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self._watch.walk(self._phase, self._pieces)

@@ -1,0 +1,82 @@
+"""Nothing that a user can name is missing from the documentation, and the links of the documentation lead somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import waycairn as wc
+from waycairn import errors
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def _page(name):
+    return (DOCS / "reference" / name).read_text("utf-8")
+
+
+def test_every_setting_is_documented():
+    """A WAYCAIRN_ variable that the code reads stands on the settings page."""
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    read = set(re.findall(r"\bWAYCAIRN_[A-Z_]+\b", code))
+    assert "WAYCAIRN_STORE" in read
+    assert read <= set(re.findall(r"\bWAYCAIRN_[A-Z_]+\b", _page("settings.md")))
+
+
+def test_every_error_stands_in_the_tree():
+    """The tree on top of the module, which the errors page shows, names every exception."""
+    assert set(errors.__all__) <= set(re.findall(r"\w+", errors.__doc__))
+
+
+def test_every_public_name_is_in_the_reference():
+    """The root exposes at most 20 names, and each stands on the page of the interface or of the errors."""
+    names = [name for name in wc.__all__ if name != "__version__"]
+    assert len(names) <= 20
+    api = _page("api.md")
+    missing = [name for name in names if f"waycairn.{name}" not in api and not hasattr(errors, name)]
+    assert missing == []
+
+
+def commands():
+    """The commands as the installed program itself lists them."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "waycairn", "--help"],
+        capture_output=True,
+        text=True,
+        env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "PATH": "/usr/bin:/bin"},
+        check=True,
+    )
+    return re.findall(r"^[│|]\s([a-z][a-z-]+)\s{2,}", ran.stdout.partition("Commands")[2], re.MULTILINE)
+
+
+def test_every_command_is_documented():
+    """`waycairn --help` lists no command that the page does not have, and the other way round."""
+    listed = set(commands())
+    assert "runs" in listed
+    assert listed == set(re.findall(r"^## waycairn ([a-z-]+)", _page("cli.md"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    """Every relative link names a file that is there."""
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_make_target_of_the_readme_exists():
+    """The commands that the README names can be made, and the Makefile keeps to ten targets."""
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE).group(1).split()
+    assert len(targets) <= 10
+    assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text("utf-8"))) <= set(targets)
+
+
+def test_requirement_files_name_no_host():
+    """Pinned by hash, so they may come from anywhere: no address, no index, no path, and never torch."""
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text("utf-8")
+        assert "--hash=sha256:" in text
+        assert not re.search(r"://|--index|--find-links|--extra|^#|^torch|nvidia| @ ", text, re.MULTILINE)
