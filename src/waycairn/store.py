@@ -77,10 +77,10 @@ class Draft:
     drop: Sequence[int] = ()
 
 
-class Store:
+class StoreCore:
     """A catalog and the blobs beside it. Thread-safe; not usable in a forked child (open it again there)."""
 
-    def __init__(  # noqa: PLR0913 - the parts that wiring puts together
+    def __init__(
         self,
         *,
         catalog: Catalog,

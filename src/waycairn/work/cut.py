@@ -1,0 +1,346 @@
+"""The cut: what one commit holds together, gathered between items, steps and phases, never inside one.
+
+Items done, step results, the state and the lengths of outputs become durable in one transaction. The state is
+encoded here, on the caller's thread, while the user's code stands still.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from waycairn.codec import decode, encode
+from waycairn.errors import RunClosed, UsedAfterFork
+from waycairn.model.encoded import Encoded
+from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
+from waycairn.model.pace import Pacer
+from waycairn.model.policy import Pace
+from waycairn.model.records import CheckpointFilter, DoneItems, OutputLength, Progress, RunRecord
+from waycairn.model.states import RunStatus
+from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
+from waycairn.work.guard import StateGuard
+from waycairn.work.keys import Key, pack_keys
+from waycairn.work.output import Output
+from waycairn.work.state import StateSlot
+from waycairn.world.crashpoints import crashpoint
+
+STATE_KIND = "processing_state"
+_KEPT_PACED = 2
+"""Paced checkpoints replace each other; the one before the newest stays, to fall back on if that is damaged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a checkpoint was asked to carry. The plain one may be paced away, one with any attribute never."""
+
+    kind: str = STATE_KIND
+    iteration: int | None = None
+    tags: Sequence[str] = ()
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    ttl: float | None = None
+    reason: str | None = None
+
+
+PACED = Request(reason="pace")
+END = Request(reason="end")
+SIGNAL = Request(reason="signal")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A cut that is encoded but not yet durable."""
+
+    draft: Draft
+    encoded: Encoded | None
+    items: Mapping[str, list[Key]]
+    started: float
+
+
+class Cutter:
+    """Gathers what the next commit of one run holds, and takes it. One thread at a time; `lock` guards it."""
+
+    def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
+        self.store = store
+        self.run: RunId = record.id
+        self.epoch = record.epoch
+        self.sequence = record.sequence
+        self.pacer = Pacer(pace, store.clock.monotonic())
+        self.lock = threading.RLock()
+        self.state: StateSlot | None = None
+        self.guard = StateGuard()
+        self.outputs: dict[str, Output] = {}
+        self.pending: dict[str, list[Key]] = {}
+        self.progress = record.progress
+        self.open_item: tuple[str, Key] | None = None
+        self.wanted: Request | None = None
+        self.is_closed = False
+        self._boundary: dict[str, int] = {}
+        self._committed_state: Encoded | None = None  # without buffers only: those stay in the store
+        self._paced: deque[int] = deque()
+        self._has_state = False
+        self._forked = False
+
+    # -- items ---------------------------------------------------------------------------------------------------
+
+    def begin_item(self, loop: str, key: Key) -> None:
+        """An item is open from here; no cut may lie inside it."""
+        self.open_item = (loop, key)
+        if self.outputs:
+            self._boundary = {path: output.length for path, output in self.outputs.items()}
+
+    def end_item(self, loop: str, keys: Sequence[Key]) -> None:
+        """The item (or batch) is done; it becomes durable with the next cut."""
+        self.open_item = None
+        self.pending.setdefault(loop, []).extend(keys)
+
+    def abandon_item(self) -> None:
+        """The open item was left undone: forget what it did to the outputs and, with a state, all since the last cut.
+
+        What the item did to the state cannot be told from what the items before it did, so the last cut stands;
+        the items since then run again.
+        """
+        if self.open_item is None:
+            return
+        self.open_item, self.wanted = None, None
+        if self.state is None:
+            for path, length in self._boundary.items():
+                self.outputs[path].cut_back(length)
+            return
+        self.pending.clear()
+        for output in self.outputs.values():
+            output.cut_back(output.committed)
+        self.put_state_back()
+
+    def put_state_back(self) -> None:
+        """The state as of the last cut, into the user's object."""
+        if self.state is None:
+            return
+        if self._committed_state is not None:
+            document = self._committed_state.document
+            self.state.restore(decode(document, _no_buffer, types=self.state.types))
+            return
+        record = self.store.catalog.latest_checkpoint(self.run, role="state")
+        if record is not None:
+            self.state.restore(self.store.load(record.checkpoint.stored, types=self.state.types))
+
+    # -- taking a cut --------------------------------------------------------------------------------------------
+
+    def want(self, request: Request) -> None:
+        """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones."""
+        if self.wanted is None or request != PACED:
+            self.wanted = request
+
+    def take(
+        self,
+        request: Request = PACED,
+        *,
+        steps: Sequence[StepDraft] = (),
+        status: RunStatus | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> CheckpointId | None:
+        """Commit everything up to here. Returns the id of the checkpoint, None if the cut needed none."""
+        with self.lock:
+            return self.commit(self.prepare(request, steps=steps, status=status, error=error))
+
+    def prepare(
+        self,
+        request: Request = PACED,
+        *,
+        steps: Sequence[StepDraft] = (),
+        status: RunStatus | None = None,
+        error: Mapping[str, Any] | None = None,
+        detached: bool = False,
+    ) -> Prepared:
+        """Encode the cut, on the thread of the user's code. `detached` copies what the user could go on changing."""
+        self.check_usable()
+        started = self.store.clock.monotonic()
+        self.guard.check(self.state)
+        encoded = self.state.encode() if self.state else None
+        if detached and encoded is not None:
+            encoded = encoded.detached()
+        checkpoint = self._checkpoint(request, encoded)
+        lengths = {path: out.length for path, out in self.outputs.items() if out.length != out.committed}
+        progress = self.progress_now()
+        items, self.pending = self.pending, {}
+        draft = Draft(
+            **self._identity(),
+            progress=progress,
+            status=status,
+            error=error,
+            items=[DoneItems(loop=loop, count=len(keys), keys=pack_keys(keys)) for loop, keys in items.items()],
+            steps=steps,
+            outputs=[OutputLength(path=path, length=length) for path, length in lengths.items()],
+            checkpoint=checkpoint,
+            drop=self._replaced(checkpoint),
+        )
+        self.progress = progress
+        return Prepared(draft, encoded, items, started)
+
+    def commit(self, prepared: Prepared) -> CheckpointId | None:
+        """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
+        draft = prepared.draft
+        with self.lock:
+            crashpoint("cut.begin")
+            try:
+                for output in draft.outputs:
+                    self.outputs[output.path].flush_to(output.length)
+                self._send(draft)
+            except BaseException:
+                self._take_back(prepared.items)
+                raise
+            crashpoint("cut.committed")
+            self._note_committed(draft, prepared.encoded)
+            self.pacer.took(prepared.started, self.store.clock.monotonic(), self.progress.total)
+            return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
+
+    def _take_back(self, items: Mapping[str, list[Key]]) -> None:
+        for loop, keys in items.items():
+            self.pending[loop] = keys + self.pending.get(loop, [])
+        count = sum(map(len, items.values()))
+        self.progress = dataclasses.replace(self.progress, done=self.progress.done - count)
+
+    def commit_inside(self, step: StepDraft) -> None:
+        """A step inside an item: its result is remembered now, without the half-done item, its state or outputs."""
+        with self.lock:
+            self.check_usable()
+            self._send(Draft(**self._identity(), progress=self.progress, steps=[step]))
+            self.want(PACED)
+
+    def commit_value(self, draft: CheckpointDraft, status: RunStatus | None = None) -> CheckpointId:
+        """A saved value, a result or an error checkpoint: beside the cut, in a commit of its own."""
+        with self.lock:
+            self.check_usable()
+            progress = self.progress
+            self._send(Draft(**self._identity(), progress=progress, checkpoint=draft, status=status))
+            return checkpoint_id(self.run, self.sequence)
+
+    def commit_status(self, status: RunStatus, error: Mapping[str, Any] | None, draft: CheckpointDraft | None) -> None:
+        """Leave without a cut: the last one stands."""
+        with self.lock:
+            self.check_usable()
+            progress = self.progress
+            self._send(
+                Draft(**self._identity(), progress=progress, checkpoint=draft, status=status, error=error),
+            )
+
+    def _identity(self) -> dict[str, Any]:
+        return {"run": self.run, "epoch": self.epoch, "sequence": self.sequence + 1}
+
+    def _send(self, draft: Draft) -> None:
+        self.store.commit(draft)
+        self.sequence = draft.sequence
+
+    def _checkpoint(self, request: Request, encoded: Encoded | None) -> CheckpointDraft | None:
+        if encoded is None:
+            if request.reason is not None:
+                return None  # no state and nothing asked for: items and steps need no checkpoint
+            encoded = encode(None)
+        elif request.reason is not None and self._is_unchanged(encoded):
+            return None
+        expires = None if request.ttl is None else self.store.clock.now() + request.ttl
+        return CheckpointDraft(
+            kind=request.kind,
+            encoded=encoded,
+            iteration=request.iteration,
+            tags=request.tags,
+            description=request.description,
+            metadata=request.metadata,
+            expires=expires,
+            reason=request.reason,
+            outputs={path: output.length for path, output in self.outputs.items()},
+        )
+
+    def _is_unchanged(self, encoded: Encoded) -> bool:
+        """Only told for states without buffers: comparing those would cost as much as hashing them again."""
+        last = self._committed_state
+        return last is not None and not encoded.buffers and self._has_state and encoded.document == last.document
+
+    def _replaced(self, checkpoint: CheckpointDraft | None) -> Sequence[int]:
+        if checkpoint is None or checkpoint.reason != "pace":
+            return ()
+        return [self._paced[i] for i in range(len(self._paced) - _KEPT_PACED + 1)]
+
+    def _note_committed(self, draft: Draft, encoded: Encoded | None) -> None:
+        self.wanted = None
+        for output in draft.outputs:
+            self.outputs[output.path].note_committed(output.length)
+        if draft.checkpoint is None:
+            return
+        if encoded is not None:
+            self._has_state = True
+            self._committed_state = None if encoded.buffers else encoded
+        if draft.checkpoint.reason == "pace":
+            self._paced.append(self.sequence)
+            while len(self._paced) > _KEPT_PACED:
+                self._paced.popleft()
+
+    # -- restoring -----------------------------------------------------------------------------------------------
+
+    def note_baseline(self, encoded: Encoded) -> None:
+        """The state before its first change: what an item that is left undone goes back to."""
+        if encoded.buffers:
+            self.take(Request(reason="start"))  # too large to keep a copy of in memory
+        else:
+            self._committed_state = encoded
+
+    def note_restored(self, sequence: int) -> None:
+        """The state stands as it was committed there."""
+        assert self.state is not None
+        self._has_state = True
+        encoded = self.state.encode()
+        self._committed_state = None if encoded.buffers else encoded
+        self.guard.note_restored(sequence)
+        newest = self.store.catalog.list_checkpoints(CheckpointFilter(run=self.run, role="state", limit=8))
+        self._paced = deque(sorted(row.sequence for row in newest if row.checkpoint.reason == "pace"))
+
+    # -- progress ------------------------------------------------------------------------------------------------
+
+    def progress_now(self) -> Progress:
+        """Including what is done but not yet committed."""
+        waiting = sum(map(len, self.pending.values()))
+        return dataclasses.replace(self.progress, done=self.progress.done + waiting) if waiting else self.progress
+
+    def expect(self, total: int) -> None:
+        """So many items there will be."""
+        self.progress = dataclasses.replace(self.progress, total=total)
+
+    def tell(self, *, done: int | None, total: int | None, advance: int, note: str | None) -> None:
+        """What `run.progress` was told."""
+        now = self.progress
+        self.progress = dataclasses.replace(
+            now,
+            done=(now.done if done is None else done) + advance,
+            total=now.total if total is None else total,
+            note=now.note if note is None else note,
+        )
+
+    # -- use -----------------------------------------------------------------------------------------------------
+
+    def check_usable(self) -> None:
+        if self._forked:
+            raise UsedAfterFork(
+                f"run {self.run} was entered by the parent process; this is a forked child. Nothing was changed. "
+                "Give the work back to the parent, or enter a run of its own in the child.",
+                run=self.run,
+            )
+        if self.is_closed:
+            raise RunClosed(
+                f"run {self.run} was left already; nothing was committed. Enter it again with wc.run(...).",
+                run=self.run,
+            )
+
+    def note_fork(self) -> None:
+        """Called in a forked child."""
+        self._forked = True
+        self.lock = threading.RLock()
+        for output in self.outputs.values():
+            output.abandon()
+
+
+def _no_buffer(number: int) -> memoryview:
+    raise AssertionError(f"a document kept in memory has no buffer {number}")

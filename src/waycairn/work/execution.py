@@ -1,0 +1,226 @@
+"""One entry into one run: what both faces, Run and AsyncRun, are made of.
+
+Whatever writes is split in two: it is decided and encoded at once, on the thread of the user's code, and comes
+back as a call that writes. Run makes that call, AsyncRun awaits it in a thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from waycairn.codec import Types, encode
+from waycairn.errors import OwnershipLost
+from waycairn.model.ids import CheckpointId
+from waycairn.model.policy import Pace
+from waycairn.model.records import RunRecord
+from waycairn.ports import Hold
+from waycairn.process import SignalGate, interruption
+from waycairn.store import CheckpointDraft, StoreCore
+from waycairn.work import leaving
+from waycairn.work.cut import PACED, STATE_KIND, Cutter, Request
+from waycairn.work.forks import watch
+from waycairn.work.output import OutputFiles
+from waycairn.work.restoring import attach_state
+from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
+
+if TYPE_CHECKING:
+    from waycairn.work.loop import Loop
+
+Write = Callable[[], CheckpointId | None]
+
+
+class Execution:
+    """Held by one process, used from one thread at a time. Nothing works in a forked child."""
+
+    def __init__(
+        self,
+        store: StoreCore,
+        record: RunRecord,
+        *,
+        pace: Pace,
+        gate: SignalGate,
+        hold: Hold | None,
+        resumed: bool,
+    ) -> None:
+        self.store = store
+        self.record = record
+        self.pace = pace
+        self.gate = gate
+        self.resumed = resumed
+        self.cutter = Cutter(store, record, pace)
+        self.loops: dict[str, Loop[Any]] = {}
+        self.files = OutputFiles(self.cutter)
+        self.is_completed = False
+        self.is_in_block = False
+        self._steps = Steps(self.cutter)
+        self._hold = hold
+        self._has_total = record.progress.total is not None and not record.sequence
+        self._totals: dict[str, int] = {}
+        self._pid = os.getpid()
+        watch(self.cutter)
+
+    # -- loops ---------------------------------------------------------------------------------------------------
+
+    def open_loop(self, loop: Loop[Any]) -> None:
+        """ValueError if the name is used in this entry already."""
+        self.cutter.check_usable()
+        if loop.name in self.loops:
+            raise ValueError(
+                f"loop {loop.name!r} is used twice in this run: items of the second would be taken for those of the "
+                "first. Nothing was done. Give it a name of its own: run.each(..., name=...)"
+            )
+        self.loops[loop.name] = loop
+
+    def leave_loop(self) -> None:
+        """`break`, or the loop was dropped: the open item is undone."""
+        if self._pid == os.getpid() and not self.cutter.is_closed:
+            self.cutter.abandon_item()
+
+    def expect(self, loop: str, total: int) -> None:
+        """The loop will have that many items; the run has the sum, unless the user gave a total."""
+        self._totals[loop] = total
+        if not self._has_total:
+            self.cutter.expect(sum(self._totals.values()))
+
+    # -- steps and phases ----------------------------------------------------------------------------------------
+
+    def begin_step(
+        self, name: str, function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any], returns: Any
+    ) -> StepCall:
+        """A call to be made, or known already."""
+        return self._steps.begin(name, result_types(function, returns), arguments_digest(arguments, named))
+
+    def enter_phase(self, name: str) -> None:
+        """Note the name; a phase lies between items, never inside one."""
+        check_name("phase", name)
+        self.cutter.check_usable()
+        if self.cutter.open_item is not None:
+            raise ValueError(
+                f"phase {name!r} begins inside an item: a cut lies between items and phases, never inside one. "
+                "Nothing was done. Use run.step inside an item."
+            )
+        self._steps.enter(f"phase {name}")
+
+    # -- state, checkpoints, values --------------------------------------------------------------------------------
+
+    def attach_state(self, target: Any) -> None:
+        self.cutter.check_usable()
+        if self.cutter.state is not None:
+            raise ValueError(
+                "this run has a state already; a run has one. Put both into one dict or dataclass, or use a phase."
+            )
+        attach_state(self.cutter, target, has_begun=bool(self.loops) or self._steps.has_begun)
+
+    def offer(
+        self,
+        kind: str = STATE_KIND,
+        *,
+        iteration: int | None = None,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl: float | None = None,
+        force: bool = False,
+    ) -> Write | None:
+        """The cut that `checkpoint` asks for; None if it is paced away, or deferred to the end of the open item."""
+        check_name("checkpoint's kind", kind)
+        asked = functools.partial(
+            Request,
+            kind=kind,
+            iteration=iteration,
+            tags=tuple(tags),
+            description=description,
+            metadata=dict(metadata or {}),
+            ttl=ttl,
+        )
+        is_plain = not force and asked(reason="pace") == PACED
+        request = PACED if is_plain else asked()
+        cutter = self.cutter
+        cutter.check_usable()
+        if cutter.open_item is not None:
+            cutter.want(request)
+            return None
+        if is_plain and not self.gate.received and not cutter.pacer.is_due(self.store.clock.monotonic()):
+            return None
+        return self.cut(request)
+
+    def cut(self, request: Request, **more: Any) -> Write:
+        """A cut, encoded now. The state is copied where writing may overlap with the user's code."""
+        return functools.partial(self.cutter.commit, self.cutter.prepare(request, **more))
+
+    def value(
+        self,
+        name: str,
+        value: Any,
+        *,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl: float | None = None,
+    ) -> Callable[[], CheckpointId]:
+        """A value to be saved beside the state."""
+        check_name("saved value", name)
+        self.cutter.check_usable()
+        draft = CheckpointDraft(
+            kind=name,
+            role="value",
+            encoded=encode(value),
+            tags=tuple(tags),
+            description=description,
+            metadata=dict(metadata or {}),
+            expires=None if ttl is None else self.store.clock.now() + ttl,
+        )
+        return functools.partial(self.cutter.commit_value, draft)
+
+    def progress(self, done: int | None, total: int | None, advance: int, note: str | None) -> Write | None:
+        """What `run.progress` was told; a cut if one is due."""
+        cutter = self.cutter
+        cutter.check_usable()
+        cutter.tell(done=done, total=total, advance=advance, note=note)
+        if cutter.open_item is None and cutter.pacer.is_due(self.store.clock.monotonic()):
+            return self.cut(PACED)
+        return None
+
+    # -- leaving -------------------------------------------------------------------------------------------------
+
+    def stop_if_asked(self) -> None:
+        """Raise Interrupted if a signal came; called right after a cut."""
+        number = self.gate.received
+        if number is not None and self.cutter.open_item is None:
+            raise interruption(number, self.record.name)
+
+    def complete(self, result: Any, types: Types | None = None, metadata: Mapping[str, Any] | None = None) -> None:
+        """The job is done; keep what it returned. Outside a block the run is left at once."""
+        self.cutter.check_usable()
+        if result is not None or metadata is not None:
+            draft = CheckpointDraft(
+                kind="result", role="result", encoded=encode(result, types=types), metadata=dict(metadata or {})
+            )
+            self.cutter.commit_value(draft)
+        self.is_completed = True
+        if not self.is_in_block:
+            self.leave(None)
+
+    def leave(self, error: BaseException | None) -> None:
+        """Take the last cut, or record the failure; give the run back."""
+        if self._pid != os.getpid() or self.cutter.is_closed:
+            return
+        try:
+            if error is None:
+                self._leave_normally()
+            elif not isinstance(error, OwnershipLost | GeneratorExit):
+                leaving.leave_by_error(self.cutter, error)
+        finally:
+            self.cutter.is_closed = True
+            self.files.close()
+            if self._hold is not None:
+                self._hold.release()
+
+    def _leave_normally(self) -> None:
+        self.cutter.abandon_item()
+        self.files.publish()
+        status = leaving.status_of(self.cutter, self.loops.values(), is_completed=self.is_completed)
+        leaving.leave_normally(self.cutter, status)

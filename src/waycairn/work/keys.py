@@ -1,0 +1,167 @@
+"""Keys of items: typed, comparable, and small when stored.
+
+A key is kept in canonical form: str and int as they are, everything else as tagged bytes, so that 1, "1", True
+and 1.0 never meet in a set. A block of keys is msgpack, compressed: the order of the block is the order in which
+the items were done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from blake3 import blake3
+
+from waycairn.errors import Damaged
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+Key = str | int | bytes
+"""A key in canonical form."""
+
+_KEYS_VERSION = b"\x01"
+_MOST_RAW = 64 << 20
+"""No block of keys is larger than this when decompressed; a larger claim is damage."""
+_SMALLEST_COMPRESSED = 64
+_MOST_TEXT = 1000
+"""Longer keys are named by their hash in scopes and messages."""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[str | int | bytes])
+
+
+def key_function(key: str | Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """From what the user gave: a function, the name of an attribute or entry, or nothing (the item itself)."""
+    if key is None:
+        return content_key
+    if isinstance(key, str):
+        return _by_name(key)
+    return key
+
+
+def _by_name(name: str) -> Callable[[Any], Any]:
+    by_attribute = attrgetter(name)
+
+    def find(item: Any) -> Any:
+        try:
+            return item[name] if isinstance(item, Mapping) else by_attribute(item)
+        except (KeyError, AttributeError):
+            raise ValueError(
+                f"the item {short(item)} has no {name!r} to be its key; pass key= as a function, or the name of an "
+                "attribute or entry that every item has"
+            ) from None
+
+    return find
+
+
+def content_key(item: Any) -> Any:
+    """The item itself where it can be a key, else a hash of its content."""
+    if type(item) in _KEY_TYPES or isinstance(item, PurePath | UUID | tuple):
+        return item
+    from waycairn.codec import encode  # a key by content is the exception, and codec is heavy
+
+    encoded = encode(item)
+    digest = blake3(encoded.document)
+    for view in encoded.buffers:
+        digest.update(view)
+    return b"content:" + digest.digest(16)
+
+
+def canonical(key: Any) -> Key:
+    """The form in which keys are compared and stored. TypeError for what cannot be a key."""
+    kind = type(key)
+    if kind is str or kind is int:
+        return key if kind is str or -(1 << 63) <= key < 1 << 63 else f"int:{key}".encode()
+    return _tagged(key)
+
+
+_KEY_TYPES = {str, int, bytes, bool, float, type(None)}
+
+
+def _tagged(key: Any) -> bytes:
+    for kind, tag in _TAGS:
+        if isinstance(key, kind):
+            return tag(key)
+    raise TypeError(
+        f"a key cannot be a {type(key).__name__} ({short(key)}); use str, int, bytes, a path, a UUID or a tuple of these"
+    )
+
+
+_TAGS: tuple[tuple[Any, Callable[[Any], bytes]], ...] = (
+    (bytes, lambda key: b"b" + key),
+    (bool, lambda key: b"?1" if key else b"?0"),
+    (type(None), lambda _: b"0"),
+    (float, lambda key: b"f" + key.hex().encode()),
+    # Subclasses of str and int: an Enum member, a numpy string.
+    ((str, int), lambda key: b"s" + f"{type(key).__qualname__}:{key}".encode()),
+    (PurePath, lambda key: b"p" + key.as_posix().encode("utf-8", "surrogateescape")),
+    (UUID, lambda key: b"u" + key.bytes),
+    (tuple, lambda key: b"t" + _encoder.encode([canonical(part) for part in key])),
+)
+"""First match wins: bool stands before int, its base."""
+
+
+def shown(key: Key) -> str:
+    """A key as a person reads it."""
+    if isinstance(key, bytes):
+        tag, rest = key[:1], key[1:]
+        text = repr(rest) if tag == b"b" else rest.decode("utf-8", "backslashreplace")
+    else:
+        text = repr(key)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def scope_of(loop: str, key: Key) -> str:
+    """Name of the scope of an item's steps."""
+    tag = {str: "s", int: "i"}.get(type(key), "b")
+    text = key.hex() if isinstance(key, bytes) else str(key)
+    if len(text) > _MOST_TEXT:
+        tag, text = "h" + tag, blake3(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{loop}/{tag}:{text}"
+
+
+def pack_keys(keys: Iterable[Key]) -> bytes:
+    """One block of keys, in order."""
+    try:
+        raw = _encoder.encode(keys)
+    except UnicodeEncodeError:
+        raise ValueError("an item key holds a lone surrogate and cannot be stored; pass key= as bytes") from None
+    if len(raw) < _SMALLEST_COMPRESSED:
+        return _KEYS_VERSION + b"\0" + raw
+    return _KEYS_VERSION + b"\1" + zstd.compress(raw, 1)
+
+
+def unpack_keys(block: bytes) -> list[Key]:
+    """Back to canonical keys. Raises Damaged."""
+    try:
+        return _unpack_v1(block)
+    except (msgspec.MsgspecError, zstd.ZstdError, ValueError) as error:
+        raise Damaged(
+            f"a block of {len(block)} bytes with keys of finished items is damaged ({error}). Which items are done is "
+            "not known, so nothing was skipped or run. Restore the catalog from a backup, or discard the run."
+        ) from error
+
+
+def _unpack_v1(block: bytes) -> list[Key]:
+    if block[:1] != _KEYS_VERSION:
+        raise ValueError(f"unknown version {block[:1].hex()}")
+    body = block[2:]
+    if block[1:2] == b"\1":
+        reader = zstd.ZstdDecompressor()
+        body = reader.decompress(body, _MOST_RAW)
+        if not reader.eof:
+            raise ValueError("it is cut short or larger than a block may be")
+    return _decoder.decode(body)
+
+
+def short(item: Any) -> str:
+    text = repr(item)
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -1,0 +1,90 @@
+"""`run.ledger`: what is done, by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from waycairn.work.done import DoneKeys
+from waycairn.work.keys import canonical, key_function, unpack_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from waycairn.work.cut import Cutter
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Where a run stands. Times are UTC; `rate` is items a second in this entry, `eta` seconds to the end."""
+
+    total: int | None
+    completed: int
+    failed: int
+    pending: int | None
+    percent: float | None
+    rate: float | None
+    eta: float | None
+    started: datetime
+    updated: datetime
+
+    def __str__(self) -> str:
+        of = "" if self.total is None else f" of {self.total}"
+        rate = "" if self.rate is None else f", {self.rate:,.1f} items/s"
+        eta = "" if self.eta is None else f", {self.eta:,.0f} s to go"
+        return f"{self.completed}{of} done, {self.failed} failed{rate}{eta}"
+
+
+class Ledger:
+    """A view of one run's items. Counts include what is done and not yet committed."""
+
+    def __init__(self, cutter: Cutter, started: float) -> None:
+        self._cutter = cutter
+        self._started = started
+        self._entered = cutter.store.clock.monotonic()
+        self._entered_done = cutter.progress.done
+
+    def is_done(self, key: Any, loop: str = "items") -> bool:
+        """Whether the item of that key is done, committed or waiting for the next cut. Reads the keys of the loop."""
+        wanted = canonical(key)
+        cutter = self._cutter
+        if wanted in cutter.pending.get(loop, ()):
+            return True
+        blocks = cutter.store.catalog.done_items(cutter.run, loop)
+        return any(wanted in unpack_keys(block.keys) for block in blocks)
+
+    def pending(
+        self, items: Iterable[T], key: str | Callable[[T], Any] | None = None, loop: str = "items"
+    ) -> Iterator[T]:
+        """Those of the items that are not done, in their order."""
+        cutter, find = self._cutter, key_function(key)
+        catalog = cutter.store.catalog
+        done = DoneKeys(catalog.done_items(cutter.run, loop), catalog.loops(cutter.run).get(loop, 0))
+        waiting = set(cutter.pending.get(loop, ()))
+        for item in items:
+            name = canonical(find(item))
+            if name not in waiting and not done.contains(name):
+                yield item
+
+    def summary(self) -> Summary:
+        cutter = self._cutter
+        progress = cutter.progress_now()
+        elapsed = cutter.store.clock.monotonic() - self._entered
+        finished = progress.done - self._entered_done
+        rate = finished / elapsed if finished > 0 and elapsed > 0 else None
+        pending = None if progress.total is None else max(0, progress.total - progress.done - progress.failed)
+        return Summary(
+            total=progress.total,
+            completed=progress.done,
+            failed=progress.failed,
+            pending=pending,
+            percent=progress.percent,
+            rate=rate,
+            eta=pending / rate if rate and pending is not None else None,
+            started=datetime.fromtimestamp(self._started, UTC),
+            updated=datetime.fromtimestamp(cutter.store.clock.now(), UTC),
+        )

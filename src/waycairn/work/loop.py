@@ -1,0 +1,174 @@
+"""`run.each`: an item is done when the loop asks for the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from waycairn.model.ids import CheckpointId
+from waycairn.work.cut import END, PACED, SIGNAL, Cutter, Request
+from waycairn.work.done import DoneKeys, SeenKeys
+from waycairn.work.keys import Key, canonical, key_function, shown, unpack_keys
+
+if TYPE_CHECKING:
+    from waycairn.work.execution import Execution
+
+T = TypeVar("T")
+
+
+class Loop(Generic[T]):
+    """One pass over an input, skipping what is done. Iterated once; `for` in a Run, `async for` in an AsyncRun.
+
+    An item is committed exactly once. Those done since the last cut run again after a crash.
+    """
+
+    def __init__(
+        self,
+        execution: Execution,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        key: str | Callable[[T], Any] | None,
+        name: str,
+        total: int | None,
+        batch: int | None,
+    ) -> None:
+        if batch is not None and batch < 1:
+            raise ValueError(f"a batch holds at least one item, not {batch}")
+        self.name = name
+        self.is_exhausted = False
+        self.skipped = 0
+        self._execution = execution
+        self._items = items
+        self._key = key_function(key)
+        self._total = total if total is not None else len(items) if isinstance(items, Sized) else None
+        self._batch = batch
+        self._seen = SeenKeys()
+        self._done: DoneKeys | None = None
+
+    # -- decisions, shared by both faces ---------------------------------------------------------------------------
+
+    def _start(self) -> Cutter:
+        self._execution.open_loop(self)
+        cutter = self._execution.cutter
+        cutter.guard.enter_loop(cutter.state)
+        catalog = cutter.store.catalog
+        count = catalog.loops(cutter.run).get(self.name, 0)
+        self._done = DoneKeys(catalog.done_items(cutter.run, self.name), count) if count else None
+        if self._total is not None:
+            self._execution.expect(self.name, self._total)
+        return cutter
+
+    def _admit(self, item: T) -> Key | None:
+        """The key of an item that is to be done; None if it is done already. ValueError if the key repeats."""
+        key = canonical(self._key(item))
+        if self._seen.may_repeat(key) and self._is_known(key):
+            raise ValueError(
+                f"the key {shown(key)} appears twice in the input of loop {self.name!r}: the second item would be "
+                "taken for the first and never be done. Items before it are safe. Pass key= so that every item has "
+                "its own."
+            )
+        if self._done is None:
+            return key
+        if self._done.contains(key):
+            self.skipped += 1
+            return None
+        if self._done.is_empty:
+            self._done = None
+        return key
+
+    def _is_known(self, key: Key) -> bool:
+        """Only asked when a hash repeats: is it the very key?"""
+        cutter = self._execution.cutter
+        if key in cutter.pending.get(self.name, ()):
+            return True
+        blocks = cutter.store.catalog.done_items(cutter.run, self.name)
+        return any(key in unpack_keys(block.keys) for block in blocks)
+
+    def _finish(self) -> None:
+        self.is_exhausted = True
+
+    # -- the two faces -----------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Any]:
+        if not isinstance(self._items, Iterable):
+            raise TypeError("this input is asynchronous; use `async with wc.run(...)` and `async for`")
+        cutter = self._start()
+        name, now, is_due, gate = self.name, cutter.store.clock.monotonic, cutter.pacer.is_due, self._execution.gate
+        for keys, payload in self._grouped(self._items):
+            cutter.begin_item(name, keys[0])
+            try:
+                yield payload
+            except GeneratorExit:
+                self._execution.leave_loop()
+                raise
+            cutter.end_item(name, keys)
+            if is_due(now()) or cutter.wanted or gate.received:
+                cutter.take(self._request(cutter))
+                self._execution.stop_if_asked()
+        self._finish()
+        if cutter.pending or cutter.wanted:
+            cutter.take(cutter.wanted or END)
+        self._execution.stop_if_asked()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        cutter = self._start()
+        async for keys, payload in self._grouped_async():
+            cutter.begin_item(self.name, keys[0])
+            try:
+                yield payload
+            except GeneratorExit:
+                self._execution.leave_loop()
+                raise
+            cutter.end_item(self.name, keys)
+            if cutter.pacer.is_due(cutter.store.clock.monotonic()) or cutter.wanted or self._execution.gate.received:
+                await take_async(cutter, self._request(cutter))
+                self._execution.stop_if_asked()
+        self._finish()
+        if cutter.pending or cutter.wanted:
+            await take_async(cutter, cutter.wanted or END)
+        self._execution.stop_if_asked()
+
+    def _request(self, cutter: Cutter) -> Request:
+        return SIGNAL if self._execution.gate.received else cutter.wanted or PACED
+
+    def _grouped(self, items: Iterable[T]) -> Iterator[tuple[list[Key], Any]]:
+        """What is to be done: one item, or a batch as a list, with its keys."""
+        size = self._batch
+        keys: list[Key] = []
+        batch: list[T] = []
+        for item in items:
+            key = self._admit(item)
+            if key is None:
+                continue
+            if size is None:
+                yield [key], item
+                continue
+            keys.append(key)
+            batch.append(item)
+            if len(keys) == size:
+                yield keys, batch
+                keys, batch = [], []
+        if keys:
+            yield keys, batch
+
+    async def _grouped_async(self) -> AsyncIterator[tuple[list[Key], Any]]:
+        if isinstance(self._items, Iterable):
+            for group in self._grouped(self._items):
+                yield group
+            return
+        waiting: list[T] = []
+        async for item in self._items:
+            waiting.append(item)
+            if len(waiting) >= (self._batch or 1):
+                for group in self._grouped(waiting):
+                    yield group
+                waiting = []
+        for group in self._grouped(waiting):
+            yield group
+
+
+async def take_async(cutter: Cutter, request: Request, **more: Any) -> CheckpointId | None:
+    """Encode here, on the thread of the event loop, while no other task can change the state; write in a thread."""
+    prepared = cutter.prepare(request, detached=True, **more)
+    return await asyncio.to_thread(cutter.commit, prepared)

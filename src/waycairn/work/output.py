@@ -1,0 +1,187 @@
+"""Output files whose length is part of the cut: after a crash a file is exactly as long as what was committed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from waycairn.errors import Damaged
+from waycairn.world.crashpoints import crashpoint
+from waycairn.world.files import flush, flush_directory, translated, write_all
+
+if TYPE_CHECKING:
+    from waycairn.work.cut import Cutter
+
+_BUFFER = 1 << 16
+
+
+class Output:
+    """A file that grows by what items write to it. One thread writes: the owner's.
+
+    `write` buffers. At each cut the bytes are flushed to the medium and the length is committed in the same
+    transaction as the items; when the run is entered again the file is cut back to that length.
+    """
+
+    def __init__(self, path: str, committed: int | None, *, append: bool, encoding: str) -> None:
+        self.path = path
+        self._encoding = encoding
+        self._buffer = bytearray()
+        with translated("the output file", path):
+            self._handle = self._open(Path(path), committed, append=append)
+        self.length = self.committed
+
+    def _open(self, path: Path, committed: int | None, *, append: bool) -> int:
+        """Open at the committed length; what lies behind it was never committed and goes."""
+        existed = path.exists()
+        size = path.stat().st_size if existed else 0
+        if committed is not None and size < committed:
+            raise Damaged(
+                f"the output file {path} has {size} bytes, but {committed} were committed: it was changed or removed "
+                "from outside. Nothing was changed. Put the file back, or start anew with fresh=True or another key.",
+                path=str(path),
+            )
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            keep = committed if committed is not None else size if append else 0
+            self.committed = keep
+            crashpoint("output.truncate")
+            os.ftruncate(handle, keep)
+            os.lseek(handle, keep, os.SEEK_SET)
+            if not existed:
+                crashpoint("output.create")
+                flush_directory(path.absolute().parent)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def write(self, text: str | bytes) -> int:
+        """Add text (encoded) or bytes as they are; returns the number of bytes. Durable at the next cut."""
+        data = text.encode(self._encoding) if isinstance(text, str) else text
+        self._buffer += data
+        self.length += len(data)
+        if len(self._buffer) >= _BUFFER:
+            self._drain()
+        return len(data)
+
+    def _drain(self) -> None:
+        if self._buffer:
+            with translated("the output file", self.path):
+                write_all(self._handle, self._buffer)
+            self._buffer.clear()
+
+    def flush_to(self, length: int) -> None:
+        """Make the first `length` bytes durable; called at a cut, before the transaction."""
+        if length == self.committed:
+            return
+        self._drain()
+        crashpoint("output.flush")
+        with translated("the output file", self.path):
+            flush(self._handle)
+        crashpoint("output.flushed")
+
+    def note_committed(self, length: int) -> None:
+        self.committed = length
+
+    def cut_back(self, length: int) -> None:
+        """Drop what was written behind `length`."""
+        self._drain()
+        with translated("the output file", self.path):
+            os.ftruncate(self._handle, length)
+            os.lseek(self._handle, length, os.SEEK_SET)
+        self.length = length
+
+    def close(self) -> None:
+        """Close without committing; what was not committed is cut off when the run is entered again."""
+        if self._handle >= 0:
+            handle, self._handle = self._handle, -1
+            os.close(handle)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the descriptor without writing the parent's buffer."""
+        self._buffer.clear()
+        self.close()
+
+
+class WholeOutput:
+    """A file that is written anew in each entry and replaces the former one, whole, when the run is left normally."""
+
+    def __init__(self, path: str, *, encoding: str) -> None:
+        self.path = path
+        self._encoding = encoding
+        self._target = Path(path)
+        self._draft = self._target.with_name(f".{self._target.name}.part")
+        with translated("the output file", path):
+            self._handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        self._buffer = bytearray()
+
+    def write(self, text: str | bytes) -> int:
+        """Add text (encoded) or bytes as they are; returns the number of bytes."""
+        data = text.encode(self._encoding) if isinstance(text, str) else text
+        self._buffer += data
+        if len(self._buffer) >= _BUFFER:
+            self._drain()
+        return len(data)
+
+    def _drain(self) -> None:
+        with translated("the output file", self.path):
+            write_all(self._handle, self._buffer)
+        self._buffer.clear()
+
+    def publish(self) -> None:
+        """Flush, rename over the former file, flush the directory: after a crash it is the old one or the new one."""
+        self._drain()
+        with translated("the output file", self.path):
+            crashpoint("output.whole.flush")
+            flush(self._handle)
+            os.close(self._handle)
+            self._handle = -1
+            crashpoint("output.whole.rename")
+            self._draft.replace(self._target)
+            crashpoint("output.whole.directory")
+            flush_directory(self._target.absolute().parent)
+        crashpoint("output.whole.done")
+
+    def close(self) -> None:
+        """Let go of what was not published."""
+        if self._handle >= 0:
+            handle, self._handle = self._handle, -1
+            os.close(handle)
+            self._draft.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """In a forked child: let go of the descriptor only; the file is the parent's."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+class OutputFiles:
+    """The output files of one run."""
+
+    def __init__(self, cutter: Cutter) -> None:
+        self._cutter = cutter
+        self._whole: dict[str, WholeOutput] = {}
+
+    def open(self, path: str | os.PathLike[str], *, append: bool, encoding: str) -> Output | WholeOutput:
+        name = os.path.normpath(os.fspath(path))
+        grown = self._cutter.outputs
+        if name in grown or name in self._whole:
+            raise ValueError(f"the output {name} is opened twice in this run. Nothing was changed. Open it once.")
+        if not append:
+            self._whole[name] = WholeOutput(name, encoding=encoding)
+            return self._whole[name]
+        known = self._cutter.store.catalog.outputs(self._cutter.run).get(name)
+        grown[name] = Output(name, known.length if known else None, append=True, encoding=encoding)
+        return grown[name]
+
+    def publish(self) -> None:
+        for output in self._whole.values():
+            output.publish()
+
+    def close(self) -> None:
+        for whole in self._whole.values():
+            whole.close()
+        for grown in self._cutter.outputs.values():
+            grown.close()

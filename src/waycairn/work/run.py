@@ -1,0 +1,213 @@
+"""One execution of a named job, entered and owned by this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, overload
+
+from waycairn.codec import Types
+from waycairn.model.ids import CheckpointId
+from waycairn.model.records import CheckpointFilter, CheckpointRecord
+from waycairn.work.cut import STATE_KIND
+from waycairn.work.execution import Execution
+from waycairn.work.ledger import Ledger
+from waycairn.work.loop import Loop
+from waycairn.work.output import Output, WholeOutput
+from waycairn.work.phase import PhaseCall
+from waycairn.work.restoring import newest_value
+from waycairn.work.step import check_name, result_types
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Run:
+    """A run that this process holds. Its methods are called from the thread that entered it.
+
+    Everything between two cuts is committed together or not at all; see `each`, `step`, `phase` and `checkpoint`
+    for where cuts lie. In a forked child every call raises UsedAfterFork and leaving does nothing.
+    """
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        record = execution.record
+        self.id = record.id
+        self.name = record.name
+        self.key = record.key
+        self.resumed = execution.resumed
+        """True if unfinished work of an earlier entry is continued."""
+        self.ledger = Ledger(execution.cutter, record.created)
+        """What is done, by key."""
+
+    # -- loops ---------------------------------------------------------------------------------------------------
+
+    def each(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        key: str | Callable[[T], Any] | None = None,
+        name: str = "items",
+        total: int | None = None,
+        batch: int | None = None,
+    ) -> Loop[T]:
+        """The items that are not done yet, one by one; an item is done when the loop asks for the next one.
+
+        `key` names an item: a function, or the name of an attribute or entry; by default the item itself, or its
+        content. Keys are typed and belong to this loop `name`. `break` or an exception leaves the open item undone.
+        With `batch=n` lists of at most n items are done together. Items are committed at the run's pace, exactly
+        once; after a crash those since the last cut are yielded again.
+
+        Raises ValueError for a repeated key, or a loop name used twice in this entry.
+        """
+        check_name("loop", name)
+        return Loop(self._execution, items, key=key, name=name, total=total, batch=batch)
+
+    # -- remembered calls ----------------------------------------------------------------------------------------
+
+    def step(self, name: str, function: Callable[..., T], *arguments: Any, returns: Any = None, **named: Any) -> T:
+        """Call the function once; in every later entry return its result instead.
+
+        The result is durable when this returns, together with everything before it. It comes back as the return
+        annotation of the function, or `returns`, says. Inside an item the step belongs to the item. Raises
+        StepChanged if it was remembered with other arguments, ValueError if the name is used twice in this scope,
+        TypeError if the result could not be restored, StateAhead (see there).
+        """
+        call = self._execution.begin_step(name, function, arguments, named, returns)
+        if call.is_known:
+            return call.result  # type: ignore[no-any-return]
+        result = function(*arguments, **named)
+        call.finish(result)()
+        self._execution.stop_if_asked()
+        return result
+
+    def phase(self, name: str, function: Callable[..., T], *arguments: Any, returns: Any = None, **named: Any) -> T:
+        """Call `function(phase, *arguments)` with a run of its own below this one; a completed phase returns its
+        result without being called. Its state, items, steps and outputs are its own; nothing of it is lost when the
+        process dies inside it. The result comes back as by `step`."""
+        call = PhaseCall(self._execution, name, result_types(function, returns))
+        if call.is_known:
+            return call.result  # type: ignore[no-any-return]
+        try:
+            result = function(Run(call.child), *arguments, **named)
+            call.keep(result)
+        except BaseException as error:
+            call.leave(error)
+            raise
+        call.leave(None)
+        return result
+
+    # -- state and checkpoints -----------------------------------------------------------------------------------
+
+    def state(self, target: S) -> S:
+        """Make this object the state of the run: restored in place if there is a checkpoint, saved at every cut.
+
+        Change it in place; assigning another object to your variable changes nothing here. Raises TypeError for an
+        immutable object or contents that cannot be stored, ValueError if the run has a state already. A damaged
+        checkpoint is passed over for the newest intact one, and the run goes back to that.
+        """
+        self._execution.attach_state(target)
+        return target
+
+    def checkpoint(
+        self,
+        kind: str = STATE_KIND,
+        *,
+        iteration: int | None = None,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl: float | None = None,
+        force: bool = False,
+    ) -> CheckpointId | None:
+        """Offer a cut here. Durable when an id is returned.
+
+        A plain one is taken at the run's pace; one with any attribute, or `force`, always. Inside an item it is
+        taken at the end of the item. Returns None where no checkpoint was written: paced away, deferred, or the
+        state is unchanged. `ttl` is seconds until it may be swept. Raises StateAhead (see there).
+        """
+        write = self._execution.offer(
+            kind,
+            iteration=iteration,
+            tags=tags,
+            description=description,
+            metadata=metadata,
+            ttl=ttl,
+            force=force,
+        )
+        if write is None:
+            return None
+        taken = write()
+        self._execution.stop_if_asked()
+        return taken
+
+    def save(
+        self,
+        name: str,
+        value: Any,
+        *,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        ttl: float | None = None,
+    ) -> CheckpointId:
+        """Save a value under a name (its kind), beside the state; durable when this returns. See `latest`."""
+        write = self._execution.value(name, value, tags=tags, description=description, metadata=metadata, ttl=ttl)
+        return write()
+
+    def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
+        """The newest intact value that was saved under this name in this run, else `default`."""
+        types = None if returns is None else Types.of(returns)
+        return newest_value(self._execution.store, self.id, name, default, types)
+
+    def checkpoints(self, kind: str | None = None, limit: int | None = None) -> Sequence[CheckpointRecord]:
+        """The checkpoints of this run, newest first."""
+        return self._execution.store.catalog.list_checkpoints(CheckpointFilter(run=self.id, kind=kind, limit=limit))
+
+    # -- output and progress -------------------------------------------------------------------------------------
+
+    @overload
+    def output(self, path: str | os.PathLike[str], *, append: Literal[True], encoding: str = ...) -> Output: ...
+
+    @overload
+    def output(
+        self, path: str | os.PathLike[str], *, append: Literal[False] = ..., encoding: str = ...
+    ) -> WholeOutput: ...
+
+    def output(
+        self, path: str | os.PathLike[str], *, append: bool = False, encoding: str = "utf-8"
+    ) -> Output | WholeOutput:
+        """A file that holds exactly what was committed.
+
+        With `append` it grows: its length is part of every cut, and it is cut back to that when the run is entered
+        again. Without, it is written anew and appears whole when the run or phase is left normally; until then the
+        former file stays. Raises ValueError if the path is used twice, Damaged if a growing file lost bytes.
+        """
+        self._execution.cutter.check_usable()
+        return self._execution.files.open(path, append=append, encoding=encoding)
+
+    def progress(
+        self, done: int | None = None, *, total: int | None = None, advance: int = 0, note: str | None = None
+    ) -> None:
+        """Tell how far work without a loop has come; committed at the run's pace."""
+        write = self._execution.progress(done, total, advance, note)
+        if write is not None:
+            write()
+            self._execution.stop_if_asked()
+
+    def complete(self, result: Any = None) -> None:
+        """The job is done, whatever its loops say; `result` is kept (kind "result"). Durable when this returns if
+        the run was made by `store.start`, else when the `with` block is left."""
+        self._execution.complete(result)
+
+    # -- leaving -------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        self._execution.is_in_block = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._execution.leave(error)

@@ -1,0 +1,271 @@
+"""The store as users see it: runs, their history, and plain values."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from waycairn.codec import Types, encode
+from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
+from waycairn.model.ids import CheckpointId, RunId, checkpoint_id, split_checkpoint_id
+from waycairn.model.policy import Durability, Pace
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, RunFilter, RunRecord
+from waycairn.model.states import RunStatus
+from waycairn.store import CheckpointDraft, StoreCore
+from waycairn.wiring import default_url, open_core
+from waycairn.work.entering import Ask, displace, held
+from waycairn.work.entry import Entry
+from waycairn.work.restoring import newest_value, note_damage
+from waycairn.work.run import Run
+from waycairn.work.step import check_name
+from waycairn.world.randomness import new_run_id
+
+
+class Store:
+    """One place that remembers. Thread-safe. Open it again in a forked child."""
+
+    def __init__(self, core: StoreCore) -> None:
+        self.core = core
+        self.url = core.url
+
+    def run(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        fingerprint: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+        total: int | None = None,
+        task: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        pace: Pace | float | str | None = None,
+    ) -> Entry:
+        """A run to be entered with `with` or `async with`; see `waycairn.run`."""
+        check_name("run", name)
+        if key is not None:
+            check_name("run's key", key)
+        ask = Ask(
+            name=name,
+            key=key,
+            fingerprint=fingerprint,
+            fresh=fresh,
+            total=total,
+            task=task,
+            tags=tuple(tags),
+            metadata=dict(metadata or {}),
+        )
+        return Entry(lambda: self.core, ask, Pace.of(pace))
+
+    def start(self, name: str, *, key: str | None = None, total: int | None = None, **facts: Any) -> Run:
+        """Enter a run without a `with` block: `run.progress(...)`, then `run.complete(result)`."""
+        return self.run(name, key=key, total=total, **facts).open()
+
+    def recover(self, name: str, *, key: str | None = None) -> Run | None:
+        """Enter the unfinished run of that name whose owner is dead; None if there is none to recover."""
+        found = self.core.catalog.find_run(None, name, key)
+        if found is None or found.status.is_finished or self.core.ownership.holder(found) is not None:
+            return None
+        return self.start(name, key=key)
+
+    # -- history -------------------------------------------------------------------------------------------------
+
+    def runs(
+        self,
+        *,
+        name: str | None = None,
+        key: str | None = None,
+        status: RunStatus | str | Sequence[RunStatus | str] | None = None,
+        task: str | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[RunRecord]:
+        """Runs, newest first; phases are listed by `phases`."""
+        wanted = None
+        if status is not None:
+            wanted = [RunStatus(one) for one in ([status] if isinstance(status, str) else status)]
+        return self.core.catalog.list_runs(
+            RunFilter(name=name, key=key, status=wanted, task=task, tag=tag, limit=limit)
+        )
+
+    def find(self, run: str, key: str | None = None) -> RunRecord:
+        """By id, or by name (and key): the newest of that name. Raises RunNotFound."""
+        found = self.core.catalog.get_run(RunId(run)) if key is None else None
+        found = found or self.core.catalog.find_run(None, run, key)
+        if found is None:
+            named = self.runs(name=run, key=key, limit=1)
+            found = named[0] if named else None
+        if found is None:
+            keyed = "" if key is None else f" with key {key!r}"
+            raise RunNotFound(
+                f"there is no run {run!r}{keyed} in the store at {self.url}. See `waycairn runs`.",
+                run=run,
+            )
+        return found
+
+    def phases(self, run: str) -> Sequence[RunRecord]:
+        """The runs below a run, oldest first."""
+        found = self.find(run)
+        below = self.core.catalog.list_runs(RunFilter(root=found.root, roots_only=False))
+        return [record for record in reversed(below) if record.id != found.root]
+
+    def holder(self, run: RunRecord) -> Any:
+        """The living owner of a run (model.records.Owner), None if its owner is dead or it was left."""
+        return self.core.ownership.holder(run)
+
+    def checkpoints(self, run: str | None = None, **which: Any) -> Sequence[CheckpointRecord]:
+        """Checkpoints, newest first; filters as in model.records.CheckpointFilter."""
+        wanted = None if run is None else self.find(run).id
+        return self.core.catalog.list_checkpoints(CheckpointFilter(run=wanted, **which))
+
+    def checkpoint(self, checkpoint: str) -> CheckpointRecord:
+        """One checkpoint by id. Raises CheckpointNotFound."""
+        run, sequence = split_checkpoint_id(checkpoint)
+        found = self.core.catalog.get_checkpoint(run, sequence)
+        if found is None:
+            raise CheckpointNotFound(
+                f"there is no checkpoint {checkpoint} in the store at {self.url}. See `waycairn checkpoints`.",
+                checkpoint=checkpoint,
+            )
+        return found
+
+    def load(self, checkpoint: str, *, only: str | None = None, returns: Any = None, strict: bool = True) -> Any:
+        """What a checkpoint holds, verified. `only="model.layer1"` reads just that part. `returns` gives the types;
+        with strict=False unknown types come as readable records. Raises CheckpointNotFound, Damaged, UnknownType."""
+        found = self.checkpoint(checkpoint)
+        types = None if returns is None else Types.of(returns)
+        try:
+            return self.core.load(found.checkpoint.stored, types=types, only=only, strict=strict)
+        except Damaged as error:
+            note_damage(self.core, found, error)
+            raise
+
+    def pin(self, checkpoint: str, pinned: bool = True) -> None:
+        """Keep a checkpoint whatever policies say; or let it go again."""
+        found = self.checkpoint(checkpoint)
+        self.core.catalog.pin_checkpoint(found.run, found.sequence, pinned)
+
+    def delete(self, checkpoint: str) -> None:
+        """Delete one checkpoint. Raises CheckpointPinned; ValueError for the one an unfinished run goes on from."""
+        found = self.checkpoint(checkpoint)
+        if found.pinned:
+            raise CheckpointPinned(
+                f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn checkpoints --unpin "
+                f"{checkpoint}",
+                checkpoint=checkpoint,
+            )
+        self._refuse_last(found)
+        self.core.catalog.delete_checkpoints(found.run, [found.sequence])
+
+    def _refuse_last(self, found: CheckpointRecord) -> None:
+        run = self.core.catalog.get_run(found.run)
+        newest = self.core.catalog.latest_checkpoint(found.run, role="state")
+        if run and not run.status.is_finished and newest and newest.sequence == found.sequence:
+            raise ValueError(
+                f"checkpoint {found.id} is the one the unfinished run {run.name!r} goes on from. Nothing was deleted. "
+                "Finish the run, or give it up first: waycairn discard"
+            )
+
+    def clear(self, run: str, *, kind: str | None = None) -> int:
+        """Delete the checkpoints of a run (of a kind), but pinned ones and the one an unfinished run goes on from.
+        Returns how many."""
+        found = self.find(run)
+        listed = self.core.catalog.list_checkpoints(CheckpointFilter(run=found.id, kind=kind, pinned=False))
+        newest = self.core.catalog.latest_checkpoint(found.id, role="state")
+        keep = newest.sequence if newest and not found.status.is_finished else None
+        return self.core.catalog.delete_checkpoints(
+            found.id, [record.sequence for record in listed if record.sequence != keep]
+        )
+
+    # -- acts on runs ----------------------------------------------------------------------------------------------
+
+    def discard(self, run: str) -> RunRecord:
+        """Give an unfinished run up: it stays listed, and entering it again starts anew. Raises RunIsHeld."""
+        found = self.find(run)
+        owner = self.core.ownership.holder(found)
+        if owner is not None:
+            raise held(found, owner)
+        self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
+        return self.find(found.id)
+
+    def takeover(self, run: str) -> RunRecord:
+        """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
+        refused (OwnershipLost); what it committed before stands."""
+        return displace(self.core, self.find(run))
+
+    def remove(self, run: str) -> None:
+        """Delete a run with everything below it. Raises RunIsHeld."""
+        found = self.find(run)
+        owner = self.core.ownership.holder(found)
+        if owner is not None:
+            raise held(found, owner)
+        self.core.catalog.delete_run(found.id)
+
+    # -- plain values ------------------------------------------------------------------------------------------------
+
+    def save(self, name: str, value: Any, *, tags: Sequence[str] = (), description: str | None = None) -> CheckpointId:
+        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns."""
+        check_name("saved value", name)
+        run = new_run_id()
+        new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
+        draft = CheckpointDraft(
+            kind="value", role="value", encoded=encode(value), tags=tuple(tags), description=description
+        )
+        sequence = self.core.save_value(new, draft)
+        found = self.core.catalog.find_run(None, name, "value")
+        return checkpoint_id(found.id if found else run, sequence)
+
+    def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
+        """The newest intact value saved under this name, else `default`."""
+        found = self.core.catalog.find_run(None, name, "value")
+        if found is None:
+            return default
+        types = None if returns is None else Types.of(returns)
+        return newest_value(self.core, found.id, "value", default, types)
+
+    # -- closing -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the connections. Runs of this store must have been left."""
+        self.core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(
+    where: str | os.PathLike[str] | None = None,
+    *,
+    packs: str | os.PathLike[str] | None = None,
+    durability: Durability = "power",
+    create: bool = True,
+) -> Store:
+    """Open a store, creating it where it is missing (unless create=False: then StoreNotFound).
+
+    `where` is a directory, or `postgresql://user@host/database` (then `packs` is the directory of the pack files);
+    by default the store in use here: WAYCAIRN_STORE, else the nearest `.waycairn` upwards, else `./.waycairn`.
+    `durability="process"` lets the newest commits fall to a power cut, never to kill -9, for faster commits.
+    """
+    return Store(open_core(where, packs=packs, durability=durability, create=create))
+
+
+_defaults: dict[tuple[int, str], Store] = {}
+_defaults_lock = threading.Lock()
+
+
+def default_store() -> Store:
+    """The store in use here, opened once per process and address."""
+    address = (os.getpid(), default_url())
+    with _defaults_lock:
+        store = _defaults.get(address)
+        if store is None:
+            store = _defaults[address] = Store(open_core(address[1]))
+        return store
