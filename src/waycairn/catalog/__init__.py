@@ -1,1 +1,34 @@
+"""What exists and who holds it: runs, commits, checkpoints and the chunk index, in SQLite or PostgreSQL.
 
+One implementation for both. `tables` says what is stored; `runs`, `commits`, `history`, `checkpoints` and
+`chunk_index` hold the statements beside the rows they touch; `group` lets the threads of a process share a
+transaction; `sqlite` and `postgres` know how to connect, begin and commit; `opening` creates and migrates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from waycairn.world.clock import SystemClock
+
+if TYPE_CHECKING:
+    from waycairn.model.policy import Durability
+    from waycairn.ports import Catalog, Clock
+
+__all__ = ["open_catalog"]
+
+_CLOCK = SystemClock()
+
+
+def open_catalog(
+    url: str, *, durability: Durability = "power", create: bool = True, clock: Clock = _CLOCK, deadline: float = 30.0
+) -> Catalog:
+    """Open the catalog at `sqlite:////absolute/path/catalog.db` or `postgresql://user@host/database`.
+
+    A missing one is created, unless `create` is false: then StoreNotFound. An older format is migrated, a newer one
+    raises StoreTooNew. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
+    unreachable. The result is thread-safe; close it.
+    """
+    from waycairn.catalog.opening import open_database, open_store
+
+    return open_store(open_database(url, durability, create=create, deadline=deadline), clock, create=create)

@@ -1,0 +1,148 @@
+"""The chunk index: content ids to numbers, numbers to places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from sqlalchemy import BigInteger, bindparam, func, insert, select, update
+
+from waycairn.catalog.database import Session, in_batches
+from waycairn.catalog.filters import any_values, one_of
+from waycairn.catalog.parts import Part
+from waycairn.catalog.rows import block_of, chunk_id, values_of_block, values_of_chunk
+from waycairn.catalog.statement import Statement
+from waycairn.catalog.tables import blocks, chunks, counters, packs
+from waycairn.errors import SweptMeanwhile
+from waycairn.model.ids import ChunkId, PackId
+from waycairn.model.records import ChunkPlace, NewBlock, NewData
+
+_SIZES = (1, 16, 256)
+
+ADD_PACK = Statement(
+    "add_pack", "A durable pack.", insert(packs).values(**{c.name: bindparam(c.name) for c in packs.c})
+)
+ADD_BLOCK = Statement(
+    "add_block", "A block in a pack, or inline.", insert(blocks).values(**{c.name: bindparam(c.name) for c in blocks.c})
+)
+ADD_CHUNK = Statement(
+    "add_chunk", "A chunk and its place.", insert(chunks).values(**{c.name: bindparam(c.name) for c in chunks.c})
+)
+RESERVE = Statement(
+    "reserve",
+    "Move a counter; the value before the move begins our range.",
+    update(counters)
+    .where(counters.c.name == bindparam("counter"))
+    .values(value=counters.c.value + bindparam("count", type_=BigInteger))
+    .returning(counters.c.value),
+)
+COUNTER = Statement(
+    "counter", "Read a counter.", select(counters.c.value).where(counters.c.name == bindparam("counter"))
+)
+HOLD_COUNTER = Statement(
+    "hold_counter",
+    "Read a counter that must not move before this transaction ends.",
+    select(counters.c.value).where(counters.c.name == bindparam("counter")).with_for_update(read=True),
+)
+PACKS = Statement("packs", "All packs.", select(packs.c.id, packs.c.size))
+
+
+@cache
+def _find_chunks(count: int) -> Statement:
+    return Statement(
+        "find_chunks",
+        "Which of these ids are stored, and under which (lowest) number.",
+        select(chunks.c.id, func.min(chunks.c.number)).where(one_of(chunks.c.id, count)).group_by(chunks.c.id),
+    )
+
+
+@cache
+def _chunks_by_number(count: int) -> Statement:
+    return Statement(
+        "chunks_by_number",
+        "Places of chunks in their blocks.",
+        select(chunks.c.number, chunks.c.id, chunks.c.start, chunks.c.length, chunks.c.block).where(
+            one_of(chunks.c.number, count)
+        ),
+    )
+
+
+@cache
+def _blocks_by_number(count: int) -> Statement:
+    return Statement("blocks_by_number", "Places of blocks.", select(*blocks.c).where(one_of(blocks.c.number, count)))
+
+
+class ChunkPart(Part):
+    """Implements `ports.ChunkRows`."""
+
+    def reserve_numbers(self, count: int) -> int:
+        values = {"counter": "chunk", "count": count}
+        row = self._database.write(lambda session: session.one(RESERVE, values))
+        assert row is not None
+        return int(row[0]) - count
+
+    def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
+        return self._database.read(lambda session: _find(session, ids))
+
+    def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
+        return self._database.read(lambda session: _locate(session, numbers))
+
+    def sweep_epoch(self) -> int:
+        row = self._database.read(lambda session: session.one(COUNTER, {"counter": "sweep"}))
+        assert row is not None
+        return int(row[0])
+
+    def packs(self) -> Mapping[PackId, int]:
+        rows = self._database.read(lambda session: session.all(PACKS))
+        return {PackId(pack): size for pack, size in rows}
+
+
+def add_data(session: Session, data: NewData) -> None:
+    """The rows of new chunks; refused if a sweep came between finding chunks again and this transaction."""
+    if data.sweep_epoch is not None:
+        row = session.one(HOLD_COUNTER, {"counter": "sweep"})
+        if row is None or row[0] != data.sweep_epoch:
+            raise SweptMeanwhile(
+                "a sweep ran while this save was under way, and chunks that it found again may be gone. "
+                "Nothing was committed. Save again: the chunks are then written anew.",
+            )
+    for pack in data.packs:
+        session.change(ADD_PACK, {"id": pack.id, "size": pack.size, "digest": pack.digest})
+    if len(data.blocks) == len(data.chunks) == 1:
+        # The small save, most of all: executemany opens and closes a list of one at twice the price.
+        session.change(ADD_BLOCK, values_of_block(data.blocks[0]))
+        session.change(ADD_CHUNK, values_of_chunk(data.chunks[0]))
+        return
+    if data.blocks:
+        session.many(ADD_BLOCK, map(values_of_block, data.blocks))
+    if data.chunks:
+        session.many(ADD_CHUNK, map(values_of_chunk, data.chunks))
+
+
+def _find(session: Session, ids: Sequence[ChunkId]) -> dict[ChunkId, int]:
+    found: dict[ChunkId, int] = {}
+    for batch in in_batches(ids, _SIZES):
+        for id_, number in session.all(_find_chunks(len(batch)), any_values(batch)):
+            found[chunk_id(id_)] = number
+    return found
+
+
+def _locate(session: Session, numbers: Sequence[int]) -> dict[int, ChunkPlace]:
+    rows = [
+        row
+        for batch in in_batches(numbers, _SIZES)
+        for row in session.all(_chunks_by_number(len(batch)), any_values(batch))
+    ]
+    places = _blocks(session, sorted({row[4] for row in rows}))
+    return {
+        number: ChunkPlace(number, chunk_id(id_), start, length, places[block])
+        for number, id_, start, length, block in rows
+    }
+
+
+def _blocks(session: Session, numbers: Sequence[int]) -> dict[int, NewBlock]:
+    return {
+        row[0]: block_of(row)
+        for batch in in_batches(numbers, _SIZES)
+        for row in session.all(_blocks_by_number(len(batch)), any_values(batch))
+    }

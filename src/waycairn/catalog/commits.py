@@ -1,0 +1,258 @@
+"""The one transaction of a cut, and what it left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, case, func, insert, null, select, update
+
+from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT
+from waycairn.catalog.chunk_index import add_data
+from waycairn.catalog.columns import (
+    decode_place,
+    decode_text,
+    encode_json,
+    encode_maybe,
+    encode_place,
+    encode_text,
+    identity,
+)
+from waycairn.catalog.database import Session
+from waycairn.catalog.parts import FENCE_STATE, NUM, Part, lost, missing
+from waycairn.catalog.rows import (
+    STEP_COLUMNS,
+    step_of,
+    values_of_checkpoint,
+    values_of_run,
+    values_of_step,
+)
+from waycairn.catalog.runs import ADD_RUN
+from waycairn.catalog.statement import Statement
+from waycairn.catalog.tables import items, outputs, runs, steps
+from waycairn.errors import StoreError
+from waycairn.model.ids import OperationId, RunId
+from waycairn.model.records import Commit, DoneItems, NewRun, OutputLength, StoredStep
+from waycairn.model.states import RunStatus
+
+_PROGRESS = {column: bindparam(column) for column in ("operation", "done", "failed", "total", "note")}
+_IN_ORDER = (
+    runs.c.id == bindparam("of"),
+    runs.c.epoch == bindparam("was"),
+    runs.c.sequence == bindparam("number") - 1,
+)
+FENCE = Statement(
+    "fence",
+    "Epoch, order and operation of a commit in one update: no row changed means that it must not happen.",
+    update(runs)
+    .where(*_IN_ORDER)
+    .values(sequence=bindparam("number"), updated=bindparam("now"), **_PROGRESS)
+    .returning(runs.c.num),
+)
+FENCE_WITH_STATUS = Statement(
+    "fence_with_status",
+    "The same, for a commit that leaves the run (or enters it again): a run that was left has no owner.",
+    update(runs)
+    .where(*_IN_ORDER)
+    .values(
+        sequence=bindparam("number"),
+        updated=bindparam("now"),
+        status=bindparam("status"),
+        error=bindparam("error"),
+        owner=case((bindparam("leaves", type_=Integer) == 1, null()), else_=runs.c.owner),
+        lease_until=case((bindparam("leaves", type_=Integer) == 1, null()), else_=runs.c.lease_until),
+        **_PROGRESS,
+    )
+    .returning(runs.c.num),
+)
+NEXT_VALUE = Statement(
+    "next_value",
+    "Number a plain save: the last one wins, so nothing is compared.",
+    update(runs)
+    .where(runs.c.identity == bindparam("whose"))
+    .values(
+        sequence=runs.c.sequence + 1,
+        updated=bindparam("now"),
+        status=func.coalesce(bindparam("status"), runs.c.status),
+        **_PROGRESS,
+    )
+    .returning(runs.c.num, runs.c.sequence, runs.c.epoch),
+)
+
+ADD_ITEMS = Statement(
+    "add_items",
+    "The items of one loop in one cut.",
+    insert(items).values(**{column.name: bindparam(column.name) for column in items.c}),
+)
+ITEMS_AFTER = Statement(
+    "items_after",
+    "A bounded number of cuts of a loop, in the order of the commits.",
+    select(items.c.sequence, items.c.count, items.c["keys"])
+    .where(items.c.run == NUM, items.c.loop == bindparam("loop"), items.c.sequence > bindparam("after"))
+    .order_by(items.c.sequence)
+    .limit(64),
+)
+LOOPS = Statement(
+    "loops",
+    "The loops of a run and how many items each has done.",
+    select(items.c.loop, func.sum(items.c.count)).where(items.c.run == NUM).group_by(items.c.loop),
+)
+
+ADD_STEP = Statement(
+    "add_step",
+    "A step and its result. A second result for the same step is refused by the key.",
+    insert(steps).values(**{column.name: bindparam(column.name) for column in steps.c}),
+)
+GET_STEP = Statement(
+    "get_step",
+    "One step.",
+    select(*STEP_COLUMNS).where(steps.c.run == NUM, steps.c.place == bindparam("place")),
+)
+LIST_STEPS = Statement(
+    "list_steps",
+    "All steps, in the order of their commits.",
+    select(*STEP_COLUMNS).where(steps.c.run == NUM).order_by(steps.c.sequence, steps.c.place),
+)
+
+SET_OUTPUT = Statement(
+    "set_output",
+    "The committed length of an output file.",
+    lambda build: (
+        build.insert(outputs)
+        .values(run=bindparam("run"), place=bindparam("place"), length=bindparam("length"))
+        .on_conflict_do_update(index_elements=["run", "place"], set_={"length": bindparam("length")})
+    ),
+)
+OUTPUTS = Statement(
+    "outputs", "Committed lengths.", select(outputs.c.place, outputs.c.length).where(outputs.c.run == NUM)
+)
+NEWEST_OPERATION = Statement(
+    "newest_operation",
+    "Which attempt made the newest commit.",
+    select(runs.c.operation).where(runs.c.id == bindparam("id")),
+)
+
+
+class CommitPart(Part):
+    """Implements `ports.CommitRows`, but for `rewind` (see `history`)."""
+
+    def commit(self, commit: Commit) -> None:
+        # Encoded before the transaction, so that a value that cannot be stored never takes a lock.
+        values = _fence_values(commit)
+        self._database.write(lambda session: self._commit(session, commit, values))
+
+    def _commit(self, session: Session, commit: Commit, values: Mapping[str, Any]) -> None:
+        # 1. The fence: right epoch, right order, not yet committed.
+        row = session.one(FENCE if commit.status is None else FENCE_WITH_STATUS, values)
+        if row is None:
+            _explain(session, commit)
+            return
+        # 2. Everything that hangs on it.
+        _add_rows(session, commit, row[0], commit.sequence, commit.epoch)
+
+    def save_value(self, commit: Commit, name: NewRun) -> int:
+        values = {
+            **_progress_values(commit),
+            "status": None if commit.status is None else commit.status.value,
+            "whose": identity(name.parent, name.name, name.key),
+        }
+        return self._database.write(lambda session: self._save_value(session, commit, name, values))
+
+    def _save_value(self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any]) -> int:
+        row = session.one(NEXT_VALUE, values)
+        if row is None:
+            session.change(ADD_RUN, values_of_run(name, commit.now))
+            row = session.one(NEXT_VALUE, values)
+        assert row is not None
+        num, sequence, epoch = row
+        _add_rows(session, commit, num, sequence, epoch)
+        return int(sequence)
+
+    def newest_operation(self, run: RunId) -> OperationId | None:
+        row = self._database.read(lambda session: session.one(NEWEST_OPERATION, {"id": run}))
+        return None if row is None or row[0] is None else OperationId(bytes(row[0]))
+
+    def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
+        values = {"id": run, "loop": encode_text(loop), "after": -1}
+        while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
+            for _, count, keys in rows:
+                yield DoneItems(loop=loop, count=count, keys=bytes(keys))
+            # The next page begins behind the last row; nothing stays open between pages.
+            values["after"] = rows[-1][0]
+
+    def loops(self, run: RunId) -> Mapping[str, int]:
+        rows = self._database.read(lambda session: session.all(LOOPS, {"id": run}))
+        return {decode_text(loop): int(count) for loop, count in rows}
+
+    def get_step(self, run: RunId, scope: str, name: str) -> StoredStep | None:
+        values = {"id": run, "place": encode_place(scope, name)}
+        row = self._database.read(lambda session: session.one(GET_STEP, values))
+        return None if row is None else step_of(row)
+
+    def list_steps(self, run: RunId) -> Sequence[StoredStep]:
+        return [step_of(row) for row in self._database.read(lambda session: session.all(LIST_STEPS, {"id": run}))]
+
+    def outputs(self, run: RunId) -> Mapping[str, OutputLength]:
+        rows = self._database.read(lambda session: session.all(OUTPUTS, {"id": run}))
+        lengths = [OutputLength(path=decode_place(place)[0], length=length) for place, length in rows]
+        return {output.path: output for output in lengths}
+
+
+def _progress_values(commit: Commit) -> dict[str, Any]:
+    progress = commit.progress
+    return {
+        "operation": commit.operation,
+        "now": commit.now,
+        "done": progress.done,
+        "failed": progress.failed,
+        "total": progress.total,
+        "note": encode_maybe(progress.note),
+    }
+
+
+def _fence_values(commit: Commit) -> dict[str, Any]:
+    values = {"of": commit.run, "was": commit.epoch, "number": commit.sequence, **_progress_values(commit)}
+    if commit.status is not None:
+        values["status"] = commit.status.value
+        values["error"] = encode_json(commit.error)
+        values["leaves"] = int(commit.status is not RunStatus.RUNNING)
+    return values
+
+
+def _add_rows(session: Session, commit: Commit, num: int, sequence: int, epoch: int) -> None:
+    for data in commit.data:
+        add_data(session, data)
+    if commit.items:
+        session.many(ADD_ITEMS, (_item_values(num, sequence, done) for done in commit.items))
+    if commit.steps:
+        session.many(ADD_STEP, (values_of_step(num, sequence, step) for step in commit.steps))
+    for output in commit.outputs:
+        session.change(SET_OUTPUT, {"run": num, "place": encode_place(output.path), "length": output.length})
+    for dropped in commit.drop:
+        session.change(DROP_CHECKPOINT, {"num": num, "number": dropped})
+    if commit.checkpoint is not None:
+        session.change(ADD_CHECKPOINT, values_of_checkpoint(num, sequence, epoch, commit.now, commit.checkpoint))
+
+
+def _item_values(num: int, sequence: int, done: DoneItems) -> dict[str, Any]:
+    return {"run": num, "loop": encode_text(done.loop), "sequence": sequence, "count": done.count, "keys": done.keys}
+
+
+def _explain(session: Session, commit: Commit) -> None:
+    """Why the fence refused. Returns if this very commit is there already (its reply was lost)."""
+    found = session.one(FENCE_STATE, {"id": commit.run})
+    if found is None:
+        missing(commit.run)
+    epoch, sequence, operation, owner, name = found
+    if sequence == commit.sequence and operation is not None and bytes(operation) == commit.operation:
+        return
+    if epoch != commit.epoch:
+        lost(commit.run, decode_text(name), commit.epoch, epoch, owner)
+    raise StoreError(
+        f"commit {commit.sequence} of run {decode_text(name)!r} ({commit.run}) does not follow the newest one, "
+        f"{sequence}. Nothing was changed. Two parts of this process commit to the same run out of order; "
+        "enter the run again to go on from the newest commit.",
+        run=commit.run,
+        sequence=commit.sequence,
+        newest=sequence,
+    )

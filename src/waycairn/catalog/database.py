@@ -1,0 +1,106 @@
+"""What the rows need of a database, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.sql.elements import ClauseElement
+
+from waycairn.catalog.statement import Statement, Texts
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+Values = Mapping[str, Any]
+_NOTHING: Values = {}
+
+
+class Cursor(Protocol):
+    """What sqlite3 and psycopg cursors have in common."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def execute(self, query: Any, params: Any = ..., /) -> Any: ...
+
+    def executemany(self, query: Any, params: Any, /) -> Any: ...
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Session:
+    """Statements run one after the other on one connection. Belongs to one thread at a time."""
+
+    __slots__ = ("_cursor", "_texts")
+
+    def __init__(self, cursor: Cursor, texts: Texts) -> None:
+        self._cursor = cursor
+        self._texts = texts
+
+    def _run(self, statement: Statement, values: Values) -> Cursor:
+        compiled = self._texts[statement]
+        self._cursor.execute(compiled.text, {**compiled.fixed, **values} if compiled.fixed else values)
+        return self._cursor
+
+    @property
+    def address(self) -> str:
+        """What SQLAlchemy calls this kind of database."""
+        return self._texts.address
+
+    def define(self, element: ClauseElement) -> None:
+        """Run a definition (CREATE TABLE ...)."""
+        self._cursor.execute(self._texts.text_of(element))
+
+    def one(self, statement: Statement, values: Values = _NOTHING) -> Row | None:
+        """The first row, None if there is none. The statement selects at most one, so nothing stays open."""
+        cursor = self._run(statement, values)
+        row: Row | None = cursor.fetchone()
+        return row
+
+    def all(self, statement: Statement, values: Values = _NOTHING) -> list[Row]:
+        return self._run(statement, values).fetchall()
+
+    def change(self, statement: Statement, values: Values) -> int:
+        """Run a statement that changes rows and returns none; how many it changed."""
+        return self._run(statement, values).rowcount
+
+    def many(self, statement: Statement, rows: Iterable[Values]) -> None:
+        """The same statement for each row."""
+        compiled = self._texts[statement]
+        self._cursor.executemany(compiled.text, [{**compiled.fixed, **row} for row in rows])
+
+
+class Database(Protocol):
+    """Connections, transactions and errors of one kind of database. Thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """The path or address, without a password, for messages."""
+        ...
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work` on a connection for reading. It may see a later state from one statement to the next."""
+        ...
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in a transaction and commit it durably; all of it or nothing. `work` may share the transaction
+        with other threads' work and may be run again from its start: it must change nothing but rows."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection. Idempotent."""
+        ...
+
+
+def in_batches(values: Sequence[T], sizes: Sequence[int]) -> Iterable[Sequence[T]]:
+    """Split into batches of the given sizes (ascending), so that few different statements serve any number.
+
+    The last batch repeats its last value up to the size.
+    """
+    largest = sizes[-1]
+    for start in range(0, len(values), largest):
+        batch = values[start : start + largest]
+        size = next(size for size in sizes if size >= len(batch))
+        yield [*batch, *[batch[-1]] * (size - len(batch))]

@@ -1,0 +1,93 @@
+"""Acts on the history of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, bindparam, delete, or_, select, update
+
+from waycairn.catalog.columns import decode_json, encode_place, encode_text
+from waycairn.catalog.commits import SET_OUTPUT
+from waycairn.catalog.database import Session
+from waycairn.catalog.parts import Part, refuse_unless_ours
+from waycairn.catalog.statement import Statement
+from waycairn.catalog.tables import checkpoints, items, outputs, runs, steps
+from waycairn.errors import CheckpointNotFound
+from waycairn.model.ids import RunId, checkpoint_id
+from waycairn.model.states import CheckpointStatus
+
+HOLD_RUN = Statement(
+    "hold_run",
+    "Fence a rewind: the epoch is ours, and no commit comes between.",
+    update(runs)
+    .where(runs.c.id == bindparam("of"), runs.c.epoch == bindparam("was"))
+    .values(updated=bindparam("now"))
+    .returning(runs.c.num),
+)
+OUTPUTS_AT = Statement(
+    "outputs_at",
+    "The lengths of output files at a checkpoint.",
+    select(checkpoints.c.outputs).where(
+        checkpoints.c.run == bindparam("num"), checkpoints.c.sequence == bindparam("number")
+    ),
+)
+_LATER = "Rows of later commits."
+FORGET_ITEMS = Statement(
+    "forget_items",
+    _LATER,
+    delete(items).where(items.c.run == bindparam("num"), items.c.sequence > bindparam("number")),
+)
+FORGET_STEPS = Statement(
+    "forget_steps",
+    _LATER,
+    delete(steps).where(steps.c.run == bindparam("num"), steps.c.sequence > bindparam("number")),
+)
+SET_ASIDE = Statement(
+    "set_aside",
+    "States and results of later commits are never restored from again; they stay listed for inspection.",
+    update(checkpoints)
+    .where(
+        and_(checkpoints.c.run == bindparam("num"), checkpoints.c.sequence > bindparam("number")),
+        or_(checkpoints.c.role == "state", checkpoints.c.role == "result"),
+        checkpoints.c.status == CheckpointStatus.VALID.value,
+    )
+    .values(status=CheckpointStatus.DAMAGED.value, damage=bindparam("damage")),
+)
+EMPTY_OUTPUTS = Statement(
+    "empty_outputs",
+    "Files that the checkpoint does not know had no committed byte then.",
+    update(outputs).where(outputs.c.run == bindparam("num")).values(length=0),
+)
+
+
+class HistoryPart(Part):
+    """Implements `rewind` of `ports.CommitRows`."""
+
+    def rewind(self, run: RunId, epoch: int, sequence: int, now: float) -> None:
+        self._database.write(lambda session: _rewind(session, run, epoch, sequence, now))
+
+
+def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float) -> None:
+    # 1. The fence.
+    row = session.one(HOLD_RUN, {"of": run, "was": epoch, "now": now})
+    if row is None:
+        refuse_unless_ours(session, run, epoch)
+        return
+    values: dict[str, Any] = {"num": row[0], "number": sequence, "damage": encode_text(f"cut back to {sequence}")}
+    # 2. The lengths of that time, before anything is changed. At 0 nothing had been committed.
+    found = session.one(OUTPUTS_AT, values)
+    if found is None and sequence > 0:
+        raise CheckpointNotFound(
+            f"run {run} has no checkpoint {checkpoint_id(run, sequence)} to go back to. Nothing was changed. "
+            "See `waycairn checkpoints`.",
+            run=run,
+            sequence=sequence,
+        )
+    # 3. What came later goes.
+    session.change(FORGET_ITEMS, values)
+    session.change(FORGET_STEPS, values)
+    session.change(SET_ASIDE, values)
+    # 4. Output files get their old lengths.
+    session.change(EMPTY_OUTPUTS, values)
+    for path, length in decode_json(found[0] if found else "{}").items():
+        session.change(SET_OUTPUT, {"run": row[0], "place": encode_place(path), "length": length})

@@ -1,0 +1,235 @@
+"""Records <-> rows. The order of the columns is that of the tuples here and in the statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from waycairn.catalog.columns import (
+    decode_json,
+    decode_maybe,
+    decode_place,
+    decode_text,
+    encode_json,
+    encode_maybe,
+    encode_place,
+    encode_text,
+    identity,
+)
+from waycairn.catalog.database import Row
+from waycairn.catalog.tables import checkpoints, runs, steps
+from waycairn.model.ids import ChunkId, PackId, RunId
+from waycairn.model.records import (
+    CheckpointRecord,
+    Launch,
+    NewBlock,
+    NewCheckpoint,
+    NewChunk,
+    NewRun,
+    Owner,
+    Progress,
+    RunRecord,
+    StepResult,
+    Stored,
+    StoredStep,
+)
+from waycairn.model.states import CheckpointStatus, RunStatus
+
+RUN_COLUMNS = (
+    *(runs.c.id, runs.c.root, runs.c.parent, runs.c.name, runs.c.key, runs.c.status, runs.c.epoch, runs.c.sequence),
+    *(runs.c.owner, runs.c.lease_until, runs.c.fingerprint, runs.c.task, runs.c.tags, runs.c.metadata, runs.c.launch),
+    *(runs.c.done, runs.c.failed, runs.c.total, runs.c.note, runs.c.error, runs.c.created, runs.c.updated),
+    runs.c.entered,
+)
+STEP_COLUMNS = (
+    *(steps.c.place, steps.c.sequence, steps.c.arguments, steps.c.took),
+    *(steps.c.manifest, steps.c.root, steps.c.raw_bytes, steps.c.new_bytes),
+)
+CHECKPOINT_COLUMNS = (
+    *(runs.c.id, checkpoints.c.sequence, checkpoints.c.epoch, checkpoints.c.created, checkpoints.c.pinned),
+    *(checkpoints.c.status, checkpoints.c.damage, checkpoints.c.kind, checkpoints.c.role, checkpoints.c.iteration),
+    *(checkpoints.c.tags, checkpoints.c.description, checkpoints.c.metadata, checkpoints.c.expires),
+    *(checkpoints.c.reason, checkpoints.c.outputs),
+    *(checkpoints.c.manifest, checkpoints.c.root, checkpoints.c.raw_bytes, checkpoints.c.new_bytes),
+)
+
+_OWNER_FIELDS = tuple(field.name for field in fields(Owner))
+
+
+def encode_owner(owner: Owner | None) -> str | None:
+    return None if owner is None else encode_json({name: getattr(owner, name) for name in _OWNER_FIELDS})
+
+
+def decode_owner(text: str | None) -> Owner | None:
+    return None if text is None else Owner(**decode_json(text))
+
+
+def encode_launch(launch: Launch | None) -> str | None:
+    if launch is None:
+        return None
+    environment = dict(launch.environment)
+    return encode_json({"argv": list(launch.argv), "directory": launch.directory, "environment": environment})
+
+
+def decode_launch(text: str | None) -> Launch | None:
+    return None if text is None else Launch(**decode_json(text))
+
+
+def values_of_run(run: NewRun, now: float) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "root": run.root,
+        "parent": run.parent,
+        "name": encode_text(run.name),
+        "key": encode_maybe(run.key),
+        "identity": identity(run.parent, run.name, run.key),
+        "status": RunStatus.RUNNING.value,
+        "epoch": run.epoch,
+        "owner": encode_owner(run.owner),
+        "fingerprint": encode_json(run.fingerprint),
+        "task": encode_maybe(run.task),
+        "tags": encode_json(list(run.tags)),
+        "metadata": encode_json(dict(run.metadata)),
+        "launch": encode_launch(run.launch),
+        "total": run.total,
+        "now": now,
+    }
+
+
+def run_of(row: Row) -> RunRecord:
+    """From RUN_COLUMNS."""
+    (id_, root, parent, name, key, status, epoch, sequence, owner, lease_until, fingerprint, task, tags) = row[:13]
+    (metadata, launch, done, failed, total, note, error, created, updated, entered) = row[13:]
+    return RunRecord(
+        id=RunId(id_),
+        root=RunId(root),
+        parent=None if parent is None else RunId(parent),
+        name=decode_text(name),
+        key=decode_maybe(key),
+        status=RunStatus(status),
+        epoch=epoch,
+        sequence=sequence,
+        owner=decode_owner(owner),
+        lease_until=lease_until,
+        fingerprint=decode_json(fingerprint),
+        task=decode_maybe(task),
+        tags=decode_json(tags),
+        metadata=decode_json(metadata),
+        launch=decode_launch(launch),
+        progress=Progress(done=done, failed=failed, total=total, note=decode_maybe(note)),
+        error=decode_json(error),
+        created=created,
+        updated=updated,
+        entered=entered,
+    )
+
+
+def _values_of_stored(stored: Stored) -> dict[str, Any]:
+    return {
+        "manifest": stored.manifest,
+        "root": stored.root,
+        "raw_bytes": stored.raw_bytes,
+        "new_bytes": stored.new_bytes,
+    }
+
+
+def values_of_step(num: int, sequence: int, step: StepResult) -> dict[str, Any]:
+    return {
+        "run": num,
+        "place": encode_place(step.scope, step.name),
+        "sequence": sequence,
+        "arguments": step.arguments,
+        "took": step.took,
+        **_values_of_stored(step.result),
+    }
+
+
+def step_of(row: Row) -> StoredStep:
+    """From STEP_COLUMNS."""
+    place, sequence, arguments, took, manifest, root, raw_bytes, new_bytes = row
+    scope, name = decode_place(place)
+    result = Stored(manifest=manifest, root=root, raw_bytes=raw_bytes, new_bytes=new_bytes)
+    step = StepResult(scope=scope, name=name, arguments=arguments, result=result, took=took)
+    return StoredStep(step=step, sequence=sequence)
+
+
+def values_of_checkpoint(
+    num: int, sequence: int, epoch: int, now: float, checkpoint: NewCheckpoint
+) -> Mapping[str, Any]:
+    return {
+        "run": num,
+        "sequence": sequence,
+        "epoch": epoch,
+        "created": now,
+        "kind": encode_text(checkpoint.kind),
+        "role": checkpoint.role,
+        "status": CheckpointStatus.VALID.value,
+        "pinned": False,
+        "iteration": checkpoint.iteration,
+        "expires": checkpoint.expires,
+        "reason": encode_maybe(checkpoint.reason),
+        "description": encode_maybe(checkpoint.description),
+        "tags": encode_json(list(checkpoint.tags)),
+        "metadata": encode_json(dict(checkpoint.metadata)),
+        "outputs": encode_json(dict(checkpoint.outputs)),
+        **_values_of_stored(checkpoint.stored),
+    }
+
+
+def checkpoint_of(row: Row) -> CheckpointRecord:
+    """From CHECKPOINT_COLUMNS."""
+    (run, sequence, epoch, created, pinned, status, damage, kind, role, iteration) = row[:10]
+    (tags, description, metadata, expires, reason, outputs, manifest, root, raw_bytes, new_bytes) = row[10:]
+    return CheckpointRecord(
+        run=RunId(run),
+        sequence=sequence,
+        epoch=epoch,
+        created=created,
+        pinned=bool(pinned),
+        status=CheckpointStatus(status),
+        damage=decode_maybe(damage),
+        checkpoint=NewCheckpoint(
+            kind=decode_text(kind),
+            stored=Stored(manifest=manifest, root=root, raw_bytes=raw_bytes, new_bytes=new_bytes),
+            role=role,
+            iteration=iteration,
+            tags=decode_json(tags),
+            description=decode_maybe(description),
+            metadata=decode_json(metadata),
+            expires=expires,
+            reason=decode_maybe(reason),
+            outputs=decode_json(outputs),
+        ),
+    )
+
+
+def values_of_chunk(chunk: NewChunk) -> dict[str, Any]:
+    return {
+        "number": chunk.number,
+        "id": chunk.id,
+        "block": chunk.block,
+        "start": chunk.start,
+        "length": chunk.length,
+    }
+
+
+def values_of_block(block: NewBlock) -> dict[str, Any]:
+    return {
+        "number": block.number,
+        "codec": block.codec,
+        "raw_length": block.raw_length,
+        "stored_length": block.stored_length,
+        "pack": block.pack,
+        "offset": block.offset,
+        "inline": block.inline,
+    }
+
+
+def block_of(row: Row) -> NewBlock:
+    number, codec, raw_length, stored_length, pack, offset, inline = row
+    return NewBlock(number, codec, raw_length, stored_length, None if pack is None else PackId(pack), offset, inline)
+
+
+def chunk_id(value: bytes) -> ChunkId:
+    return ChunkId(bytes(value))

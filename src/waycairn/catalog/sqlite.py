@@ -1,0 +1,214 @@
+"""SQLite: one writer connection behind a fair queue, readers from a small pool, WAL, durability by `synchronous`."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy.dialects import sqlite as dialects
+
+from waycairn.catalog.database import Session
+from waycairn.catalog.failures import from_sqlite
+from waycairn.catalog.forks import drop_in_children, refuse_after_fork
+from waycairn.catalog.group import GroupCommit, Unit
+from waycairn.catalog.queue import FairQueue
+from waycairn.catalog.statement import Texts
+from waycairn.errors import StoreError, WriteFailed
+from waycairn.model.policy import Durability
+from waycairn.world.crashpoints import crashpoint
+from waycairn.world.files import flush_directory, make_directory, translated
+
+T = TypeVar("T")
+BUSY_SECONDS = 10.0
+"""For programs that write to the file outside the queue; ours never meet there."""
+_PRAGMAS = (
+    # Only the first of all connections changes the file by this.
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -8000",
+    # A checkpoint of the WAL costs two flushes: every 4,000 pages (16 MB), not every 1,000.
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+_TEXTS = Texts(dialects.dialect(paramstyle="named"))
+_APPLICATION = 0x77636169
+"""'wcai': what `file` and SQLite tools see in the header."""
+
+
+def create_file(path: Path) -> None:
+    """An empty file for the database, readable by its owner only. A kill in between leaves an empty file, which the
+    next opening takes for a new store."""
+    make_directory(path.parent)
+    with translated("the catalog", path):
+        try:
+            # Never closed while a connection of this process is open on it (that would drop its locks): it is new.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return
+    crashpoint("catalog.file")
+    flush_directory(path.parent)
+
+
+class SqliteDatabase:
+    """Implements `Database` on one file of this host."""
+
+    def __init__(self, path: Path, durability: Durability) -> None:
+        self.path = path
+        self.name = str(path)
+        self.texts = _TEXTS
+        self._synchronous = "FULL" if durability == "power" else "NORMAL"
+        self._queue = FairQueue(path.with_name(path.name + ".queue"))
+        self._group = GroupCommit(self._apply)
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._lent: set[sqlite3.Connection] = set()
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._is_forked = False
+        self._broken: BaseException | None = None
+        drop_in_children(self)
+
+    # -- Database ---------------------------------------------------------------------------------------------
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        with self._errors(), self._reader() as connection:
+            return work(Session(connection.cursor(), _TEXTS))
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        self._check()
+        if self._broken is not None:
+            raise WriteFailed(
+                f"the device refused an earlier write to {self.path} ({self._broken}), so what this process would "
+                "write on top of it cannot be trusted. Nothing was changed. Check the disk, then run the job again.",
+                path=str(self.path),
+            )
+        with self._errors():
+            return self._group.submit(work)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._is_closed or self._is_forked:
+                return
+            self._is_closed = True
+            readers, self._readers = self._readers, []
+            writer, self._writer = self._writer, None
+        for connection in (*readers, *([writer] if writer else [])):
+            connection.close()
+        self._queue.close()
+
+    def abandon(self) -> list[Any]:
+        self._is_forked = True
+        self._queue.abandon()
+        writer = [self._writer] if self._writer else []
+        return [*writer, *self._readers, *self._lent, self]
+
+    # -- connections ------------------------------------------------------------------------------------------
+
+    def connect(self) -> sqlite3.Connection:
+        """A fresh connection in autocommit mode, with our pragmas."""
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            for pragma in (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
+                connection.execute(pragma)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        """Lend an idle connection, or a new one: as many as there are threads reading at the same time."""
+        self._check()
+        with self._lock:
+            connection = self._readers.pop() if self._readers else None
+        if connection is None:
+            connection = self.connect()
+            connection.execute("PRAGMA query_only = ON")
+        self._lent.add(connection)
+        try:
+            yield connection
+        finally:
+            self._lent.discard(connection)
+            with self._lock:
+                keep = not self._is_closed
+                if keep:
+                    self._readers.append(connection)
+            if not keep:
+                connection.close()
+
+    def _check(self) -> None:
+        if self._is_forked:
+            refuse_after_fork()
+        if self._is_closed:
+            raise StoreError(f"the catalog at {self.path} was closed. Nothing was changed. Open the store again.")
+
+    # -- writing ----------------------------------------------------------------------------------------------
+
+    def _apply(self, units: Sequence[Unit[Any]]) -> None:
+        """One transaction for all units: wait for our turn, begin, run them, commit, let the next process in."""
+        if self._writer is None:
+            self._writer = self.connect()
+        connection = self._writer
+        self._queue.acquire()
+        try:
+            self._transact(connection, units)
+        finally:
+            self._queue.release()
+        crashpoint("catalog.committed")
+
+    def _transact(self, connection: sqlite3.Connection, units: Sequence[Unit[Any]]) -> None:
+        cursor = connection.cursor()
+        committing = False
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            if len(units) == 1:
+                units[0].result = units[0].work(Session(cursor, _TEXTS))
+            else:
+                for unit in units:
+                    self._attempt(connection, cursor, unit)
+            crashpoint("catalog.commit")
+            committing = True
+            cursor.execute("COMMIT")
+        finally:
+            # Not in a transaction any more after COMMIT: it is there, whatever interrupts this thread now.
+            if committing and not connection.in_transaction:
+                for unit in units:
+                    unit.is_done = True
+            elif connection.in_transaction:
+                # With the transaction open a ROLLBACK cannot fail for want of anything.
+                connection.rollback()
+
+    def _attempt(self, connection: sqlite3.Connection, cursor: sqlite3.Cursor, unit: Unit[Any]) -> None:
+        """One of several units, so that its failure takes back its own changes only."""
+        cursor.execute("SAVEPOINT unit")
+        unit.attempt(Session(cursor, _TEXTS))
+        if unit.error is not None:
+            if not connection.in_transaction:
+                # A full disk or an I/O error ends the whole transaction: nobody's work stands.
+                raise unit.error
+            cursor.execute("ROLLBACK TO unit")
+        cursor.execute("RELEASE unit")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            ours = from_sqlite(error, str(self.path))
+            if isinstance(ours, WriteFailed):
+                self._broken = error
+            raise ours from error
+        except OSError as error:
+            raise WriteFailed(
+                f"writing the catalog at {self.path} failed ({error.strerror or error}). What was acknowledged "
+                "before is safe, this write is not. Check the disk (dmesg), then run the job again.",
+                path=str(self.path),
+            ) from error

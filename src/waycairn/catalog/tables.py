@@ -1,0 +1,200 @@
+"""The tables. Ids are text outside; inside, rows hang on the small number of their run, to stay small."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+FORMAT = 1
+"""The version of everything below. It grows with each migration and is never given out twice."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""On SQLite only INTEGER makes a primary key the row number itself."""
+Json = Text().with_variant(JSONB(), "postgresql")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("format", Integer, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("created", Double, nullable=False),
+    comment="One row: what the store is. Written once, and by migrations.",
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    comment="'chunk': next free chunk number. 'sweep': sweeps that removed chunks. Two rows, so neither locks the other.",
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("num", Number, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("root", String, nullable=False, index=True),
+    Column("parent", String, ForeignKey("runs.id", ondelete="CASCADE"), index=True),
+    Column("name", Text, nullable=False),
+    Column("key", Text),
+    Column("identity", Text, unique=True, comment="(parent, name, key) rendered; NULL once the run was replaced"),
+    Column("status", String, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("operation", LargeBinary, comment="the newest commit's; settles a lost reply"),
+    Column("owner", Json),
+    Column("lease_until", Double),
+    Column("fingerprint", Json),
+    Column("task", Text),
+    Column("tags", Json, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("launch", Json),
+    Column("done", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("note", Text),
+    Column("error", Json),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    Column("entered", Integer, nullable=False),
+)
+
+
+def _run() -> Column[int]:
+    return Column("run", Number, ForeignKey("runs.num", ondelete="CASCADE"), nullable=False)
+
+
+# The tables below are clustered by their key on SQLite (WITHOUT ROWID): one page to write where an index beside
+# the table would make it two.
+
+items = Table(
+    "items",
+    metadata,
+    _run(),
+    Column("loop", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("keys", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run", "loop", "sequence"),
+    sqlite_with_rowid=False,
+    comment="One row a cut and loop: 0.5 µs an item, where a row an item with a random key takes 24 µs.",
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    _run(),
+    Column("place", Text, nullable=False, comment="scope and name"),
+    Column("sequence", BigInteger, nullable=False),
+    Column("arguments", LargeBinary),
+    Column("manifest", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("raw_bytes", BigInteger, nullable=False),
+    Column("new_bytes", BigInteger, nullable=False),
+    Column("took", Double, nullable=False),
+    PrimaryKeyConstraint("run", "place"),
+    sqlite_with_rowid=False,
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    _run(),
+    Column("place", Text, nullable=False, comment="the path"),
+    Column("length", BigInteger, nullable=False),
+    PrimaryKeyConstraint("run", "place"),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    _run(),
+    Column("sequence", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("role", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("pinned", Boolean, nullable=False),
+    Column("iteration", BigInteger),
+    Column("expires", Double),
+    Column("reason", Text),
+    Column("description", Text),
+    Column("damage", Text),
+    Column("tags", Json, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("outputs", Json, nullable=False),
+    Column("raw_bytes", BigInteger, nullable=False),
+    Column("new_bytes", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("manifest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run", "sequence"),
+    sqlite_with_rowid=False,
+)
+
+packs = Table(
+    "packs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False, comment="of its first chunk"),
+    Column("codec", SmallInteger, nullable=False),
+    Column("raw_length", BigInteger, nullable=False),
+    Column("stored_length", BigInteger, nullable=False),
+    Column("pack", String),
+    Column("offset", BigInteger, nullable=False),
+    Column("inline", LargeBinary),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("id", LargeBinary, nullable=False),
+    Column("block", BigInteger, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    # Not unique: two processes may store the same chunk at once, and neither has to fail for it.
+    Index("ix_chunks_id", "id"),
+)
+
+versions = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own, written here so that a new store needs no Alembic."""
