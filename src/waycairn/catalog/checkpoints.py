@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Integer, bindparam, delete, insert, select, update
+from sqlalchemy import Boolean, Integer, bindparam, delete, insert, select, update
+from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.columns import encode_maybe
 from waycairn.catalog.database import Session, Values, in_batches
@@ -73,7 +74,7 @@ def _list_checkpoints(
 ) -> Statement:
     """`columns` are compared with parameters of their name."""
 
-    def build(build: Build) -> ColumnElement[Any]:
+    def build(build: Build) -> ClauseElement:
         chosen: Any = _JOINED.where(*(checkpoints.c[column] == bindparam(column) for column in columns))
         if tagged:
             chosen = chosen.where(holds_tag(build, checkpoints.c.tags))
@@ -86,7 +87,9 @@ def _list_checkpoints(
             chosen = chosen.order_by(
                 checkpoints.c.created.desc(), checkpoints.c.run.desc(), checkpoints.c.sequence.desc()
             )
-        return chosen.limit(bindparam("limit", type_=Integer)) if limited else chosen
+        chosen = chosen.limit(bindparam("limit", type_=Integer)) if limited else chosen
+        assert isinstance(chosen, ClauseElement)
+        return chosen
 
     return Statement("list_checkpoints", "Checkpoints that match, newest first.", build)
 

@@ -35,7 +35,7 @@ from waycairn.model.ids import OperationId, RunId
 from waycairn.model.records import Commit, DoneItems, NewRun, OutputLength, StoredStep
 from waycairn.model.states import RunStatus
 
-_PROGRESS = {column: bindparam(column) for column in ("operation", "done", "failed", "total", "note")}
+_PROGRESS: dict[str, Any] = {column: bindparam(column) for column in ("operation", "done", "failed", "total", "note")}
 _IN_ORDER = (
     runs.c.id == bindparam("of"),
     runs.c.epoch == bindparam("was"),

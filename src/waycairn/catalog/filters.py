@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, bindparam, cast, exists, func, literal_column, select
-from sqlalchemy.dialects.postgresql import JSONB
 
 from waycairn.catalog.columns import encode_json
 from waycairn.catalog.statement import Build
+from waycairn.catalog.tables import Jsonb
 
 
 def holds_tag(build: Build, column: Column[Any]) -> ColumnElement[bool]:
@@ -16,7 +16,7 @@ def holds_tag(build: Build, column: Column[Any]) -> ColumnElement[bool]:
     if build.is_sqlite:
         tags = func.json_each(column).table_valued("value", name="tag_of")
         return exists(select(literal_column("1")).select_from(tags).where(tags.c.value == bindparam("tag")))
-    return column.op("@>", is_comparison=True)(cast(bindparam("tag_list"), JSONB))
+    return column.op("@>", is_comparison=True)(cast(bindparam("tag_list"), Jsonb))
 
 
 def tag_values(tag: str | None) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, bindparam, delete, null, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, delete, null, select, update
+from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.columns import decode_text, encode_json, encode_maybe, identity
 from waycairn.catalog.database import Session
@@ -88,7 +89,7 @@ DELETE_RUN = Statement(
 def _list_runs(columns: tuple[str, ...], statuses: int, *, tagged: bool, roots_only: bool, limited: bool) -> Statement:
     """`columns` are compared with parameters of their name."""
 
-    def build(build: Build) -> ColumnElement[Any]:
+    def build(build: Build) -> ClauseElement:
         chosen: Any = select(*RUN_COLUMNS).where(*(runs.c[column] == bindparam(column) for column in columns))
         if statuses:
             chosen = chosen.where(one_of(runs.c.status, statuses))
@@ -97,7 +98,9 @@ def _list_runs(columns: tuple[str, ...], statuses: int, *, tagged: bool, roots_o
         if roots_only:
             chosen = chosen.where(runs.c.parent.is_(None))
         chosen = chosen.order_by(runs.c.num.desc())
-        return chosen.limit(bindparam("limit", type_=Integer)) if limited else chosen
+        chosen = chosen.limit(bindparam("limit", type_=Integer)) if limited else chosen
+        assert isinstance(chosen, ClauseElement)
+        return chosen
 
     return Statement("list_runs", "Runs that match, newest first.", build)
 
