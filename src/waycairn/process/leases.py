@@ -54,9 +54,11 @@ class LeaseHold:
         crashpoint("lease.release")
         self._released.set()
         self._thread.join(_FAREWELL)
-        # A lease that cannot be ended runs out by itself: nothing that was acknowledged depends on it.
-        with suppress(StoreError):
-            self._ownership.catalog.renew_lease(self._run, self._epoch, 0.0)
+        # A lease that cannot be ended runs out by itself: nothing that was acknowledged depends on it. One that was
+        # never ours is the winner's of the same epoch.
+        if self._named and not self._displaced:
+            with suppress(StoreError):
+                self._ownership.catalog.renew_lease(self._run, self._epoch, 0.0)
         self._ownership._forget_hold(self._run, self._epoch)  # noqa: SLF001 - one module
         crashpoint("lease.released")
 
@@ -67,14 +69,24 @@ class LeaseHold:
             self._released.wait(self._ownership.seconds / _BEATS if self._named else _FIRST_BEAT)
 
     def _renew(self) -> None:
+        if not self._named:
+            self._look_for_name()
+            return
         asked = self._now()
         if self._ownership.catalog.renew_lease(self._run, self._epoch, self._ownership.seconds):
-            self._named = True
             self._deadline = asked + self._ownership.seconds
-            return
+        else:
+            self._displaced = True
+
+    def _look_for_name(self) -> None:
+        """The claim comes before the take-over: until the row names us, there is no lease that is ours to renew."""
         row = self._ownership.catalog.get_run(self._run)
-        # Before it was ever named, another epoch in the row is the old one: the claim comes before the take-over.
-        self._displaced = self._named or (row is not None and row.epoch > self._epoch)
+        if row is None or row.epoch < self._epoch:
+            return
+        self._named = row.epoch == self._epoch and row.owner is not None and row.owner.nonce == self.owner.nonce
+        self._displaced = not self._named
+        if self._named:
+            self._renew()
 
     def _now(self) -> float:
         return self._ownership.clock.monotonic()
