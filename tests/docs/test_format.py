@@ -1,0 +1,69 @@
+"""The hex examples of the format page are what the code writes, and what it reads.
+
+They are the format's memory: when one of these tests fails, stores in the field can no longer be read, and the
+version has to grow, with a decoder for the old one.
+"""
+
+import re
+from pathlib import Path
+
+from waycairn.chunks import manifest, pack_file
+from waycairn.chunks.hashing import chunk_id
+from waycairn.chunks.manifest import Manifest, Run
+from waycairn.chunks.pack_file import PackedBlock
+from waycairn.chunks.sealing import RAW, Member
+from waycairn.model.ids import PackId
+from waycairn.work.keys import canonical, pack_keys, unpack_keys
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
+STORE, PACK = "k7f3qx0a9m2d", PackId("00112233445566778899aabbccddeeff")
+CONTENT = b"hello waycairn\n"
+BLOCK = PackedBlock(
+    codec=RAW,
+    offset=4096,
+    raw_length=15,
+    stored_length=15,
+    stored_hash=None,
+    members=[Member(7, chunk_id([CONTENT], bytes(range(32))), 15)],
+)
+
+
+def shown(name):
+    """The bytes of an example: the hex pairs at the head of each of its lines."""
+    block = re.search(rf"^<!-- hex: {name} -->\n```text\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    pairs = [re.match(r"(?:[0-9a-f]{2}(?: |$))+", line).group() for line in block.group(1).splitlines()]
+    return bytes.fromhex("".join(pairs))
+
+
+def test_block_of_keys():
+    """Four keys of four types; the two that look alike in Python, 1 and True, stay apart."""
+    keys = [canonical(key) for key in ("a.jpg", 7, True, (1, "x"))]
+    assert pack_keys(keys) == shown("keys")
+    assert unpack_keys(shown("keys")) == keys
+    assert canonical(True) != canonical(1)
+
+
+def test_manifest():
+    """Chunks, a literal and a buffer, there and back."""
+    expected = Manifest(
+        document_length=40_000,
+        segments=[Run(7, 3), b"tail"],
+        sizes=[5_000_000],
+        own_chunk=1 << 20,
+        chunk=4 << 20,
+        buffer_runs=[Run(10, 2)],
+    )
+    assert manifest.encode(expected) == shown("manifest")
+    assert manifest.decode(shown("manifest")) == expected
+
+
+def test_pack():
+    """Header, footer and trailer of a pack with one block."""
+    header, footer = pack_file.header(STORE, PACK, 4096), pack_file.footer([BLOCK])
+    digest = pack_file.digest_of(header, footer)
+    assert header == shown("pack header")
+    assert footer == shown("pack footer")
+    assert pack_file.trailer(8192, footer, digest) == shown("pack trailer")
+    assert pack_file.read_header(header, STORE, PACK) == 4096
+    assert pack_file.read_footer(footer, PACK) == [BLOCK]
+    assert pack_file.read_trailer(shown("pack trailer"), 8192 + 42 + 64, PACK) == (8192, 42, digest)
