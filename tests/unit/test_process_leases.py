@@ -111,7 +111,7 @@ def test_an_owner_elsewhere_is_dead_when_its_lease_ran_out(catalog, ownership):
     assert ownership.holder(catalog.get_run(RUN)) is None
 
 
-def test_a_killed_owner_of_this_host_is_dead_at_once(catalog, ownership, tmp_path):
+def test_a_killed_owner_of_this_host_is_dead_at_once(catalog, tmp_path):
     """SIGKILL: no waiting for the lease, also while the body waits to be reaped."""
     code = f"""
 import sys, time
@@ -125,6 +125,7 @@ catalog.add_run(NewRun(id="{RUN}", root="{RUN}", parent=None, name="n", key=None
 print("held", flush=True)
 time.sleep(60)
 """
+    ownership = LeaseOwnership(catalog, SystemClock(), 60.0)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         assert ownership.holder(catalog.get_run(RUN)).pid == other.pid
