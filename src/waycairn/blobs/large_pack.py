@@ -13,6 +13,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+from waycairn.blobs.direct import bypass_cache, use_cache
 from waycairn.blobs.slabs import SLAB, SlabPool
 from waycairn.blobs.unfinished import Unfinished
 from waycairn.ports import Buffer
@@ -47,7 +48,7 @@ class LargePack:
         self._error: BaseException | None = None
         self._done = False
         self._threads: list[threading.Thread] = []
-        _bypass_cache(file.handle)
+        bypass_cache(file.handle)
 
     # -- the caller's thread ---------------------------------------------------------------------------------
 
@@ -164,33 +165,7 @@ def _write_at(handle: int, view: memoryview, offset: int) -> int:
     try:
         return os.pwrite(handle, view, offset)
     except OSError as error:
-        if error.errno != errno.EINVAL or not _use_cache(handle):
+        if error.errno != errno.EINVAL or not use_cache(handle):
             raise
         # Some file systems accept O_DIRECT and then refuse the write.
         return os.pwrite(handle, view, offset)
-
-
-def _bypass_cache(handle: int) -> None:
-    _set_direct(handle, direct=True)
-
-
-def _use_cache(handle: int) -> bool:
-    return _set_direct(handle, direct=False)
-
-
-def _set_direct(handle: int, *, direct: bool) -> bool:
-    """False where it is not possible or already so."""
-    flag = getattr(os, "O_DIRECT", 0)
-    if not flag:
-        return False
-    import fcntl
-
-    flags = fcntl.fcntl(handle, fcntl.F_GETFL)
-    wanted = flags | flag if direct else flags & ~flag
-    if wanted == flags:
-        return False
-    try:
-        fcntl.fcntl(handle, fcntl.F_SETFL, wanted)
-    except OSError:  # tmpfs of older kernels, overlays
-        return False
-    return True

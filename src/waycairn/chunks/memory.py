@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from contextlib import suppress
 
+PAGE = 4096
 _OWN_MAPPING = 256 * 1024
 _HUGE = 2 * 1024 * 1024
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from waycairn.chunks.layout import Group
+from waycairn.chunks.layout import Group, aligned
 from waycairn.chunks.manifest import Manifest, Run
-from waycairn.chunks.memory import allocate
+from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.source import ChunkSource, Want
+from waycairn.chunks.tuning import MIB
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace
 from waycairn.ports import Buffer
+
+_SHARED_MEMORY = 16 * MIB
 
 
 class OpenState:
@@ -65,7 +68,7 @@ class OpenState:
 
     def fetch(self, number: int) -> memoryview:
         """The bytes of one buffer, verified: writable, aligned to 16 bytes at least, and the caller's own from now
-        on. Small buffers share memory blocks of up to 1 MiB, which live as long as one of them does."""
+        on. Small buffers share memory, up to 16 MiB of it, which lives as long as one of them does."""
         if not self._manifest.sizes[number]:
             return memoryview(bytearray())
         with self._lock:
@@ -92,17 +95,36 @@ class OpenState:
     def _bring(self, groups: Iterable[int]) -> dict[int, memoryview]:
         wants: list[Want] = []
         brought: dict[int, memoryview] = {}
-        for at in groups:
-            group = self._groups[at]
-            memory = allocate(group.size)
-            wants += self._wants(at, memory)
-            for number, start in group.members:
-                brought[number] = memory[start : start + self._manifest.sizes[number]]
+        for together in self._share_memory(groups):
+            memory = allocate(sum(aligned(self._groups[at].size, PAGE) for at in together))
+            base = 0
+            for at in together:
+                group = self._groups[at]
+                wants += self._wants(at, memory, base)
+                for number, start in group.members:
+                    brought[number] = memory[base + start : base + start + self._manifest.sizes[number]]
+                base += aligned(group.size, PAGE)
         self._source.read(wants)
         return brought
 
-    def _wants(self, at: int, memory: memoryview) -> list[Want]:
-        start = 0
+    def _share_memory(self, groups: Iterable[int]) -> Iterator[list[int]]:
+        """Large buffers get memory of their own. Groups of small ones share it: 3,000 arrays of 64 KiB then come
+        with twelve reads, into huge pages."""
+        together: list[int] = []
+        size = 0
+        for at in groups:
+            if len(self._groups[at].members) == 1:
+                yield [at]
+                continue
+            if together and size + self._groups[at].size > _SHARED_MEMORY:
+                yield together
+                together, size = [], 0
+            together.append(at)
+            size += self._groups[at].size
+        if together:
+            yield together
+
+    def _wants(self, at: int, memory: memoryview, start: int) -> list[Want]:
         wants = []
         for number, length in enumerate(self._groups[at].chunks, self._first_chunk[at]):
             wants.append(Want(self._places[self._numbers[number]], memory, start))

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.cutting import cut_document
 from waycairn.chunks.hashing import chunk_id, cut_seed, root_key
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest, Run, encode, root_of, runs_of
 from waycairn.chunks.placing import Placing
-from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
+from waycairn.chunks.sealing import Member, Sealed, sample_pays, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import ChunkId
 from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.ports import Blobs, Buffer
 
-_WINDOW = 32 * MIB
+_WINDOW = 8 * MIB
 """Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""
 
 Parts = Sequence[Buffer]
+"""Of a chunk, one behind the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A chunk of buffers, hashed ahead."""
+
+    data: Buffer
+    id: ChunkId
+    pays: bool
 
 
 class Save:
@@ -83,7 +95,7 @@ class Save:
         pieces = cut_document(encoded.document, encoded.cuts, self._tuning, cut_seed(self._info.secret))
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
-        ids = [chunk_id((chunk,), self._info.secret) for chunk in chunks]
+        ids = [chunk_id(chunk, self._info.secret) for chunk in chunks]
         numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
         for block in self._blocks(new, chunks):
             members = [Member(numbers[at], ids[at], len(chunks[at])) for at in block]
@@ -109,23 +121,24 @@ class Save:
         views = [view.cast("B") if view.nbytes else memoryview(b"") for view in buffers]
         groups = plan_groups(sizes, self._tuning.own_chunk, self._tuning.chunk)
         numbers: list[int] = []
-        window: list[tuple[Parts, int]] = []
-        size = 0
-        for group in groups:
-            for parts, length in _chunks_of(group, views):
-                window.append((parts, length))
-                size += length
-                if size >= _WINDOW:
-                    numbers += self._write_window(window)
-                    window, size = [], 0
-        return numbers + self._write_window(window)
+        for window in map_ahead(self._hash_window, _windows(groups, views)):
+            numbers += self._write_window(window)
+        return numbers
 
-    def _write_window(self, window: Sequence[tuple[Parts, int]]) -> list[int]:
-        ids = [chunk_id(parts, self._info.secret) for parts, _ in window]
-        numbers, new = self._number(ids, [length for _, length in window])
+    def _hash_window(self, window: Sequence[Parts]) -> list[_Piece]:
+        pieces = []
+        for parts in window:
+            # Joined first: one native call for each chunk instead of one for each small buffer, so that the threads
+            # do not queue for the interpreter.
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
+            pieces.append(_Piece(data, chunk_id(data, self._info.secret), sample_pays(data)))
+        return pieces
+
+    def _write_window(self, window: Sequence[_Piece]) -> list[int]:
+        numbers, new = self._number([piece.id for piece in window], [len(piece.data) for piece in window])
         for at in new:
-            parts, length = window[at]
-            self._place(seal_buffer(Member(numbers[at], ids[at], length), parts))
+            piece = window[at]
+            self._place(seal_buffer(Member(numbers[at], piece.id, len(piece.data)), piece.data, pays=piece.pays))
         return numbers
 
     # -- both ------------------------------------------------------------------------------------------------
@@ -161,13 +174,27 @@ class Save:
         self._placing.add(sealed)
 
 
-def _chunks_of(group: Group, views: Sequence[memoryview]) -> Iterator[tuple[Parts, int]]:
-    """The parts of each chunk of a group, one behind the other, and their length."""
+def _windows(groups: Sequence[Group], views: Sequence[memoryview]) -> Iterator[list[Parts]]:
+    window: list[Parts] = []
+    size = 0
+    for group in groups:
+        for parts, length in zip(_chunks_of(group, views), group.chunks, strict=True):
+            window.append(parts)
+            size += length
+            if size >= _WINDOW:
+                yield window
+                window, size = [], 0
+    if window:
+        yield window
+
+
+def _chunks_of(group: Group, views: Sequence[memoryview]) -> Iterator[Parts]:
+    """The parts of each chunk of a group, one behind the other."""
     if len(group.chunks) > 1:
         view = views[group.members[0][0]]
         start = 0
         for length in group.chunks:
-            yield (view[start : start + length],), length
+            yield (view[start : start + length],)
             start += length
         return
     parts: list[Buffer] = []
@@ -177,4 +204,4 @@ def _chunks_of(group: Group, views: Sequence[memoryview]) -> Iterator[tuple[Part
             parts.append(bytes(start - end))
         parts.append(views[number])
         end = start + len(views[number])
-    yield parts, end
+    yield parts
