@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 _WRAP = "$text"
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_EMPTY: dict[type, str] = {list: "[]", tuple: "[]", dict: "{}"}
 _ESCAPE = "\x1b"
 LONGEST_PLACE = 1000
 """Characters. PostgreSQL cannot index an entry of more than 2,704 bytes."""
@@ -20,8 +22,11 @@ def encode_json(value: Any) -> str | None:
     """
     if value is None:
         return None
+    if not value and type(value) in _EMPTY:
+        # Most tags and metadata are.
+        return _EMPTY[type(value)]
     try:
-        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except ValueError:
         return json.dumps({_WRAP: json.dumps(value)})
     if "\\u0000" in text or "\\ud" in text or text.startswith('{"$text"'):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, case, func, insert, null, select, update
+from sqlalchemy import Integer, bindparam, case, func, insert, literal_column, null, select, update
 
 from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT
 from waycairn.catalog.chunk_index import add_data
@@ -18,7 +18,7 @@ from waycairn.catalog.columns import (
     encode_text,
     identity,
 )
-from waycairn.catalog.database import Session
+from waycairn.catalog.database import Database, Session
 from waycairn.catalog.parts import FENCE_STATE, NUM, Part, lost, missing
 from waycairn.catalog.rows import (
     STEP_COLUMNS,
@@ -34,20 +34,18 @@ from waycairn.errors import StoreError
 from waycairn.model.ids import OperationId, RunId
 from waycairn.model.records import Commit, DoneItems, NewRun, OutputLength, StoredStep
 from waycairn.model.states import RunStatus
+from waycairn.ports import Clock
 
 _PROGRESS: dict[str, Any] = {column: bindparam(column) for column in ("operation", "done", "failed", "total", "note")}
 _IN_ORDER = (
     runs.c.id == bindparam("of"),
     runs.c.epoch == bindparam("was"),
-    runs.c.sequence == bindparam("number") - 1,
+    runs.c.sequence + literal_column("1") == bindparam("number"),
 )
 FENCE = Statement(
     "fence",
     "Epoch, order and operation of a commit in one update: no row changed means that it must not happen.",
-    update(runs)
-    .where(*_IN_ORDER)
-    .values(sequence=bindparam("number"), updated=bindparam("now"), **_PROGRESS)
-    .returning(runs.c.num),
+    update(runs).where(*_IN_ORDER).values(sequence=bindparam("number"), updated=bindparam("now"), **_PROGRESS),
 )
 FENCE_WITH_STATUS = Statement(
     "fence_with_status",
@@ -62,9 +60,9 @@ FENCE_WITH_STATUS = Statement(
         owner=case((bindparam("leaves", type_=Integer) == 1, null()), else_=runs.c.owner),
         lease_until=case((bindparam("leaves", type_=Integer) == 1, null()), else_=runs.c.lease_until),
         **_PROGRESS,
-    )
-    .returning(runs.c.num),
+    ),
 )
+GET_NUM = Statement("get_num", "The small number of a run.", select(runs.c.num).where(runs.c.id == bindparam("id")))
 NEXT_VALUE = Statement(
     "next_value",
     "Number a plain save: the last one wins, so nothing is compared.",
@@ -136,6 +134,10 @@ NEWEST_OPERATION = Statement(
 class CommitPart(Part):
     """Implements `ports.CommitRows`, but for `rewind` (see `history`)."""
 
+    def __init__(self, database: Database, clock: Clock) -> None:
+        super().__init__(database, clock)
+        self._nums: dict[RunId, int] = {}
+
     def commit(self, commit: Commit) -> None:
         # Encoded before the transaction, so that a value that cannot be stored never takes a lock.
         values = _fence_values(commit)
@@ -143,12 +145,20 @@ class CommitPart(Part):
 
     def _commit(self, session: Session, commit: Commit, values: Mapping[str, Any]) -> None:
         # 1. The fence: right epoch, right order, not yet committed.
-        row = session.one(FENCE if commit.status is None else FENCE_WITH_STATUS, values)
-        if row is None:
+        if not session.change(FENCE if commit.status is None else FENCE_WITH_STATUS, values):
             _explain(session, commit)
             return
         # 2. Everything that hangs on it.
-        _add_rows(session, commit, row[0], commit.sequence, commit.epoch)
+        num = self._nums.get(commit.run) or self._find_num(session, commit.run)
+        _add_rows(session, commit, num, commit.sequence, commit.epoch)
+
+    def _find_num(self, session: Session, run: RunId) -> int:
+        """Asked once a run: the number of a run never changes, and the fence before it says that the run exists
+        (an UPDATE that returns it costs twice as much as one that does not)."""
+        row = session.one(GET_NUM, {"id": run})
+        assert row is not None
+        num = self._nums[run] = int(row[0])
+        return num
 
     def save_value(self, commit: Commit, name: NewRun) -> int:
         values = {

@@ -125,15 +125,6 @@ def run_of(row: Row) -> RunRecord:
     )
 
 
-def _values_of_stored(stored: Stored) -> dict[str, Any]:
-    return {
-        "manifest": stored.manifest,
-        "root": stored.root,
-        "raw_bytes": stored.raw_bytes,
-        "new_bytes": stored.new_bytes,
-    }
-
-
 def values_of_step(num: int, sequence: int, step: StepResult) -> dict[str, Any]:
     return {
         "run": num,
@@ -141,7 +132,10 @@ def values_of_step(num: int, sequence: int, step: StepResult) -> dict[str, Any]:
         "sequence": sequence,
         "arguments": step.arguments,
         "took": step.took,
-        **_values_of_stored(step.result),
+        "manifest": step.result.manifest,
+        "root": step.result.root,
+        "raw_bytes": step.result.raw_bytes,
+        "new_bytes": step.result.new_bytes,
     }
 
 
@@ -157,6 +151,7 @@ def step_of(row: Row) -> StoredStep:
 def values_of_checkpoint(
     num: int, sequence: int, epoch: int, now: float, checkpoint: NewCheckpoint
 ) -> Mapping[str, Any]:
+    stored = checkpoint.stored
     return {
         "run": num,
         "sequence": sequence,
@@ -173,7 +168,10 @@ def values_of_checkpoint(
         "tags": encode_json(list(checkpoint.tags)),
         "metadata": encode_json(dict(checkpoint.metadata)),
         "outputs": encode_json(dict(checkpoint.outputs)),
-        **_values_of_stored(checkpoint.stored),
+        "manifest": stored.manifest,
+        "root": stored.root,
+        "raw_bytes": stored.raw_bytes,
+        "new_bytes": stored.new_bytes,
     }
 
 

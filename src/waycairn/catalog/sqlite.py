@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +65,7 @@ class SqliteDatabase:
         self._queue = FairQueue(path.with_name(path.name + ".queue"))
         self._group = GroupCommit(self._apply)
         self._writer: sqlite3.Connection | None = None
+        self._session: Session
         self._readers: list[sqlite3.Connection] = []
         self._lent: set[sqlite3.Connection] = set()
         self._lock = threading.Lock()
@@ -77,8 +77,14 @@ class SqliteDatabase:
     # -- Database ---------------------------------------------------------------------------------------------
 
     def read(self, work: Callable[[Session], T]) -> T:
-        with self._errors(), self._reader() as connection:
-            return work(Session(connection.cursor(), _TEXTS))
+        try:
+            connection = self._borrow()
+            try:
+                return work(Session(connection.cursor(), _TEXTS))
+            finally:
+                self._give_back(connection)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
 
     def write(self, work: Callable[[Session], T]) -> T:
         self._check()
@@ -88,8 +94,10 @@ class SqliteDatabase:
                 "write on top of it cannot be trusted. Nothing was changed. Check the disk, then run the job again.",
                 path=str(self.path),
             )
-        with self._errors():
+        try:
             return self._group.submit(work)
+        except (sqlite3.Error, OSError) as error:
+            raise self._translated(error) from error
 
     def close(self) -> None:
         with self._lock:
@@ -123,9 +131,8 @@ class SqliteDatabase:
             raise
         return connection
 
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        """Lend an idle connection, or a new one: as many as there are threads reading at the same time."""
+    def _borrow(self) -> sqlite3.Connection:
+        """An idle reader, or a new one: there are as many as threads read at the same time."""
         self._check()
         with self._lock:
             connection = self._readers.pop() if self._readers else None
@@ -133,16 +140,15 @@ class SqliteDatabase:
             connection = self.connect()
             connection.execute("PRAGMA query_only = ON")
         self._lent.add(connection)
-        try:
-            yield connection
-        finally:
-            self._lent.discard(connection)
-            with self._lock:
-                keep = not self._is_closed
-                if keep:
-                    self._readers.append(connection)
-            if not keep:
-                connection.close()
+        return connection
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        self._lent.discard(connection)
+        with self._lock:
+            if not self._is_closed:
+                self._readers.append(connection)
+                return
+        connection.close()
 
     def _check(self) -> None:
         if self._is_forked:
@@ -156,59 +162,53 @@ class SqliteDatabase:
         """One transaction for all units: wait for our turn, begin, run them, commit, let the next process in."""
         if self._writer is None:
             self._writer = self.connect()
-        connection = self._writer
+            self._session = Session(self._writer.cursor(), _TEXTS)
         self._queue.acquire()
         try:
-            self._transact(connection, units)
+            self._transact(self._writer, self._session, units)
         finally:
             self._queue.release()
         crashpoint("catalog.committed")
 
-    def _transact(self, connection: sqlite3.Connection, units: Sequence[Unit[Any]]) -> None:
-        cursor = connection.cursor()
+    def _transact(self, connection: sqlite3.Connection, session: Session, units: Sequence[Unit[Any]]) -> None:
         committing = False
         try:
-            cursor.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             if len(units) == 1:
-                units[0].result = units[0].work(Session(cursor, _TEXTS))
+                units[0].result = units[0].work(session)
             else:
                 for unit in units:
-                    self._attempt(connection, cursor, unit)
+                    self._attempt(connection, session, unit)
             crashpoint("catalog.commit")
             committing = True
-            cursor.execute("COMMIT")
+            connection.execute("COMMIT")
         finally:
             # Not in a transaction any more after COMMIT: it is there, whatever interrupts this thread now.
-            if committing and not connection.in_transaction:
+            if not connection.in_transaction:
                 for unit in units:
-                    unit.is_done = True
-            elif connection.in_transaction:
-                # With the transaction open a ROLLBACK cannot fail for want of anything.
+                    unit.is_done = committing
+            else:
                 connection.rollback()
 
-    def _attempt(self, connection: sqlite3.Connection, cursor: sqlite3.Cursor, unit: Unit[Any]) -> None:
+    def _attempt(self, connection: sqlite3.Connection, session: Session, unit: Unit[Any]) -> None:
         """One of several units, so that its failure takes back its own changes only."""
-        cursor.execute("SAVEPOINT unit")
-        unit.attempt(Session(cursor, _TEXTS))
+        connection.execute("SAVEPOINT unit")
+        unit.attempt(session)
         if unit.error is not None:
             if not connection.in_transaction:
                 # A full disk or an I/O error ends the whole transaction: nobody's work stands.
                 raise unit.error
-            cursor.execute("ROLLBACK TO unit")
-        cursor.execute("RELEASE unit")
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            ours = from_sqlite(error, str(self.path))
+    def _translated(self, error: sqlite3.Error | OSError) -> Exception:
+        if isinstance(error, sqlite3.Error):
+            ours = from_sqlite(error, self.name)
             if isinstance(ours, WriteFailed):
                 self._broken = error
-            raise ours from error
-        except OSError as error:
-            raise WriteFailed(
-                f"writing the catalog at {self.path} failed ({error.strerror or error}). What was acknowledged "
-                "before is safe, this write is not. Check the disk (dmesg), then run the job again.",
-                path=str(self.path),
-            ) from error
+            return ours
+        return WriteFailed(
+            f"writing the catalog at {self.path} failed ({error.strerror or error}). What was acknowledged before is "
+            "safe, this write is not. Check the disk (dmesg), then run the job again.",
+            path=self.name,
+        )
