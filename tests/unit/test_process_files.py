@@ -347,6 +347,21 @@ def test_forget_removes_older_epochs_only(ownership):
     assert list(ownership.directory.iterdir()) == []
 
 
+def test_sweep_removes_what_nobody_holds(ownership):
+    """Files of the dead go, those of the living stay, a stopped one's too."""
+    mine = ownership.claim(RUN, 1)
+    with other_process(ownership, epoch=2) as other:
+        other.kill()
+        other.wait()
+    with other_process(ownership, epoch=3) as other:
+        other.send_signal(signal.SIGSTOP)
+        assert ownership.sweep() == 1
+        assert sorted(path.name for path in ownership.directory.iterdir()) == [f"{RUN}.1", f"{RUN}.3"]
+    assert ownership.sweep() == 1
+    mine.release()
+    assert ownership.sweep() == 0
+
+
 def test_a_late_release_does_not_remove_a_newer_file(ownership):
     """An owner whose file was removed and made anew by another leaves that other one alone."""
     old = ownership.claim(RUN, 1)

@@ -1,0 +1,35 @@
+"""Run one workload as a process of its own.
+
+    python job.py WORKLOAD ACKS [BUG]
+
+in the working directory. What is acknowledged goes to the file ACKS, one write a line. BUG plants a known mistake
+into this process (see `bugs`), never into the library.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import waycairn as wc
+from crash import bugs
+from crash.workloads import STORE, WORKLOADS, Told
+
+
+def teller(acks: str) -> Told:
+    handle = os.open(acks, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return lambda text: (os.write(handle, f"{text}\n".encode()), None)[1]
+
+
+def main(workload: str, acks: str, bug: str = "") -> None:
+    if bug:
+        bugs.plant(bug)
+    with wc.open(STORE) as store:
+        WORKLOADS[workload].run(store, teller(acks))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
