@@ -1,0 +1,146 @@
+"""numpy arrays and scalars. Imported only once the state, or stored data, holds one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from waycairn.codec import codes, generators
+from waycairn.codec.contract import Node, Pack, Packing, Unpack, Unpacking
+from waycairn.codec.dtypes import describe, restore
+from waycairn.codec.marks import Mark, mark
+from waycairn.codec.problems import Unstorable
+
+_ARRAY, _SCALAR = mark(codes.ARRAY), mark(codes.NUMPY_SCALAR)
+
+Array = np.ndarray[Any, Any]
+
+
+class ArrayRegion:
+    """The memory of one array. Its node is [mark, dtype, shape, strides or nil, offset, place]."""
+
+    __slots__ = ("_array", "_node", "high", "low", "root")
+
+    def __init__(self, array: Array, node: list[Node]) -> None:
+        self._array = array
+        self._node = node
+        self.root = _root(array)
+        start, _ = _bounds(self.root)
+        low, high = _bounds(array)
+        self.low, self.high = low - start, high - start
+
+    def alone(self) -> memoryview:
+        array = self._array
+        if not array.flags.c_contiguous:
+            order = _dense_order(array)
+            if order is None:
+                array = np.ascontiguousarray(array)
+            else:
+                self._node[3] = list(array.strides)
+                array = array.transpose(order)
+        return _bytes_of(array)
+
+    def root_bytes(self, low: int, high: int) -> memoryview:
+        order = _dense_order(self.root)
+        assert order is not None, "with others in its memory, the root is one that was found to be dense"
+        return _bytes_of(self.root.transpose(order))[low:high]
+
+    def begin(self, low: int) -> None:
+        start, _ = _bounds(self.root)
+        self._node[3] = list(self._array.strides)
+        self._node[4] = _address(self._array) - start - low
+
+    def place(self, where: int | bytes) -> None:
+        self._node[5] = where
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _bounds(array: Array) -> tuple[int, int]:
+    """First address and the one behind the last, of any byte that the array shows."""
+    low = high = _address(array)
+    if array.size == 0:
+        return low, low
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        low += min(0, (length - 1) * stride)
+        high += max(0, (length - 1) * stride)
+    return low, high + array.itemsize
+
+
+def _dense_order(array: Array) -> Sequence[int] | None:
+    """The order of axes in which the array is C-contiguous, None if there is none (gaps, repeats, reversed)."""
+    order = sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], -array.shape[axis]))
+    return order if array.transpose(order).flags.c_contiguous else None
+
+
+def _bytes_of(array: Array) -> memoryview:
+    """A C-contiguous array's memory, uncopied."""
+    flat: Any = array.reshape(-1).view(np.uint8)
+    return memoryview(flat)
+
+
+def _root(array: Array) -> Array:
+    """The array whose memory this one shows part of: the outermost dense one. Without any, an array of its own."""
+    root = array if _dense_order(array) is not None else np.ascontiguousarray(array)
+    base = array.base
+    while isinstance(base, np.ndarray):
+        if type(base) is np.ndarray and not base.dtype.hasobject and _dense_order(base) is not None:
+            root = base
+        base = base.base
+    return root
+
+
+def _pack_array(walk: Packing, value: Array) -> Node:
+    node = [_ARRAY, describe(value.dtype), list(value.shape), None, 0, b""]
+    walk.marked(_ARRAY, value, ())
+    if value.nbytes:
+        walk.memory(ArrayRegion(value, node))
+    return node
+
+
+def _pack_scalar(walk: Packing, value: np.generic) -> Node:
+    return walk.marked(_SCALAR, value, (), [describe(value.dtype), value.tobytes()])
+
+
+def _unpack_array(walk: Unpacking, _: Mark, raw: list[Any]) -> Array:
+    __, description, shape, strides, offset, where = raw
+    dtype = restore(description)
+    if any(type(length) is not int or not 0 <= length < 2**62 for length in shape) or type(offset) is not int:
+        raise ValueError("not the shape of an array")
+    size = prod(shape) * dtype.itemsize
+    memory = walk.memory(where, 0 if strides is not None else size)
+    if not size:
+        return np.zeros(shape, dtype)
+    return np.ndarray(shape, dtype, memory, offset, None if strides is None else tuple(strides))
+
+
+def _unpack_scalar(_: Unpacking, __: Mark, raw: list[Any]) -> Any:
+    ___, description, data = raw
+    dtype = restore(description)
+    return np.ndarray((), dtype, bytearray(memoryview(data)))[()]
+
+
+def find_pack(kind: type) -> Pack | None:
+    if kind is np.ndarray:
+        return _pack_array
+    if issubclass(kind, np.ndarray):
+        raise Unstorable(
+            f"is a {kind.__module__}.{kind.__qualname__}, a kind of array that would come back as a plain one. Convert "
+            "it with numpy.asarray(...)."
+        )
+    if issubclass(kind, np.generic):
+        return _pack_scalar
+    return generators.PACK.get(kind)
+
+
+UNPACK: dict[int, Unpack] = {
+    codes.ARRAY: _unpack_array,
+    codes.NUMPY_SCALAR: _unpack_scalar,
+    **generators.UNPACK,
+}

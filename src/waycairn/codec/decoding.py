@@ -1,0 +1,237 @@
+"""The decoding walk: a document back to the state, or to a part of it."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from waycairn.codec import codes, containers, records, registry, scalars
+from waycairn.codec.contract import Unpack
+from waycairn.codec.marks import Mark
+from waycairn.codec.plain import every_kind
+from waycairn.codec.records import Shape
+from waycairn.codec.selecting import select
+from waycairn.codec.types import Types
+from waycairn.errors import Damaged, StoreTooNew, WaycairnError
+
+Fetch = Callable[[int], memoryview]
+
+_LENGTH = struct.Struct("<I")
+_LOOK_DEPTH = 16
+_ALIGNMENT = 16
+
+# What Python and its libraries raise when they are handed nonsense. Errors of the user's own hooks are wrapped
+# where they are called, so that these only ever mean the bytes.
+_NONSENSE = (
+    msgspec.MsgspecError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+)
+
+
+def decode(
+    document: bytes | memoryview,
+    fetch: Fetch,
+    *,
+    types: Types | None = None,
+    only: str | None = None,
+    strict: bool = True,
+) -> Any:
+    """The state again, bit-identical and of its types.
+
+    `fetch(i)` gives buffer `i`; it is called once for each buffer that is needed. A writable view is adopted, not
+    copied: it belongs to the state from then on. Tensors come back on the CPU.
+
+    `only="model.layer1"` decodes that part alone (keys, indices and attributes joined by dots) and fetches only its
+    buffers; keys that begin with the rest of the path and a dot give a dict of them. KeyError if there is no such
+    part.
+
+    Types are looked up in `types` and in the registry, never imported. An unknown one raises UnknownType, or with
+    `strict=False` becomes a Record. Raises Damaged for any bytes that are not a document, StoreTooNew for a document
+    of a later version.
+    """
+    try:
+        return _decode(document, fetch, types, only, strict=strict)
+    except RecursionError:
+        return _on_fresh_stack(lambda: _decode(document, fetch, types, only, strict=strict))
+
+
+def _decode(document: bytes | memoryview, fetch: Fetch, types: Types | None, only: str | None, *, strict: bool) -> Any:
+    try:
+        flags, shapes, body = _open(memoryview(document))
+        decoder = _MARKED if flags & codes.MARKED else _UNMARKED
+        walk = Unwalk(shapes, fetch, types, strict=strict)
+        raw = decoder.decode(body)
+        if only is None:
+            return walk.value(raw) if flags & codes.MARKED else raw
+    except (WaycairnError, RecursionError):
+        raise
+    except _NONSENSE as error:
+        raise _damaged(error) from error
+    return select(walk, raw, only)
+
+
+def _open(document: memoryview) -> tuple[int, dict[bytes, Shape], memoryview]:
+    if len(document) < 3:
+        raise ValueError("too short")
+    version, flags = document[0], document[1]
+    if version != codes.VERSION:
+        raise StoreTooNew(
+            f"this state has format {version}; this waycairn reads format {codes.VERSION}. Nothing was changed. "
+            "Upgrade waycairn to load it."
+        )
+    if flags & ~(codes.MARKED | codes.SHAPED):
+        raise ValueError(f"unknown flags {flags:#x}")
+    if not flags & codes.SHAPED:
+        return flags, {}, document[2:]
+    (length,) = _LENGTH.unpack_from(document, 2)
+    start = 2 + _LENGTH.size
+    shapes = {digest: (name, fields) for digest, name, fields in _TABLE.decode(document[start : start + length])}
+    return flags, shapes, document[start + length :]
+
+
+def _damaged(error: BaseException) -> Damaged:
+    return Damaged(
+        f"the bytes of a stored state are not what waycairn writes ({error}). They are not used. See `waycairn doctor`."
+    )
+
+
+def _on_fresh_stack(call: Callable[[], Any]) -> Any:
+    """A caller near Python's recursion limit still gets its state: a thread begins with an empty stack."""
+    outcome: list[Any] = []
+    problem: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(call())
+        except BaseException as error:  # noqa: BLE001 - carried to the caller's thread
+            problem.append(error)
+
+    thread = threading.Thread(target=run, name="waycairn-decode")
+    thread.start()
+    thread.join()
+    if problem and isinstance(problem[0], RecursionError):
+        raise _damaged(problem[0]) from None  # deeper than any state that was ever saved
+    if problem:
+        raise problem[0]
+    return outcome[0]
+
+
+class Unwalk:
+    """One decoding."""
+
+    def __init__(self, shapes: dict[bytes, Shape], fetch: Fetch, types: Types | None, *, strict: bool) -> None:
+        self.strict = strict
+        self.kept: dict[Any, Any] = {}
+        self._shapes = shapes
+        self._fetch = fetch
+        self._types = types
+        self._depth = 0
+        self._memory: dict[int, memoryview] = {}
+
+    def value(self, raw: Any) -> Any:
+        kind = type(raw)
+        if kind is Mark:
+            raise ValueError("a mark out of its place")
+        if kind is not list and kind is not dict:
+            return raw
+        self._depth += 1
+        if kind is list and raw and type(raw[0]) is Mark:
+            value = _unpack(raw[0].code)(self, raw[0], raw)
+        elif self._depth <= _LOOK_DEPTH and every_kind(raw, _NO_MARK, _ANY):
+            value = raw
+        elif kind is list:
+            value = self._fill(raw, raw, enumerate(raw))
+        else:
+            value = self._fill(raw, raw.values(), raw.items())
+        self._depth -= 1
+        return value
+
+    def _fill(self, holder: Any, contents: Any, items: Any) -> Any:
+        """Replace in place: the decoder made these containers for nobody else."""
+        if not _LEAVES_ONLY(map(type, contents)):
+            for key, content in items:
+                holder[key] = self.value(content)
+        return holder
+
+    def values(self, raw: Sequence[Any]) -> list[Any]:
+        if _LEAVES_ONLY(map(type, raw)):
+            return list(raw)
+        return [self.value(content) for content in raw]
+
+    def shape_of(self, mark: Mark) -> Shape:
+        return self._shapes[mark.data]
+
+    def find_type(self, name: str) -> type | None:
+        kind = self._types.get(name) if self._types is not None else None
+        if kind is None:
+            registration = registry.by_name(name)
+            kind = registration.kind if registration is not None else None
+        return kind
+
+    def memory(self, where: Any, size: int) -> memoryview:
+        if type(where) is bytes:
+            view = memoryview(bytearray(where))
+        elif type(where) is int and where >= 0:
+            found = self._memory.get(where)
+            view = found if found is not None else self._bring(where)
+        else:
+            raise ValueError("no place of a buffer")
+        if view.nbytes < size:
+            raise ValueError("a buffer is shorter than what lies in it")
+        return view
+
+    def _bring(self, number: int) -> memoryview:
+        view = memoryview(self._fetch(number)).cast("B")
+        if view.readonly:
+            view = memoryview(bytearray(view))
+        self._memory[number] = view
+        return view
+
+
+def _scalar(code: int, data: memoryview) -> Any:
+    return scalars.UNPACK[code](bytes(data))
+
+
+def _scalar_or_mark(code: int, data: memoryview) -> Any:
+    if code >= codes.FIRST_MARK:
+        return Mark(code, bytes(data))
+    return scalars.UNPACK[code](bytes(data))
+
+
+def _unpack(code: int) -> Unpack:
+    found = _UNPACK.get(code)
+    if found is not None:
+        return found
+    if codes.ARRAY <= code < codes.TENSOR:
+        from waycairn.codec import arrays
+
+        return arrays.UNPACK[code]
+    from waycairn.codec import tensors
+
+    return tensors.UNPACK[code]
+
+
+_UNPACK = {**containers.UNPACK, **records.UNPACK}
+_NO_MARK = frozenset({Mark}).isdisjoint
+_LEAVES_ONLY = frozenset({Mark, list, dict}).isdisjoint
+
+
+def _ANY(kinds: Any) -> bool:  # noqa: N802 - beside its siblings
+    del kinds  # keys never hold a mark: it is unhashable
+    return True
+
+
+_UNMARKED = msgspec.msgpack.Decoder(ext_hook=_scalar)
+_MARKED = msgspec.msgpack.Decoder(ext_hook=_scalar_or_mark)
+_TABLE = msgspec.msgpack.Decoder(list[tuple[bytes, str, tuple[str, ...]]])

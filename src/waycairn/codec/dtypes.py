@@ -1,0 +1,72 @@
+"""Element types of numpy arrays as plain values: only numbers, dates, text and structures of them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from waycairn.codec.problems import Unstorable
+
+_KINDS = frozenset("biufcmMSUV")
+
+
+@lru_cache(maxsize=256)
+def describe(dtype: np.dtype[Any]) -> Any:
+    """`"<f4"`; `[base, shape]` for a subarray; a dict for a structure. Raises Unstorable."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return [describe(base), list(shape)]
+    if dtype.fields is not None and dtype.names is not None:
+        return _describe_fields(dtype)
+    if dtype.hasobject or dtype.kind not in _KINDS or np.dtype(dtype.str) != dtype:
+        raise Unstorable(
+            f"is an array of dtype {dtype}, whose elements are Python objects or of a type that numpy itself does not "
+            "have. Convert it: tolist(), or astype() to a plain dtype."
+        )
+    return dtype.str
+
+
+def _describe_fields(dtype: np.dtype[Any]) -> dict[str, Any]:
+    assert dtype.names is not None
+    assert dtype.fields is not None
+    fields = [dtype.fields[name] for name in dtype.names]
+    if any(len(field) > 2 for field in fields):
+        raise Unstorable("is a structured array with titles, which are not stored. Leave the titles out.")
+    return {
+        "names": list(dtype.names),
+        "formats": [describe(field[0]) for field in fields],
+        "offsets": [field[1] for field in fields],
+        "itemsize": dtype.itemsize,
+        "aligned": dtype.isalignedstruct,
+    }
+
+
+def restore(description: Any) -> np.dtype[Any]:
+    """The dtype again. Raises ValueError, TypeError, KeyError on nonsense; never one that holds objects."""
+    dtype = _build(description)
+    if dtype.hasobject:
+        raise ValueError("a dtype of Python objects")
+    return dtype
+
+
+def _build(description: Any) -> np.dtype[Any]:
+    if type(description) is str:
+        return _simple(description)
+    if type(description) is list:
+        base, shape = description
+        return np.dtype((_build(base), tuple(shape)))
+    formats = [_build(each) for each in description["formats"]]
+    names, offsets = list(description["names"]), list(description["offsets"])
+    return np.dtype(
+        {"names": names, "formats": formats, "offsets": offsets, "itemsize": description["itemsize"]},
+        align=bool(description["aligned"]),
+    )
+
+
+@lru_cache(maxsize=256)
+def _simple(text: str) -> np.dtype[Any]:
+    if len(text) > 64 or text[1:2] not in _KINDS:
+        raise ValueError("not the name of a dtype")
+    return np.dtype(text)

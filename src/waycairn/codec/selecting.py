@@ -1,0 +1,67 @@
+"""A part of a state by its path, before anything beside it is built or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from waycairn.codec import codes
+from waycairn.codec.contract import Unpacking
+from waycairn.codec.marks import Mark
+
+# Where the elements of a marked array begin, and whether they are keys and values in turn.
+_SEQUENCES = {codes.TUPLE: 1, codes.DEQUE: 2}
+_PAIRS = {codes.MAP: 1, codes.ORDERED_DICT: 2, codes.COUNTER: 2, codes.DEFAULT_DICT: 2}
+
+
+def select(walk: Unpacking, raw: Any, path: str) -> Any:
+    """The value at `path`. KeyError says how far it led and what is there."""
+    done: list[str] = []
+    rest = path
+    while rest:
+        children = dict(_children(walk, raw))
+        found = _longest(children, rest)
+        if found is None:
+            beneath = {name[len(rest) + 1 :]: child for name, child in children.items() if name.startswith(rest + ".")}
+            if beneath:
+                return {name: walk.value(child) for name, child in beneath.items()}
+            raise KeyError(_missing(done, rest, children))
+        done.append(found)
+        raw, rest = children[found], rest[len(found) + 1 :]
+    return walk.value(raw)
+
+
+def _longest(children: Iterable[str], rest: str) -> str | None:
+    """Keys may hold dots themselves: the longest key that the rest of the path begins with."""
+    fitting = [name for name in children if rest == name or rest.startswith(name + ".")]
+    return max(fitting, key=len, default=None)
+
+
+def _children(walk: Unpacking, raw: Any) -> Iterator[tuple[str, Any]]:
+    if type(raw) is dict:
+        for key, child in raw.items():
+            yield str(key), child
+    elif type(raw) is not list:
+        return
+    elif not raw or type(raw[0]) is not Mark:
+        yield from _numbered(raw)
+    elif raw[0].code in _SEQUENCES:
+        yield from _numbered(raw[_SEQUENCES[raw[0].code] :])
+    elif raw[0].code in _PAIRS:
+        items = raw[_PAIRS[raw[0].code] :]
+        for key, child in zip(items[::2], items[1::2], strict=True):
+            yield str(walk.value(key)), child
+    elif raw[0].code == codes.RECORD:
+        _, fields = walk.shape_of(raw[0])
+        yield from zip(fields, raw[1:], strict=True)
+
+
+def _numbered(raw: list[Any]) -> Iterator[tuple[str, Any]]:
+    for at, child in enumerate(raw):
+        yield str(at), child
+
+
+def _missing(done: list[str], rest: str, children: dict[str, Any]) -> str:
+    where = ".".join(done) or "the state"
+    shown = ", ".join(list(children)[:8]) or "nothing"
+    return f"{where} has no part {rest.partition('.')[0]!r}; it has {shown}{', ...' if len(children) > 8 else ''}"
