@@ -35,7 +35,7 @@ _MOST_TEXT = 1000
 """Longer keys are named by their hash in scopes and messages."""
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[str | int | bytes])
+_decoder = msgspec.msgpack.Decoder(list[Any])
 
 
 def key_function(key: str | Callable[[Any], Any] | None) -> Callable[[Any], Any]:
@@ -159,7 +159,10 @@ def _unpack_v1(block: bytes) -> list[Key]:
         body = reader.decompress(body, _MOST_RAW)
         if not reader.eof:
             raise ValueError("it is cut short or larger than a block may be")
-    return _decoder.decode(body)
+    keys = _decoder.decode(body)
+    if not set(map(type, keys)) <= {str, int, bytes}:
+        raise ValueError("it holds something that is no key")
+    return keys
 
 
 def short(item: Any) -> str:
