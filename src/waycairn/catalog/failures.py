@@ -1,4 +1,4 @@
-"""Errors of SQLite -> ours: what happened, what it means for the data, what to do."""
+"""Errors of SQLite and PostgreSQL -> ours: what happened, what it means for the data, what to do."""
 
 from __future__ import annotations
 
@@ -62,3 +62,46 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
                 path=path,
             )
     return StoreError(f"the catalog at {path} answered {error}. Nothing was changed.", path=path)
+
+
+def from_postgres(state: str | None, error: BaseException, name: str) -> Exception:  # noqa: PLR0911 - one an error
+    """The error to raise instead of one with that SQLSTATE (None: the connection was lost)."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if state is None or state.startswith("08") or state in {"57P01", "57P02", "57P03", "57014", "25P03"}:
+        return StoreUnreachable(
+            f"the connection to {name} was lost ({text}). What was acknowledged before is safe, nothing of this call "
+            "was changed. Check the server and the network, then run the job again.",
+            address=name,
+        )
+    if state == "23505":
+        return duplicate(text)
+    if state in {"55P03", "40001", "40P01", "53300"}:
+        return StoreBusy(
+            f"the database {name} is busy: {text}. Nothing was changed. Try again; if it stays so, look for a long "
+            "transaction in pg_stat_activity.",
+            address=name,
+        )
+    if state in {"53100", "53200", "53400"}:
+        return StoreFull(
+            f"the database {name} has no room: {text}. {SAFE} Free space on its server, then run the job again: it "
+            "goes on from the last save.",
+            address=name,
+        )
+    if state in {"25006", "42501"}:
+        return StoreReadOnly(
+            f"the database {name} cannot be written: {text}. Nothing was changed. Check the rights of this user, and "
+            "that the address is the primary server.",
+            address=name,
+        )
+    if state.startswith("58"):
+        return WriteFailed(
+            f"the server of {name} could not read or write its files: {text}. {SAFE} Check its disk and its log, then "
+            "run the job again.",
+            address=name,
+        )
+    if state.startswith("XX"):
+        return Damaged(
+            f"the database {name} is damaged: {text}. It is not used. Check the server's log and restore a backup.",
+            address=name,
+        )
+    return StoreError(f"the database {name} refused a call: {text} ({state}). Nothing was changed.", address=name)
