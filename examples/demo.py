@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,9 @@ from rich.table import Table
 
 import waycairn as wc
 
-JOB = Path(__file__).resolve().with_name("books.py")
+HERE = Path(__file__).resolve().parent
 FILES = ("report.md", "report.json", "concordance.jsonl")
 MARK = ".made-by-the-demo"
-PHASES = ("clean", "measure", "count", "rank", "concord", "compare")
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,27 @@ class Piece:
 
 @dataclass(frozen=True)
 class Whole:
-    """A run from beginning to end."""
+    """A run from beginning to end; `seconds` include the start of the interpreter and the opening of the store."""
 
     seconds: float
-    working: float
-    """Seconds from the first piece to the end: without the start of the interpreter and the opening of the store."""
-    cpu: float
+    pieces: list[Piece]
+    ended: float
+
+    def totals(self) -> Counter[str]:
+        """Pieces of each phase."""
+        return Counter(piece.phase for piece in self.pieces)
+
+    def place_of(self, share: float) -> tuple[int, float]:
+        """The piece that was being done when that share of the work was over, and for how many seconds already."""
+        at = self.pieces[0].at + share * (self.ended - self.pieces[0].at)
+        index = max(i for i, piece in enumerate(self.pieces) if piece.at <= at)
+        return index, at - self.pieces[index].at
 
 
 @dataclass(frozen=True)
 class Kill:
     after: float
-    """Seconds since the first piece of that attempt."""
+    """Seconds since the process was started."""
     phase: str
     committed: int
     total: int
@@ -66,16 +75,16 @@ class Kill:
 class Attempt:
     """One process that does the job, and what it said."""
 
-    def __init__(self, place: Path, name: str, *options: str) -> None:
+    def __init__(self, place: Path, name: str, *options: str, job: Sequence[str] = ("books.py",)) -> None:
         self._trace = place / f"{name}.trace"
         self._trace.touch()
         self._seen = self._trace.stat().st_size
         self._log = place / f"{name}.log"
-        command = [sys.executable, str(JOB), "--out", str(place / name), "--trace", str(self._trace), *options]
+        script, *first = job
+        command = [sys.executable, str(HERE / script), *first, "--out", str(place / name), "--trace", str(self._trace)]
         with self._log.open("ab") as log:
             self.started = time.time()
-            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        self._usage_before = os.times()
+            self._process = subprocess.Popen([*command, *options], stdout=log, stderr=subprocess.STDOUT)
 
     def pieces(self) -> list[Piece]:
         """What this process has asked for so far."""
@@ -90,19 +99,16 @@ class Attempt:
         ended = time.time()
         if code:
             sys.exit(f"The job failed with exit code {code}:\n{self._log.read_text('utf-8')[-3000:]}")
-        after = os.times()
-        before = self._usage_before
-        cpu = after.children_user + after.children_system - before.children_user - before.children_system
-        return Whole(ended - self.started, ended - self.pieces()[0].at, cpu)
+        return Whole(ended - self.started, self.pieces(), ended)
 
-    def kill_after(self, seconds: float) -> float | None:
-        """SIGKILL that long after its first piece; when it was sent, or None if the job had ended before."""
-        while not self.pieces():
+    def kill_at(self, piece: Piece, later: float) -> float | None:
+        """SIGKILL so many seconds after it asked for that piece; when it was sent, or None if the job had ended."""
+        while not any((seen.phase, seen.number) == (piece.phase, piece.number) for seen in self.pieces()):
             if self._process.poll() is not None:
                 self.wait()
                 return None
             time.sleep(0.01)
-        time.sleep(max(0.0, self.pieces()[0].at + seconds - time.time()))
+        time.sleep(later)
         self._process.send_signal(signal.SIGKILL)
         sent = time.time()
         if self._process.wait() == -signal.SIGKILL:
@@ -111,48 +117,46 @@ class Attempt:
         return None
 
 
-def what_it_cost(store: Path, attempt: Attempt, sent: float) -> Kill:
+def what_it_cost(store: Path, attempt: Attempt, sent: float, totals: Counter[str]) -> Kill:
     """From the trace what was begun, from the store what was committed."""
-    pieces = attempt.pieces()
-    last = pieces[-1]
-    committed = total = 0
+    last = attempt.pieces()[-1]
     with wc.open(store, create=False) as opened:
-        for phase in opened.phases("books"):
-            if phase.name == last.phase:
-                committed, total = phase.progress.done, phase.progress.total or 0
-    lost = [piece for piece in pieces if piece.phase == last.phase and piece.number >= committed]
+        committed = sum(phase.progress.done for phase in opened.phases("books") if phase.name == last.phase)
+    lost = [piece for piece in attempt.pieces() if piece.phase == last.phase and piece.number >= committed]
     return Kill(
-        after=sent - pieces[0].at,
+        after=sent - attempt.started,
         phase=last.phase,
         committed=committed,
-        total=total,
+        total=totals[last.phase],
         again=len(lost),
         lost=sent - lost[0].at if lost else 0.0,
     )
 
 
-def kill_again_and_again(place: Path, options: list[str], gaps: list[float], console: Console) -> list[Kill]:
-    """The job in its own store, killed after each gap and started again with the same command, then left in peace."""
+def kill_again_and_again(
+    place: Path, options: list[str], golden: Whole, shares: list[float], console: Console
+) -> list[Kill]:
+    """The job in its own store, killed at each share of its work and started again with the same command, and at last
+    left in peace."""
     store = place / "store"
     kills: list[Kill] = []
-    for gap in gaps:
+    for share in shares:
+        index, later = golden.place_of(share)
         attempt = Attempt(place, "killed", "--store", str(store), *options)
-        sent = attempt.kill_after(gap)
+        sent = attempt.kill_at(golden.pieces[index], later)
         if sent is None:
-            console.print(f"  The job ended before kill {len(kills) + 1} could be sent.")
+            console.print(f"   The job ended before kill {len(kills) + 1} could be sent.")
             return kills
-        kills.append(what_it_cost(store, attempt, sent))
-        console.print(
-            f"  SIGKILL {len(kills)} of {len(gaps)}: in phase {kills[-1].phase}, after {kills[-1].after:.2f} s"
-        )
+        kills.append(what_it_cost(store, attempt, sent, golden.totals()))
+        console.print(f"   SIGKILL {len(kills)} of {len(shares)}, {share:.0%} into the work: phase {kills[-1].phase}")
     Attempt(place, "killed", "--store", str(store), *options).wait()
     return kills
 
 
 def kills_table(kills: list[Kill]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("kill", "after", "in phase", "committed", "begun, not committed: done again"):
-        table.add_column(title, justify="left" if title == "in phase" else "right")
+    for title in ("kill", "lived", "died in phase", "committed", "begun, to be done again"):
+        table.add_column(title, justify="left" if title == "died in phase" else "right")
     for number, kill in enumerate(kills, 1):
         again = f"{kill.again} piece{'s' * (kill.again != 1)}, {kill.lost:.2f} s"
         committed = f"{kill.committed} of {kill.total or '?'}"
@@ -161,9 +165,9 @@ def kills_table(kills: list[Kill]) -> Table:
 
 
 def compare(place: Path, console: Console) -> bool:
-    """Show the files of both runs; True if all are the same."""
+    """Show the files of both runs with the head of their SHA-256; True if all are the same."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("result", "bytes", "SHA-256, uninterrupted", "SHA-256, killed", ""):
+    for title in ("result", "bytes", "uninterrupted", "killed", ""):
         table.add_column(title, justify="right" if title == "bytes" else "left")
     same = True
     for name in FILES:
@@ -186,21 +190,14 @@ def prepare(place: Path) -> None:
     (place / MARK).touch()
 
 
-def overhead(golden: Whole, bare: Whole, console: Console) -> None:
-    more = (golden.working - bare.working) / bare.working
-    more_cpu = (golden.cpu - bare.cpu) / bare.cpu
+def tell_cost(place: Path, golden: Whole, bare: Whole, console: Console) -> None:
+    saves, seconds = (place / "stopwatch").read_text("utf-8").split()
     console.print(
-        f"Cost of remembering: {golden.working:.2f} s of work with waycairn, {bare.working:.2f} s without: "
-        f"[bold]{more:+.1%}[/] by the clock;\n{more_cpu:+.1%} processor time, start and opening of the store "
-        "included. One run each, so a few per cent are noise.",
-        highlight=False,
+        f"Cost of remembering: [bold]{float(seconds) / golden.seconds:.1%}[/] of the run time: "
+        f"{saves} saves, {float(seconds):.2f} s of {golden.seconds:.1f} s.\n"
+        f"By the clock {golden.seconds:.1f} s with waycairn, {bare.seconds:.1f} s without, start and opening included;\n"
+        "one run each, so a difference of a few per cent is noise."
     )
-
-
-def draw_gaps(seed: int, kills: int, seconds: float) -> list[float]:
-    """Random lives of the attempts, which together stay inside the job."""
-    chance = random.Random(seed)
-    return [chance.uniform(0.3, 1.5) * seconds / (kills + 1) for _ in range(kills)]
 
 
 def main() -> int:
@@ -221,15 +218,18 @@ def main() -> int:
         bare = Attempt(place, "forget", "--forget", *options).wait()
     console.print(f"1. without waycairn: {bare.seconds:.1f} s")
     with console.status("with waycairn, uninterrupted"):
-        golden = Attempt(place, "golden", "--store", str(place / "golden-store"), *options).wait()
+        timed = ("stopwatch.py", str(place / "stopwatch"))
+        golden = Attempt(place, "golden", "--store", str(place / "golden-store"), *options, job=timed).wait()
     console.print(f"2. with waycairn, uninterrupted: {golden.seconds:.1f} s")
     console.print(f"3. with waycairn, killed {given.kills} times with SIGKILL at random instants (seed {seed}):")
+    chance = random.Random(seed)
+    shares = sorted(chance.random() for _ in range(given.kills))
     with console.status("killed and started again"):
-        kills = kill_again_and_again(place, options, draw_gaps(seed, given.kills, golden.working), console)
+        kills = kill_again_and_again(place, options, golden, shares, console)
     console.print()
     console.print(kills_table(kills))
     same = compare(place, console)
-    overhead(golden, bare, console)
+    tell_cost(place, golden, bare, console)
     tell_more(place, console)
     delivered = len(kills) == given.kills > 0
     if same and delivered:

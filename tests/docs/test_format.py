@@ -7,12 +7,13 @@ version has to grow, with a decoder for the old one.
 import re
 from pathlib import Path
 
+from blake3 import blake3
+
 from waycairn.chunks import manifest, pack_file
-from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
 from waycairn.chunks.sealing import RAW, Member
-from waycairn.model.ids import PackId
+from waycairn.model.ids import ChunkId, PackId
 from waycairn.work.keys import canonical, pack_keys, unpack_keys
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
@@ -24,7 +25,7 @@ BLOCK = PackedBlock(
     raw_length=15,
     stored_length=15,
     stored_hash=None,
-    members=[Member(7, chunk_id([CONTENT], bytes(range(32))), 15)],
+    members=[Member(7, ChunkId(blake3(CONTENT, key=bytes(range(32))).digest()), 15)],
 )
 
 
