@@ -182,9 +182,9 @@ def main() -> None:
     parser.add_argument("--trace", type=Path, help="append a line for each finished piece of work")
     parser.add_argument("--forget", action="store_true", help="remember nothing: the same work without waycairn")
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     given.out.mkdir(parents=True, exist_ok=True)
     with Watch(given.trace) as watch:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")  # behind the bars, which share the terminal
         if given.forget:
             with Bare() as bare:
                 consolidate(bare, given.books, given.out, given.most, watch)

@@ -249,7 +249,8 @@ def tell_more(place: Path, console: Console) -> None:
         f"  export WAYCAIRN_STORE={place / 'store'}\n"
         "  .venv/bin/waycairn runs\n"
         "  .venv/bin/waycairn show books\n"
-        "  .venv/bin/python examples/books.py      # press Ctrl-C whenever you like, and start it again\n",
+        f"  .venv/bin/python examples/books.py --store {place / 'mine'} --out {place / 'my-report'}\n"
+        "                # press Ctrl-C, or kill it, whenever you like, and start it again\n",
         soft_wrap=True,
     )
 
