@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.sql.elements import ClauseElement
@@ -66,6 +67,10 @@ class Session:
         """Run a statement that changes rows and returns none; how many it changed."""
         return self._run(statement, values).rowcount
 
+    def run(self, statement: Statement) -> None:
+        """A statement of which nothing is asked."""
+        self._run(statement, _NOTHING)
+
     def many(self, statement: Statement, rows: Iterable[Values]) -> None:
         """The same statement for each row."""
         compiled = self._texts[statement]
@@ -87,6 +92,20 @@ class Database(Protocol):
     def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction and commit it durably; all of it or nothing. `work` may share the transaction
         with other threads' work and may be run again from its start: it must change nothing but rows."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """What SQLAlchemy calls this kind of database."""
+        ...
+
+    def migration(self) -> AbstractContextManager[Any]:
+        """A driver's connection of its own in autocommit mode, with other writers of this library kept out where
+        the database allows that."""
+        ...
+
+    def copy_aside(self, label: str) -> str:
+        """Keep a copy of everything as it is now, durably; says where it lies, for the log."""
         ...
 
     def close(self) -> None:

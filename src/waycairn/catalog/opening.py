@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table
+from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
 from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.mounts import check_local
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.tables import FORMAT, counters, meta, metadata, versions
+from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
 from waycairn.errors import StoreNotFound, StoreTooNew
 from waycairn.model.policy import Durability
@@ -54,6 +54,12 @@ ONE_CREATOR = Statement(
 )
 _CREATOR = 7_734_212_019
 """Any number, so long as it is always the same."""
+
+MARK_FILE = Statement(
+    "mark_file",
+    "Write 'wcai' where `file` and SQLite's tools look for the name of an application.",
+    lambda build: text("PRAGMA application_id = 2002870633") if build.is_sqlite else select(literal(1)),
+)
 
 
 def open_database(url: str, durability: Durability, *, create: bool, deadline: float) -> Database:
@@ -115,6 +121,7 @@ def _create(session: Session, clock: Clock) -> StoreInfo:
     if info is not None:
         # Another process was faster.
         return info
+    session.run(MARK_FILE)
     create_tables(session)
     info = StoreInfo(id=new_nonce(), format=FORMAT, secret=new_secret(), created=clock.now())
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
@@ -129,11 +136,6 @@ def create_tables(session: Session) -> None:
     engine = create_mock_engine(session.address, lambda element, *_, **__: session.define(element))
     metadata.create_all(engine, checkfirst=False)
     versions.create(engine, checkfirst=False)
-
-
-def revision(number: int) -> str:
-    """The migration that leads to a format."""
-    return f"{number:04d}"
 
 
 def _refuse_missing(name: str) -> NoReturn:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -80,6 +81,7 @@ class PostgresDatabase:
     def __init__(self, url: str, durability: Durability, deadline: float) -> None:
         self._url = url
         self.name = _without_password(url)
+        self.address = _TEXTS.address
         self._deadline = deadline
         synchronous = "on" if durability == "power" else "off"
         self._settings = (*_SETTINGS, f"SET synchronous_commit = {synchronous}")
@@ -113,6 +115,21 @@ class PostgresDatabase:
             return self._group.submit(work)
         except psycopg.Error as error:
             raise from_postgres(error.sqlstate, error, self.name) from error
+
+    @contextmanager
+    def migration(self) -> Iterator[Any]:
+        self._check()
+        connection = self.connect()
+        try:
+            yield connection
+        except psycopg.Error as error:
+            raise from_postgres(error.sqlstate, error, self.name) from error
+        finally:
+            connection.close()
+
+    def copy_aside(self, label: str) -> str:  # noqa: ARG002 - the contract of `Database`
+        """Nothing: a server is backed up by its own tools, and the migration is one transaction."""
+        return "no copy was made here: the server's own backups are the way back"
 
     def close(self) -> None:
         with self._lock:

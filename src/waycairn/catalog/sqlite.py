@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from waycairn.catalog.statement import Texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
 from waycairn.world.crashpoints import crashpoint
-from waycairn.world.files import flush_directory, make_directory, translated
+from waycairn.world.files import flush, flush_directory, make_directory, translated
 
 T = TypeVar("T")
 BUSY_SECONDS = 10.0
@@ -36,8 +37,6 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
 )
 _TEXTS = Texts(dialects.dialect(paramstyle="named"))
-_APPLICATION = 0x77636169
-"""'wcai': what `file` and SQLite tools see in the header."""
 
 
 def create_file(path: Path) -> None:
@@ -60,7 +59,7 @@ class SqliteDatabase:
     def __init__(self, path: Path, durability: Durability) -> None:
         self.path = path
         self.name = str(path)
-        self.texts = _TEXTS
+        self.address = _TEXTS.address
         self._synchronous = "FULL" if durability == "power" else "NORMAL"
         self._queue = FairQueue(path.with_name(path.name + ".queue"))
         self._group = GroupCommit(self._apply)
@@ -98,6 +97,43 @@ class SqliteDatabase:
             return self._group.submit(work)
         except (sqlite3.Error, OSError) as error:
             raise self._translated(error) from error
+
+    @contextmanager
+    def migration(self) -> Iterator[sqlite3.Connection]:
+        self._check()
+        connection = self.connect()
+        try:
+            # Alembic rebuilds tables that SQLite cannot alter; with the keys on, that would cascade.
+            connection.execute("PRAGMA foreign_keys = OFF")
+            self._queue.acquire()
+            try:
+                yield connection
+            finally:
+                self._queue.release()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            connection.close()
+
+    def copy_aside(self, label: str) -> str:
+        """By SQLite's backup, which copies a consistent state; never by reading the file (its locks would fall)."""
+        target = self.path.with_name(f"{self.path.name}.{label}")
+        unfinished = target.with_name(f"{target.name}.tmp")
+        unfinished.unlink(missing_ok=True)
+        source, copy = self.connect(), sqlite3.connect(unfinished)
+        try:
+            source.backup(copy)
+        finally:
+            copy.close()
+            source.close()
+        crashpoint("catalog.copy")
+        with unfinished.open("rb+") as file, translated("the copy of the catalog", unfinished):
+            flush(file.fileno())
+        unfinished.chmod(0o600)
+        unfinished.replace(target)
+        flush_directory(target.parent)
+        crashpoint("catalog.copied")
+        return f"the old store is kept at {target}"
 
     def close(self) -> None:
         with self._lock:

@@ -26,6 +26,10 @@ class Statement:
         self.describes = describes
         self.build = build
 
+    def core(self, dialect: Dialect) -> Any:
+        """The statement as SQLAlchemy knows it."""
+        return self.build if isinstance(self.build, ClauseElement) else self.build(Build(dialect))
+
     def __repr__(self) -> str:
         return f"<{self.name}: {self.describes}>"
 
@@ -45,8 +49,7 @@ class Compiled:
     __slots__ = ("fixed", "text")
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        core = statement.build(Build(dialect)) if not isinstance(statement.build, ClauseElement) else statement.build
-        compiled = core.compile(dialect=dialect)
+        compiled = statement.core(dialect).compile(dialect=dialect)
         self.text = str(compiled)
         self.fixed = {name: value for name, value in compiled.params.items() if value is not None}
 
