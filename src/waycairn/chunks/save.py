@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from waycairn.chunks.ahead import map_ahead
-from waycairn.chunks.cutting import cut_document
+from waycairn.chunks.cutting import PieceHeads, cut_document
 from waycairn.chunks.hashing import chunk_id, cut_seed, root_key
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import Group, plan_groups
@@ -39,10 +39,18 @@ class Save:
     """Writes one encoded state. Used once, by one thread."""
 
     def __init__(
-        self, known: KnownChunks, numbers: FreshNumbers, blobs: Blobs, info: StoreInfo, tuning: Tuning
+        self,
+        *,
+        known: KnownChunks,
+        numbers: FreshNumbers,
+        heads: PieceHeads,
+        blobs: Blobs,
+        info: StoreInfo,
+        tuning: Tuning,
     ) -> None:
         self._known = known
         self._numbers = numbers
+        self._heads = heads
         self._blobs = blobs
         self._info = info
         self._tuning = tuning
@@ -92,7 +100,7 @@ class Save:
     # -- document --------------------------------------------------------------------------------------------
 
     def _write_document(self, encoded: Encoded) -> list[int | bytes]:
-        pieces = cut_document(encoded.document, encoded.cuts, self._tuning, cut_seed(self._info.secret))
+        pieces = cut_document(encoded.document, encoded.cuts, self._tuning, cut_seed(self._info.secret), self._heads)
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
         ids = [chunk_id(chunk, self._info.secret) for chunk in chunks]

@@ -20,9 +20,10 @@ class Tuning:
     """A small piece up to this may ride in the manifest (a list header that changes with every append)."""
     literal_budget: int = 512
     """At most so many bytes of literal pieces in a manifest, or it would grow with the state."""
-    content_from: int = 64 * KIB
-    """A piece above this is cut by content."""
-    content_average: int = 16 * KIB
+    content_from: int = 2 * KIB
+    """A piece above this is cut by content if a piece that begins alike was saved before: it grows, or is edited."""
+    content_large: int = 64 * KIB
+    """A piece above this is cut by content in any case."""
     block: int = 1 * MIB
     """New document chunks are compressed together up to this size."""
     chunk: int = 4 * MIB

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from waycairn.chunks.cutting import PieceHeads
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.save import Save
 from waycairn.chunks.tuning import Tuning
@@ -11,6 +12,8 @@ from waycairn.errors import WriteFailed
 from waycairn.model.encoded import Encoded
 from waycairn.model.records import NewData, Stored, StoreInfo
 from waycairn.ports import Blobs, ChunkRows
+
+_HEADS = 4096
 
 
 class ChunkWriter:
@@ -23,6 +26,7 @@ class ChunkWriter:
         self._info = info
         self._tuning = Tuning(**tuning)
         self._known = KnownChunks(index, self._tuning.remembered)
+        self._heads = PieceHeads(_HEADS)
         self._numbers = FreshNumbers(index, self._tuning.numbers)
 
     def write(self, encoded: Encoded) -> tuple[Stored, NewData]:
@@ -40,7 +44,14 @@ class ChunkWriter:
             return self._save().write(encoded)
 
     def _save(self) -> Save:
-        return Save(self._known, self._numbers, self._blobs, self._info, self._tuning)
+        return Save(
+            known=self._known,
+            numbers=self._numbers,
+            heads=self._heads,
+            blobs=self._blobs,
+            info=self._info,
+            tuning=self._tuning,
+        )
 
     def committed(self, data: NewData) -> None:
         """The transaction was acknowledged: later saves may refer to its chunks without asking the index."""
