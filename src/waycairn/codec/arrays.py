@@ -27,10 +27,13 @@ class ArrayRegion:
     def __init__(self, array: Array, node: list[Node]) -> None:
         self._array = array
         self._node = node
-        self.root = _root(array)
-        start, _ = _bounds(self.root)
-        low, high = _bounds(array)
-        self.low, self.high = low - start, high - start
+        if array.base is None:
+            self.root, self.low, self.high = array, 0, array.nbytes
+        else:
+            self.root = _root(array)
+            start, _ = _bounds(self.root)
+            low, high = _bounds(array)
+            self.low, self.high = low - start, high - start
 
     def alone(self) -> memoryview:
         array = self._array

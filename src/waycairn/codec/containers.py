@@ -149,7 +149,7 @@ PACK: dict[type, Pack] = {
 """Exact type to what makes its node."""
 
 
-def unpack_pairs(walk: Unpacking, raw: Sequence[Any]) -> dict[Any, Any]:
+def unpack_pairs(walk: Unpacking, raw: list[Any]) -> dict[Any, Any]:
     items = walk.values(raw)
     if len(items) % 2:
         raise ValueError("a key without a value")

@@ -5,7 +5,6 @@ Found in the encoded bytes: msgspec skips over elements in C (`Raw`), so nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -28,41 +27,36 @@ def find_cuts(document: bytes, start: int) -> list[int]:
     """Ascending offsets, for the msgpack value that begins at `start`; none for a small document."""
     if len(document) < SMALL_DOCUMENT:
         return []
-    view = memoryview(document)[start:]
+    found: list[int] = []
+    _add_cuts(memoryview(document)[start:], start, found)
     end = len(document)
-    cuts = dict.fromkeys(_inside(view, start))
-    return [cut for cut in cuts if start < cut < end]
+    return [cut for cut in dict.fromkeys(found) if start < cut < end]
 
 
-def _inside(view: memoryview, start: int) -> Iterator[int]:
-    """Cuts within one value; `start` is its offset in the document."""
-    for at, element, length in _elements(view):
-        if length < ELEMENT:
-            continue
-        yield start + at
-        if len(element) >= INSIDE:
-            end = at + length
-            yield from _inside(element, start + end - len(element))
-        yield start + at + length
-
-
-def _elements(view: memoryview) -> Iterator[tuple[int, memoryview, int]]:
-    """Offset, value, and length together with the key, of each element of a container; nothing for other values."""
+def _add_cuts(view: memoryview, at: int, found: list[int]) -> None:
+    """Cuts within one value, which begins at offset `at` of the document."""
     count, header, is_dict = _container(view)
     if not count or len(view) < count * _SPARSE:
         return
-    at = header
-    if is_dict:
-        for key, raw in _DICT.decode(view).items():
-            element = memoryview(raw)
-            length = _key_length(key) + len(element)
-            yield at, element, length
-            at += length
-    else:
-        for raw in _ARRAY.decode(view):
-            element = memoryview(raw)
-            yield at, element, len(element)
-            at += len(element)
+    at += header
+    keys, elements = _elements(view, is_dict=is_dict)
+    for key, element in zip(keys, elements, strict=True):
+        start, length = at, len(element)
+        at += key + length
+        if key + length >= ELEMENT:
+            found.append(start)
+            if length >= INSIDE:
+                _add_cuts(element, at - length, found)
+            found.append(at)
+
+
+def _elements(view: memoryview, *, is_dict: bool) -> tuple[list[int], list[memoryview]]:
+    """Length of the key (0 in a list) and bytes of each element."""
+    if not is_dict:
+        raws: list[Any] = _ARRAY.decode(view)  # any: a Raw is a buffer, which its type does not say
+        return [0] * len(raws), [memoryview(raw) for raw in raws]
+    contents: dict[Any, Any] = _DICT.decode(view)
+    return [_key_length(key) for key in contents], [memoryview(raw) for raw in contents.values()]
 
 
 def _key_length(key: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -164,9 +164,9 @@ class Unwalk:
                 holder[key] = self.value(content)
         return holder
 
-    def values(self, raw: Sequence[Any]) -> list[Any]:
+    def values(self, raw: list[Any]) -> list[Any]:
         if _LEAVES_ONLY(map(type, raw)):
-            return list(raw)
+            return raw
         return [self.value(content) for content in raw]
 
     def shape_of(self, mark: Mark) -> Shape:
@@ -205,7 +205,7 @@ def _scalar(code: int, data: memoryview) -> Any:
 
 def _scalar_or_mark(code: int, data: memoryview) -> Any:
     if code >= codes.FIRST_MARK:
-        return Mark(code, bytes(data))
+        return Mark(code, bytes(data)) if data else _BARE_MARKS[code]
     return scalars.UNPACK[code](bytes(data))
 
 
@@ -223,6 +223,7 @@ def _unpack(code: int) -> Unpack:
 
 
 _UNPACK = {**containers.UNPACK, **records.UNPACK}
+_BARE_MARKS = [Mark(code) for code in range(128)]
 _NO_MARK = frozenset({Mark}).isdisjoint
 _LEAVES_ONLY = frozenset({Mark, list, dict}).isdisjoint
 

@@ -58,7 +58,7 @@ class PlainLayout:
             held = vars(value)
             names = tuple(held)
             if names == self.fields:
-                return names, tuple(held.values())
+                return self.fields, list(held.values())
         held = {name: _slot(value, name) for name in self.order if name in self.slots}
         held = {name: content for name, content in held.items() if content is not _UNSET}
         if self.has_dict:
@@ -69,7 +69,7 @@ class PlainLayout:
 
     def build(self, held: dict[str, Any]) -> Any:
         value = object.__new__(self.kind)
-        if len(held) != len(self.fields) or not held.keys() >= set(self.fields):
+        if tuple(held) != self.fields:
             self._add_defaults(held)
         if not self.slots:
             vars(value).update(held)

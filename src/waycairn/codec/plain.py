@@ -14,6 +14,8 @@ LEAVES = frozenset({NoneType, bool, int, float, str, bytes})
 
 _PLAIN = LEAVES | {list, dict}
 
+_MANY = 16384
+
 Accept = Callable[[Iterable[Any]], bool]
 
 
@@ -22,6 +24,8 @@ def is_plain(value: Any) -> bool:
 
     Integers beyond 64 bits and lone surrogates are not seen here; the encoder refuses them, and then they are.
     """
+    if type(value) is dict and LEAVES.issuperset(map(type, value.values())):
+        return LEAVES.issuperset(map(type, value))  # the most frequent state by far: a flat dict
     return every_kind(value, _PLAIN.issuperset, LEAVES.issuperset)
 
 
@@ -41,8 +45,8 @@ def every_kind(value: Any, accept: Accept, accept_keys: Accept) -> bool:
         dicts = [m for m in members if type(m) is dict] if dict in kinds else []
         if not lists and not dicts:
             return True
-        if depth > 3 or len(members) > 4096:
-            # A container met many times is looked at once: lists of one list of one list end here, not at 2**256.
+        if depth > 1 and len(lists) + len(dicts) > _MANY:
+            # A container met many times is looked at once: a list that holds itself twice ends here, not at 2**256.
             lists, dicts = _distinct(lists), _distinct(dicts)
     return False
 

@@ -38,7 +38,7 @@ def shape_digest(name: str, fields: tuple[str, ...]) -> bytes:
 
 
 def find_pack(kind: type, types: Types | None) -> Pack | None:
-    """How to encode objects of this class, None if it has neither fields nor a registration.
+    """How to encode objects of this class in one walk, None if it has neither fields nor a registration.
 
     With `types`, one that could not be restored raises Unstorable.
     """
@@ -49,19 +49,32 @@ def find_pack(kind: type, types: Types | None) -> Pack | None:
     if layout is None:
         return None
     if registration is not None:
-        return partial(_pack_record, registration.name, layout)
+        return _RecordPack(registration.name, layout)
     if types is not None and kind not in types:
         raise Unstorable(
             f"is a {qualified_name(kind)}, which could be stored but not restored: it is not among the types that the "
             "state, the return annotation or returns= names. Annotate the field with it, pass it, or call "
             f"waycairn.register({kind.__name__})."
         )
-    return partial(_pack_record, qualified_name(kind), layout)
+    return _RecordPack(qualified_name(kind), layout)
 
 
-def _pack_record(name: str, layout: Layout, walk: Packing, value: Any) -> Node:
-    fields, contents = layout.take(value)
-    return walk.marked(walk.shape(codes.RECORD, name, fields), value, contents, fields=fields)
+class _RecordPack:
+    """Encodes the objects of one class in one walk: their marks are made once for each set of fields."""
+
+    __slots__ = ("_fields", "_layout", "_mark", "_name")
+
+    def __init__(self, name: str, layout: Layout) -> None:
+        self._name = name
+        self._layout = layout
+        self._fields: tuple[str, ...] | None = None
+        self._mark: Any = None
+
+    def __call__(self, walk: Packing, value: Any) -> Node:
+        fields, contents = self._layout.take(value)
+        if fields != self._fields:
+            self._mark, self._fields = walk.shape(codes.RECORD, self._name, fields), fields
+        return walk.marked(self._mark, value, contents, fields=fields)
 
 
 def _pack_custom(name: str, encode: Callable[[Any], Any], walk: Packing, value: Any) -> Node:
@@ -70,15 +83,22 @@ def _pack_custom(name: str, encode: Callable[[Any], Any], walk: Packing, value: 
 
 
 def _unpack_record(walk: Unpacking, mark: Mark, raw: list[Any]) -> Any:
+    build = walk.kept.get(mark.data)
+    if build is None:
+        build = walk.kept[mark.data] = _builder(walk, mark)
+    return build(walk.values(raw[1:]))
+
+
+def _builder(walk: Unpacking, mark: Mark) -> Callable[[list[Any]], Any]:
+    """What makes objects of one shape, found once in a decoding."""
     name, fields = walk.shape_of(mark)
-    held = dict(zip(fields, walk.values(raw[1:]), strict=True))
     kind = walk.find_type(name)
     layout = layout_of(kind) if kind is not None else None
     if layout is not None:
-        return layout.build(held)
+        return lambda contents: layout.build(dict(zip(fields, contents, strict=True)))
     if walk.strict:
         raise unknown(name)
-    return Record(name, held)
+    return lambda contents: Record(name, dict(zip(fields, contents, strict=True)))
 
 
 def _unpack_custom(walk: Unpacking, mark: Mark, raw: list[Any]) -> Any:
