@@ -49,7 +49,7 @@ _load_everything()
 
 def attempt(program: Program, place: Path, kill_at: int | None = None, act: int = signal.SIGKILL) -> Attempt:
     """Run the program once in a forked child, killed at its n-th line if asked."""
-    report = place / "report.json"
+    report = place / ".attempt.json"
     report.unlink(missing_ok=True)
     child = os.fork()
     if child == 0:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import attempt, sweep
 
 import waycairn as wc
+from killing import attempt, sweep
 
 
 @dataclass

@@ -27,32 +27,40 @@ class Pacer:
         self._items = 0
         self._due_time = 0.0
         self._due_items = 0
-        self._plan(now, None)
+        self._total: int | None = None
+        self._plan(now)
+
+    def expect(self, total: int | None) -> None:
+        """So many items there will be: "5%" is a share of them."""
+        if total != self._total:
+            self._total = total
+            self._plan(self._last)
 
     def is_due(self, now: float) -> bool:
         """Count one finished item (or one offered cut) and say whether a cut should be taken now."""
         self._items += 1
         return now >= self._due_time or self._items >= self._due_items
 
-    def took(self, started: float, ended: float, total: int | None = None) -> None:
-        """A cut was taken between these times (seconds, monotonic); `total` items are expected if known."""
+    def took(self, started: float, ended: float) -> None:
+        """A cut was taken between these times (seconds, monotonic)."""
         cost = ended - started
         self.spent += cost
         self.cost += _LEARN * (cost - self.cost)
-        self._plan(ended, total)
+        self._plan(ended)
 
-    def _plan(self, now: float, total: int | None) -> None:
+    def _plan(self, now: float) -> None:
         never = float("inf")
         policy = self.policy
         self._last, self._items = now, 0
         if policy.forced_only:
             self._due_time, self._due_items = never, 1 << 62
-        elif policy.is_automatic:
+        elif policy.is_automatic or (policy.percent and not self._total):
+            # A share of an unknown total cannot be told: then as if nothing was asked for.
             self._due_time = now + self.cost / policy.share
             self._due_items = max(1, int(self.cost / policy.per_item))
         else:
             self._due_time = now + policy.seconds if policy.seconds is not None else never
-            by_share = max(1, int(total * policy.percent / 100)) if policy.percent and total else 1 << 62
+            by_share = max(1, int(self._total * policy.percent / 100)) if policy.percent and self._total else 1 << 62
             self._due_items = min(policy.items or 1 << 62, by_share)
 
 

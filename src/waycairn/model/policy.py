@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,28 +59,26 @@ class Pace:
 
     @classmethod
     def _from_text(cls, text: str) -> Pace:
-        words = text.strip().lower().replace("%", " %").removeprefix("every ").split()
-        try:
-            match words:
-                case ["auto"]:
-                    return cls()
-                case ["item"]:
-                    return cls(items=1)
-                case [count, "items" | "item"]:
-                    return cls(items=int(count))
-                case [part, "%"]:
-                    return cls(percent=float(part))
-                case [seconds] if seconds.endswith("ms"):
-                    return cls(seconds=float(seconds[:-2]) / 1000)
-                case [seconds] if seconds.endswith("s"):
-                    return cls(seconds=float(seconds[:-1]))
-                case [seconds, "seconds" | "second" | "s"]:
-                    return cls(seconds=float(seconds))
-        except ValueError:
-            pass
-        raise ValueError(_PACE_HELP.format(text))
+        words = _PACE_TEXT.fullmatch(text.strip().lower())
+        if words is None:
+            raise ValueError(_PACE_HELP.format(text))
+        if words["auto"]:
+            return cls()
+        amount = float(words["amount"] or 1)
+        match words["unit"]:
+            case "%":
+                return cls(percent=amount)
+            case "item" | "items":
+                return cls(items=int(amount))
+            case "ms":
+                return cls(seconds=amount / 1000)
+            case _:
+                return cls(seconds=amount)
 
 
+_PACE_TEXT = re.compile(
+    r"(?P<auto>auto)|(every\s+)?(?P<amount>\d+(\.\d+)?)?\s*(?P<unit>%|items?|ms|s|seconds?)",
+)
 _PACE_HELP = (
     "pace {!r} is not understood; use None (automatic), 0 (only forced), seconds as a number, "
     '"30s", "5%", "100 items", "every item", or waycairn.Pace(...)'

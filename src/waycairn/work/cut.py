@@ -70,6 +70,7 @@ class Cutter:
         self.epoch = record.epoch
         self.sequence = record.sequence
         self.pacer = Pacer(pace, store.clock.monotonic())
+        self.pacer.expect(record.progress.total)
         self.lock = threading.RLock()
         self.state: StateSlot | None = None
         self.guard = StateGuard()
@@ -195,7 +196,7 @@ class Cutter:
                 raise
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
-            self.pacer.took(prepared.started, self.store.clock.monotonic(), self.progress.total)
+            self.pacer.took(prepared.started, self.store.clock.monotonic())
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
     def _take_back(self, items: Mapping[str, list[Key]]) -> None:
@@ -308,6 +309,7 @@ class Cutter:
     def expect(self, total: int) -> None:
         """So many items there will be."""
         self.progress = dataclasses.replace(self.progress, total=total)
+        self.pacer.expect(total)
 
     def tell(self, *, done: int | None, total: int | None, advance: int, note: str | None) -> None:
         """What `run.progress` was told."""
@@ -318,6 +320,7 @@ class Cutter:
             total=now.total if total is None else total,
             note=now.note if note is None else note,
         )
+        self.pacer.expect(self.progress.total)
 
     # -- use -----------------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def _putter(target: Any) -> Callable[[Any, Any], None]:
 def _is_frozen(kind: Any) -> bool | None:
     """Of a dataclass, Struct or model; None for any other type."""
     if dataclasses.is_dataclass(kind):
-        return bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]  # typeshed does not know it
+        return bool(getattr(kind, "__dataclass_params__").frozen)  # noqa: B009 - typeshed does not know it
     if hasattr(kind, "__struct_fields__"):
         return bool(kind.__struct_config__.frozen)
     if hasattr(kind, "model_fields"):
