@@ -265,10 +265,10 @@ def forget_values(store: wc.Store, told: Told) -> None:
     while not store.latest("forgotten"):
         done = store.latest("old", {"page": 0})["page"]
         for page in range(done + 1, 5):
-            name = store.save("old", value(page))
-            if page == 2:
-                store.pin(name)
-                told("pinned 1")
+            store.save("old", value(page), tags=[f"page {page}"])
+        for record in store.checkpoints("old", tag="page 2"):
+            store.pin(record.id)
+        told("pinned 1")
         store.clear("old")
         told("cleared 1")
         store.save("forgotten", True)

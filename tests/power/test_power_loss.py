@@ -128,7 +128,7 @@ def bad_states(recorded: Recorded, model: Model, folder: Path, resumed: int) -> 
 def test_no_power_cut_loses_what_was_acknowledged(recorded, tmp_path, workload, model):
     """Every state that POSIX allows, and every state that ext4 leaves."""
     tape = recorded(workload)
-    assert len(tape.told) > 2, "a job that acknowledges nothing proves nothing"
+    assert len(tape.told) > 0, "a job that acknowledges nothing proves nothing"
     assert len(power_loss_states(tape.tape, model)) > 100
     assert list(bad_states(tape, model, tmp_path / "cut", RESUMED)) == []
 
