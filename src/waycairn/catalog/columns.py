@@ -10,7 +10,7 @@ _WRAP = "$text"
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _EMPTY: dict[type, str] = {list: "[]", tuple: "[]", dict: "{}"}
 _ESCAPE = "\x1b"
-LONGEST_PLACE = 1000
+LONGEST_PLACE = 2500
 """Characters. PostgreSQL cannot index an entry of more than 2,704 bytes."""
 
 

@@ -58,7 +58,7 @@ _CREATOR = 7_734_212_019
 MARK_FILE = Statement(
     "mark_file",
     "Write 'wcai' where `file` and SQLite's tools look for the name of an application.",
-    lambda build: text("PRAGMA application_id = 2002870633") if build.is_sqlite else select(literal(1)),
+    lambda build: text("PRAGMA application_id = 2003001705") if build.is_sqlite else select(literal(1)),
 )
 
 

@@ -41,6 +41,8 @@ class FairQueue:
         fcntl.flock(self._handle, fcntl.LOCK_UN)
 
     def close(self) -> None:
+        if self._closed.is_set():
+            return
         self._closed.set()
         if self._watch is not None:
             self._watch.join()
@@ -48,7 +50,8 @@ class FairQueue:
 
     def abandon(self) -> None:
         """In a forked child: drop the shared open file, or this process would keep its parent's lock alive."""
-        os.close(self._handle)
+        if not self._closed.is_set():
+            os.close(self._handle)
 
     def _wait(self) -> None:
         if self._watch is None:

@@ -218,6 +218,10 @@ class SqliteDatabase:
             crashpoint("catalog.commit")
             committing = True
             connection.execute("COMMIT")
+        except sqlite3.Error:
+            # On a full disk SQLite takes the transaction back by itself: ended, but not there.
+            committing = False
+            raise
         finally:
             # Not in a transaction any more after COMMIT: it is there, whatever interrupts this thread now.
             if not connection.in_transaction:

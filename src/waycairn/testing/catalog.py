@@ -1,0 +1,33 @@
+"""The one behavioural contract of a catalog. A new back-end subclasses `CatalogContract` and gives an address:
+
+    class TestSqlite(CatalogContract):
+        @pytest.fixture
+        def address(self, tmp_path):
+            return f"sqlite:///{tmp_path}/catalog.db"
+
+Every sentence of the docstrings in `ports` that a caller can observe is a test in one of its parts.
+"""
+
+from __future__ import annotations
+
+from waycairn.testing.catalog_checkpoints import CheckpointContract
+from waycairn.testing.catalog_chunks import ChunkContract
+from waycairn.testing.catalog_commits import CommitContract
+from waycairn.testing.catalog_history import HistoryContract
+from waycairn.testing.catalog_identity import IdentityContract
+from waycairn.testing.catalog_runs import RunContract
+from waycairn.testing.catalog_sharing import SharingContract
+
+__all__ = ["CatalogContract"]
+
+
+class CatalogContract(
+    IdentityContract,
+    RunContract,
+    CommitContract,
+    HistoryContract,
+    CheckpointContract,
+    ChunkContract,
+    SharingContract,
+):
+    """All of it."""

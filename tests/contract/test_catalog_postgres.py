@@ -1,0 +1,11 @@
+"""The catalog's contract on a real PostgreSQL."""
+
+import pytest
+
+from waycairn.testing.catalog import CatalogContract
+
+
+class TestPostgres(CatalogContract):
+    @pytest.fixture
+    def address(self, postgres_database):
+        return postgres_database
