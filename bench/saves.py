@@ -20,10 +20,12 @@ def text(number: int) -> str:
     return base64.b64encode(random.Random(number).randbytes(SIZE * 3 // 4)).decode()
 
 
-TEXTS = [text(number) for number in range(64)]
+def texts(count: int) -> list[str]:
+    """As many different ones, so that no save is cheap because an earlier one held the same bytes."""
+    return [text(number) for number in range(count)]
 
 
-def raw(count: int, round_number: int) -> dict[str, float]:
+def raw(contents: list[str], round_number: int) -> dict[str, float]:
     """The floor: one 10 KB row a commit."""
     db = sqlite3.connect(scratch(f"raw-{round_number}") / "x.db", isolation_level=None)
     db.execute("pragma journal_mode=wal")
@@ -32,35 +34,34 @@ def raw(count: int, round_number: int) -> dict[str, float]:
 
     def put(number: int) -> None:
         db.execute("begin immediate")
-        db.execute("insert into t(state) values(?)", (TEXTS[number % 64].encode(),))
+        db.execute("insert into t(state) values(?)", (contents[number].encode(),))
         db.execute("commit")
 
-    figures = timings(put, count)
+    figures = timings(put, len(contents))
     db.close()
     return figures
 
 
-def ours(count: int, round_number: int, step: int) -> tuple[dict[str, float], dict[str, float]]:
+def ours(contents: list[str], round_number: int) -> tuple[dict[str, float], dict[str, float]]:
     with wc.open(scratch(f"ours-{round_number}")) as store, store.run("bench", pace=0) as run:
         state = run.state({"messages": "", "step": 0})
 
         def put(number: int) -> None:
-            # A new text each time: no save is cheap because an earlier one held the same bytes.
-            state["messages"] = TEXTS[number % 64][: SIZE - 12] + f"{number * step + round_number:012}"
+            state["messages"] = contents[number]
             state["step"] = number
             run.checkpoint(force=True)
 
-        figures = timings(put, count)
+        figures = timings(put, len(contents))
         newest = run.checkpoints(limit=1)[0]
 
         def load(_number: int) -> None:
             found = store.core.catalog.latest_checkpoint(newest.run, role="state")
-            assert store.core.load(found.checkpoint.stored)["step"] == count - 1
+            assert store.core.load(found.checkpoint.stored)["step"] == len(contents) - 1
 
         return figures, timings(load, 300)
 
 
-def langgraph(count: int, round_number: int) -> tuple[dict[str, float], dict[str, float]] | None:
+def langgraph(contents: list[str], round_number: int) -> tuple[dict[str, float], dict[str, float]] | None:
     try:
         from langgraph.checkpoint.base import empty_checkpoint
         from langgraph.checkpoint.base.id import uuid6
@@ -77,29 +78,26 @@ def langgraph(count: int, round_number: int) -> tuple[dict[str, float], dict[str
             nonlocal newest
             checkpoint = empty_checkpoint()
             checkpoint["id"] = str(uuid6(clock_seq=number))
-            checkpoint["channel_values"] = {
-                "messages": TEXTS[number % 64][: SIZE - 12] + f"{number:012}",
-                "step": number,
-            }
+            checkpoint["channel_values"] = {"messages": contents[number], "step": number}
             versions = {"messages": f"{number + 1:032}.0", "step": f"{number + 1:032}.0"}
             checkpoint["channel_versions"] = versions
             newest = saver.put(newest, checkpoint, {"source": "loop", "step": number, "parents": {}}, versions)
 
-        figures = timings(put, count)
+        figures = timings(put, len(contents))
 
         def load(_number: int) -> None:
-            assert saver.get_tuple(config).checkpoint["channel_values"]["step"] == count - 1
+            assert saver.get_tuple(config).checkpoint["channel_values"]["step"] == len(contents) - 1
 
         return figures, timings(load, 300)
 
 
 def main() -> None:
-    count = 500 if arguments().quick else 3000
+    contents = texts(500 if arguments().quick else 3000)
     rounds = []
     for number in range(arguments().rounds):
-        floor = raw(count, number)
-        mine, load = ours(count, number, 1000)
-        peer = langgraph(count, number)
+        floor = raw(contents, number)
+        mine, load = ours(contents, number)
+        peer = langgraph(contents, number)
         rounds.append((floor, mine, peer, load))
     floor_ratio = median([mine["per_s"] / floor["per_s"] for floor, mine, _, _ in rounds])
     report(

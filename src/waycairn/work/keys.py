@@ -31,8 +31,8 @@ _KEYS_VERSION = b"\x01"
 _MOST_RAW = 64 << 20
 """No block of keys is larger than this when decompressed; a larger claim is damage."""
 _SMALLEST_COMPRESSED = 64
-_MOST_TEXT = 1000
-"""Longer keys are named by their hash in scopes and messages."""
+_MOST_TEXT = 300
+"""Longer scopes are named by their hash; a name of a thousand characters must fit beside it in one index entry."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Any])
@@ -122,10 +122,10 @@ def shown(key: Key) -> str:
 def scope_of(loop: str, key: Key) -> str:
     """Name of the scope of an item's steps."""
     tag = {str: "s", int: "i"}.get(type(key), "b")
-    text = key.hex() if isinstance(key, bytes) else str(key)
-    if len(text) > _MOST_TEXT:
-        tag, text = "h" + tag, blake3(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{loop}/{tag}:{text}"
+    scope = f"{loop}/{tag}:{key.hex() if isinstance(key, bytes) else key}"
+    if len(scope) <= _MOST_TEXT and scope.isascii():
+        return scope
+    return f"#{tag}:{blake3(scope.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def pack_keys(keys: Iterable[Key]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,13 @@ from waycairn.codec import Types, encode
 from waycairn.errors import StepChanged
 from waycairn.store import StepDraft
 from waycairn.work.cut import PACED, Cutter
-from waycairn.work.keys import scope_of, shown
+from waycairn.work.keys import scope_of, short, shown
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Write
+
+
+LONGEST_NAME = 1000
 
 
 class Steps:
@@ -39,7 +43,6 @@ class Steps:
 
     def enter(self, name: str) -> str:
         """Note that the name is used now; returns its scope. ValueError if it was used in this scope already."""
-        check_name("step", name)
         scope = self.scope()
         used = self._used
         if scope:
@@ -58,6 +61,7 @@ class Steps:
 
     def begin(self, name: str, types: Types, arguments: bytes | None) -> StepCall:
         """A call to be made, or its remembered result. Raises StepChanged if it had other arguments."""
+        check_name("step", name)
         self._cutter.check_usable()
         call = StepCall(self._cutter, self.enter(name), name, types, arguments)
         call.recall()
@@ -116,17 +120,20 @@ class StepCall:
 
 
 def check_name(what: str, name: Any) -> None:
-    """Names are stored and shown: a non-empty string without control characters."""
+    """A name is stored, shown and looked up by: text of 1 to 1,000 characters, as JSON writes them."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a {what} is a string, not a {type(name).__name__}: {name!r}")
-    if not name or len(name) > 10_000:
-        raise ValueError(f"the name of a {what} has 1 to 10,000 characters, not {len(name)}")
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"the name of a {what} holds a lone surrogate and cannot be stored: {name!r}") from None
-    if "\0" in name:
-        raise ValueError(f"the name of a {what} holds a NUL character and cannot be stored: {name!r}")
+    if not name or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise ValueError(
+            f"{short(name)} cannot be the name of a {what}: it is empty, or holds a NUL or a lone surrogate. Nothing "
+            "was changed."
+        )
+    length = len(name) if name.isascii() else len(json.dumps(name)) - 2
+    if length > LONGEST_NAME:
+        raise ValueError(
+            f"the name of this {what}, {name[:40]!r}..., has {len(name):,} characters; a name may have {LONGEST_NAME:,} "
+            "(a letter that is not ASCII counts as six). Nothing was changed. Use a shorter one, or a hash of it."
+        )
 
 
 def result_types(function: Callable[..., Any] | None, returns: Any) -> Types:
