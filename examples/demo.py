@@ -223,7 +223,7 @@ def main() -> int:
     console.print(f"2. with waycairn, uninterrupted: {golden.seconds:.1f} s")
     console.print(f"3. with waycairn, killed {given.kills} times with SIGKILL at random instants (seed {seed}):")
     chance = random.Random(seed)
-    shares = sorted(chance.random() for _ in range(given.kills))
+    shares = [(number + chance.random()) / given.kills for number in range(given.kills)]  # one in each part of the job
     with console.status("killed and started again"):
         kills = kill_again_and_again(place, options, golden, shares, console)
     console.print()
