@@ -16,7 +16,7 @@ from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs
+from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
 from waycairn.ports import Clock
@@ -43,6 +43,11 @@ RENEW = Statement("renew", "Hold a run for some seconds more.", _renew)
 RUNS_BY_STATUS = Statement(
     "runs_by_status", "Runs, phases included.", select(runs.c.status, func.count()).group_by(runs.c.status)
 )
+PHASES_BY_STATUS = Statement(
+    "phases_by_status",
+    "Runs below other runs.",
+    select(runs.c.status, func.count()).where(runs.c.parent.is_not(None)).group_by(runs.c.status),
+)
 CHECKPOINTS_BY_STATUS = Statement(
     "checkpoints_by_status",
     "Checkpoints by status.",
@@ -60,6 +65,8 @@ TOTALS = Statement(
         select(func.min(checkpoints.c.created)).scalar_subquery(),
         select(func.max(checkpoints.c.created)).scalar_subquery(),
         select(func.coalesce(func.sum(checkpoints.c.raw_bytes), 0)).scalar_subquery(),
+        select(func.count()).select_from(steps).scalar_subquery(),
+        select(func.coalesce(func.sum(steps.c.raw_bytes), 0)).scalar_subquery(),
         select(func.count()).select_from(chunks).scalar_subquery(),
         select(func.coalesce(func.sum(chunks.c.length), 0)).scalar_subquery(),
         select(func.count()).select_from(blocks).scalar_subquery(),
@@ -69,8 +76,8 @@ TOTALS = Statement(
     ),
 )
 _TOTAL_NAMES = (
-    *("oldest_checkpoint", "newest_checkpoint", "checkpoint_bytes", "chunks", "chunk_bytes"),
-    *("blocks", "block_bytes", "packs", "pack_bytes"),
+    *("oldest_checkpoint", "newest_checkpoint", "checkpoint_bytes", "steps", "step_bytes"),
+    *("chunks", "chunk_bytes", "blocks", "block_bytes", "packs", "pack_bytes"),
 )
 
 
@@ -111,6 +118,7 @@ def _stats(session: Session) -> dict[str, Any]:
     numbers = [total if position < 2 else int(total) for position, total in enumerate(totals)]
     return {
         "runs": dict(session.all(RUNS_BY_STATUS)),
+        "phases": dict(session.all(PHASES_BY_STATUS)),
         "checkpoints": dict(session.all(CHECKPOINTS_BY_STATUS)),
         "checkpoints_by_kind": by_kind,
         **dict(zip(_TOTAL_NAMES, numbers, strict=True)),

@@ -132,6 +132,19 @@ class FileOwnership:
                     os.close(handle)
         return removed
 
+    def abandoned(self) -> list[Path]:
+        """The files that no living process holds; what `sweep` would remove at this moment."""
+        found = []
+        for path in self.directory.glob("*.*"):
+            with _forks, suppress(FileNotFoundError):
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    if _try_lock(handle, fcntl.LOCK_SH):
+                        found.append(path)
+                finally:
+                    os.close(handle)
+        return found
+
     def _path(self, run: RunId, epoch: int) -> Path:
         return self.directory / f"{run}.{epoch}"
 

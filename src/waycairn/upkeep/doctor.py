@@ -1,0 +1,145 @@
+"""Examining a whole store: can it keep its promises here, and is anything wrong in it?"""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from waycairn.catalog.integrity import problems_of
+from waycairn.errors import StoreError, StoreNotFound, WaycairnError
+from waycairn.process import FileOwnership
+from waycairn.store import StoreCore
+from waycairn.upkeep import inventory, medium
+from waycairn.upkeep.finding import Finding
+from waycairn.wiring import default_directory, default_url, open_core
+
+_LIBRARIES = (
+    "sqlalchemy",
+    "msgspec",
+    "blake3",
+    "backports.zstd",
+    "pyfastcdc",
+    "psycopg",
+    "numpy",
+    "torch",
+    "safetensors",
+)
+
+
+def examine(where: str | None = None, *, packs: str | None = None, quick: bool = False) -> Iterator[Finding]:
+    """Everything that can be told from here, one finding after the other.
+
+    A store that cannot be opened is a finding, not an error; only StoreNotFound and a wrong address are raised.
+    `quick` leaves out the part of the integrity check that reads whole indexes.
+    """
+    address = where or default_url()
+    is_server = address.startswith(("postgresql://", "postgres://"))
+    folder = None if is_server else Path(address.removeprefix("sqlite:///")).expanduser().absolute()
+    yield versions()
+    try:
+        core = open_core(address, packs=packs, create=False)
+    except StoreNotFound:
+        raise
+    except StoreError as error:
+        yield Finding("store", "bad", str(error), "the store cannot be used as it is")
+        yield from _of_folder(folder, quick=quick)
+        return
+    try:
+        yield from _of_core(core)
+        yield from _of_folder(folder, quick=quick)
+        yield from _of_contents(core, packs_folder(folder, packs))
+    finally:
+        core.close()
+
+
+def packs_folder(folder: Path | None, packs: str | None) -> Path:
+    """Where the pack files of a store lie."""
+    if packs:
+        return Path(packs).absolute()
+    return (folder or default_directory()) / "packs"
+
+
+def versions() -> Finding:
+    """What runs here."""
+    facts = {"waycairn": metadata.version("waycairn"), "python": platform.python_version()}
+    facts["sqlite"] = sqlite3.sqlite_version
+    for library in _LIBRARIES:
+        try:
+            facts[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    main = f"waycairn {facts['waycairn']}, Python {facts['python']}, SQLite {facts['sqlite']}"
+    return Finding("versions", "ok", f"{main}, {platform.system()} {platform.release()}", facts=facts)
+
+
+def _of_core(core: StoreCore) -> Iterator[Finding]:
+    info = core.catalog.info
+    yield Finding("store", "ok", f"format {info.format}, id {info.id}", facts={"format": info.format, "id": info.id})
+    yield Finding(
+        "durability",
+        "ok",
+        'power, unless a job opens the store with durability="process"',
+        "what is acknowledged survives kill -9 and, if the device honours flushes, a power cut; with process it "
+        "survives kill -9, and the newest commits may fall to a power cut",
+        facts={"default": "power"},
+    )
+
+
+def _of_folder(folder: Path | None, *, quick: bool) -> Iterator[Finding]:
+    if folder is None:
+        return
+    yield medium.file_system(folder)
+    yield medium.flushes(folder)
+    yield medium.space(folder)
+    problems = problems_of(folder / "catalog.db", quick=quick)
+    if problems:
+        yield Finding(
+            "integrity",
+            "bad",
+            f"the catalog is damaged: {'; '.join(problems[:3])}",
+            "rows may be missing or wrong; states that are read are still verified against their hashes",
+            f"stop the jobs, copy {folder}, then restore a backup of it",
+            {"problems": problems},
+        )
+    else:
+        yield Finding("integrity", "ok", f"SQLite finds nothing wrong in the catalog{' (quick)' if quick else ''}")
+
+
+def _of_contents(core: StoreCore, packs: Path) -> Iterator[Finding]:
+    try:
+        stats = core.catalog.stats()
+        yield _damaged(stats["checkpoints"].get("damaged", 0))
+        yield medium.clock_sanity(core.clock.now(), stats["newest_checkpoint"], core.catalog.clock_offset())
+        yield from inventory.packs(core)
+        left = inventory.unfinished(packs)
+        if left is not None:
+            yield left
+        if isinstance(core.ownership, FileOwnership):
+            yield inventory.owner_files(core.ownership.abandoned())
+            yield inventory.queue(Path(core.url) / "catalog.db.queue", core.clock)
+        elif packs.exists():
+            yield medium.space(packs)
+    except (WaycairnError, OSError) as error:
+        yield Finding("contents", "bad", f"the contents could not be examined: {error}", "see the findings above")
+
+
+def _damaged(count: int) -> Finding:
+    facts = {"damaged": count}
+    if not count:
+        return Finding("checkpoints", "ok", "none is marked as damaged", facts=facts)
+    return Finding(
+        "checkpoints",
+        "bad",
+        f"{count} are marked as damaged",
+        "they are never restored from; runs go on from the newest intact one",
+        "waycairn checkpoints --status damaged says why; delete them when you have seen enough",
+        facts,
+    )
+
+
+def is_bad(findings: list[Finding]) -> bool:
+    """Whether something is wrong now."""
+    return any(finding.level == "bad" for finding in findings)

@@ -1,0 +1,25 @@
+"""Bytes and seconds as people say them."""
+
+from __future__ import annotations
+
+_LARGER = ("KB", "MB", "GB", "TB", "PB")
+
+
+def size_text(count: float) -> str:
+    """`512 B`, `3.4 MB`; by thousands."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in _LARGER:
+        count /= 1000
+        if count < 999.5 or unit == _LARGER[-1]:
+            break
+    return f"{count:.1f} {unit}" if count < 99.95 else f"{count:.0f} {unit}"
+
+
+def duration_text(seconds: float) -> str:
+    """`4 s`, `12 min`, `3 h`, `5 d`."""
+    seconds = max(0.0, seconds)
+    for unit, length, limit in (("s", 1, 120), ("min", 60, 120), ("h", 3600, 48)):
+        if seconds < limit * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"

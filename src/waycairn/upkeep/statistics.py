@@ -1,0 +1,63 @@
+"""What a store holds, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from waycairn.model.records import RunFilter
+from waycairn.model.states import RunStatus
+from waycairn.store import StoreCore
+from waycairn.upkeep.standing import standing_of
+
+
+def statistics(core: StoreCore) -> dict[str, Any]:
+    """Counts, sizes in bytes, times in seconds since 1970.
+
+    `raw_bytes` is what the checkpoints and step results that are there would take one by one, `unique_bytes` what
+    is left when equal chunks are kept once, `stored_bytes` what that takes compressed. Chunks of deleted
+    checkpoints count as unique and stored until a sweep removes them.
+    """
+    rows = core.catalog.stats()
+    raw = rows["checkpoint_bytes"] + rows["step_bytes"]
+    return {
+        "runs": _runs_by_standing(core, rows),
+        "phases": dict(rows["phases"]),
+        "checkpoints": {"valid": 0, "damaged": 0, **rows["checkpoints"]},
+        "checkpoints_by_kind": dict(sorted(rows["checkpoints_by_kind"].items())),
+        "oldest_checkpoint": rows["oldest_checkpoint"],
+        "newest_checkpoint": rows["newest_checkpoint"],
+        "steps": rows["steps"],
+        "raw_bytes": raw,
+        "unique_bytes": rows["chunk_bytes"],
+        "stored_bytes": rows["block_bytes"],
+        "deduplication": _ratio(raw, rows["chunk_bytes"]),
+        "compression": _ratio(rows["chunk_bytes"], rows["block_bytes"]),
+        "chunks": rows["chunks"],
+        "blocks": rows["blocks"],
+        "packs": rows["packs"],
+        "pack_bytes": rows["pack_bytes"],
+        "catalog_bytes": _catalog_bytes(core.url),
+    }
+
+
+def _ratio(before: int, after: int) -> float | None:
+    """How many times smaller; None where there is nothing."""
+    return round(before / after, 3) if after else None
+
+
+def _runs_by_standing(core: StoreCore, rows: Any) -> dict[str, int]:
+    """As `list_standing` would show them; only those that are running by their row have to be looked at."""
+    counts = Counter({status: count - rows["phases"].get(status, 0) for status, count in rows["runs"].items()})
+    counts.pop(RunStatus.RUNNING.value, None)
+    for run in core.catalog.list_runs(RunFilter(status=[RunStatus.RUNNING])):
+        counts[standing_of(core, run).word] += 1
+    return {word: count for word, count in sorted(counts.items()) if count}
+
+
+def _catalog_bytes(url: str) -> int | None:
+    """The files of an SQLite catalog; None for a server, which does not tell."""
+    if "://" in url:
+        return None
+    return sum(file.stat().st_size for file in Path(url).glob("catalog.db*") if file.is_file())

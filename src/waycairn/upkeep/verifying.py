@@ -1,0 +1,89 @@
+"""Reading everything back and comparing it with its hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from waycairn.errors import Damaged
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord, Stored
+from waycairn.model.states import CheckpointStatus
+from waycairn.store import StoreCore
+
+Tell = Callable[[str, int], None]
+"""Called before each state with its name and its size in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A state that cannot be read."""
+
+    name: str
+    """A checkpoint id, or `step NAME of run ID`."""
+    damage: str
+    known: bool
+    """It was found before and is marked."""
+
+
+@dataclass(slots=True)
+class Verified:
+    checkpoints: int = 0
+    steps: int = 0
+    raw_bytes: int = 0
+    """Of what was read, before compression."""
+    broken: list[Broken] = field(default_factory=list)
+
+
+def verify(core: StoreCore, checkpoints: Sequence[CheckpointRecord], runs: Iterable[RunRecord], tell: Tell) -> Verified:
+    """Read the checkpoints, and the step results of the runs; mark damaged checkpoints, so that nobody restores them.
+
+    What was marked before is counted and not read again: going back behind a damaged checkpoint set later ones
+    aside, and those must never be used again, however intact their bytes are.
+    """
+    verified = Verified()
+    intact: set[bytes] = set()
+    for record in checkpoints:
+        tell(record.id, record.checkpoint.stored.raw_bytes)
+        verified.checkpoints += 1
+        if record.status is CheckpointStatus.DAMAGED:
+            verified.broken.append(Broken(record.id, record.damage or "marked without a reason", known=True))
+        elif damage := _damage_of(core, record.checkpoint.stored, intact, verified):
+            core.catalog.mark_checkpoint(record.run, record.sequence, CheckpointStatus.DAMAGED, damage)
+            verified.broken.append(Broken(record.id, damage, known=False))
+    for run in runs:
+        _verify_steps(core, run, intact, verified, tell)
+    return verified
+
+
+def _verify_steps(core: StoreCore, run: RunRecord, intact: set[bytes], verified: Verified, tell: Tell) -> None:
+    for stored in core.catalog.list_steps(run.id):
+        step = stored.step
+        name = f"step {step.name!r}{f' of item {step.scope}' if step.scope else ''} of run {run.id}"
+        tell(name, step.result.raw_bytes)
+        verified.steps += 1
+        if damage := _damage_of(core, step.result, intact, verified):
+            verified.broken.append(Broken(name, damage, known=False))
+
+
+def _damage_of(core: StoreCore, stored: Stored, intact: set[bytes], verified: Verified) -> str | None:
+    """None if it can be read. One root is one content, so the same state in two places is read once."""
+    if stored.root in intact:
+        return None
+    verified.raw_bytes += stored.raw_bytes
+    try:
+        core.verify(stored)
+    except Damaged as error:
+        return str(error)
+    intact.add(stored.root)
+    return None
+
+
+def everything(core: StoreCore) -> tuple[Sequence[CheckpointRecord], Sequence[RunRecord]]:
+    """What `verify` takes for the whole store."""
+    return core.catalog.list_checkpoints(CheckpointFilter()), core.catalog.list_runs(RunFilter(roots_only=False))
+
+
+def of_run(core: StoreCore, run: RunRecord) -> tuple[Sequence[CheckpointRecord], Sequence[RunRecord]]:
+    """What `verify` takes for one run and the phases below it."""
+    runs = [run] if run.id != run.root else core.catalog.list_runs(RunFilter(root=run.root, roots_only=False))
+    return [one for each in runs for one in core.catalog.list_checkpoints(CheckpointFilter(run=each.id))], runs
