@@ -28,7 +28,8 @@ check: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.bench  ## our figures beside the floor and the peers, in one run
-	$(BIN)/python bench/run.py $(BENCH_ARGS)
+	@set -e; for script in $(filter-out bench/measuring.py,$(wildcard bench/*.py)); do \
+		echo "$$script"; $(BIN)/python $$script; done
 
 docs: $(VENV)/.dev  ## the documentation, into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
