@@ -27,11 +27,12 @@ class ArrayRegion:
     def __init__(self, array: Array, node: list[Node]) -> None:
         self._array = array
         self._node = node
-        if array.base is None:
-            self.root, self.low, self.high = array, 0, array.nbytes
-        else:
-            self.root = _root(array)
-            start, _ = _bounds(self.root)
+        root = array if array.base is None else _root(array)
+        if root is None:
+            self._array = root = np.ascontiguousarray(array)
+        self.root, self.low, self.high = root, 0, array.nbytes
+        if root is not self._array:
+            start, _ = _bounds(root)
             low, high = _bounds(array)
             self.low, self.high = low - start, high - start
 
@@ -47,9 +48,10 @@ class ArrayRegion:
         return _bytes_of(array)
 
     def root_bytes(self, low: int, high: int) -> memoryview:
-        order = _dense_order(self.root)
-        assert order is not None, "with others in its memory, the root is one that was found to be dense"
-        return _bytes_of(self.root.transpose(order))[low:high]
+        root = np.asarray(self.root)  # it may be a memmap or a matrix
+        order = _dense_order(root)
+        assert order is not None, "an array is a root only if it is dense"
+        return _bytes_of(root.transpose(order))[low:high]
 
     def begin(self, low: int) -> None:
         start, _ = _bounds(self.root)
@@ -88,14 +90,14 @@ def _bytes_of(array: Array) -> memoryview:
     return memoryview(flat)
 
 
-def _root(array: Array) -> Array:
-    """The array whose memory this one shows part of: the outermost dense one. Without any, an array of its own."""
-    root = array if _dense_order(array) is not None else np.ascontiguousarray(array)
-    base = array.base
-    while isinstance(base, np.ndarray):
-        if type(base) is np.ndarray and not base.dtype.hasobject and _dense_order(base) is not None:
-            root = base
-        base = base.base
+def _root(array: Array) -> Array | None:
+    """The array whose memory this one shows part of: the outermost dense one, if there is one."""
+    root = None
+    candidate: Any = array
+    while isinstance(candidate, np.ndarray):
+        if not candidate.dtype.hasobject and _dense_order(candidate) is not None:
+            root = candidate
+        candidate = candidate.base
     return root
 
 
@@ -108,6 +110,12 @@ def _pack_array(walk: Packing, value: Array) -> Node:
 
 
 def _pack_scalar(walk: Packing, value: np.generic) -> Node:
+    if type(value) is not value.dtype.type or type(value) is np.record:
+        raise Unstorable(
+            f"is a {type(value).__name__}, which would come back as a numpy scalar. Convert it with item()."
+        )
+    if isinstance(value, np.str_ | np.bytes_):  # numpy's own buffers drop NULs at the end
+        return walk.marked(_SCALAR, value, (value[:],), [value.dtype.kind])
     return walk.marked(_SCALAR, value, (), [describe(value.dtype), value.tobytes()])
 
 
@@ -125,6 +133,10 @@ def _unpack_array(walk: Unpacking, _: Mark, raw: list[Any]) -> Array:
 
 def _unpack_scalar(_: Unpacking, __: Mark, raw: list[Any]) -> Any:
     ___, description, data = raw
+    if description == "U" and type(data) is str:
+        return np.str_(data)
+    if description == "S" and type(data) is bytes:
+        return np.bytes_(data)
     dtype = restore(description)
     return np.ndarray((), dtype, bytearray(memoryview(data)))[()]
 

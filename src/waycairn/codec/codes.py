@@ -9,9 +9,9 @@ MARKED = 1
 SHAPED = 2
 """Flag: a table of shapes stands between the header and the body."""
 
-MAX_DEPTH = 256
-"""Levels of nesting. Two frames a level leave room for the caller below Python's default limit of 1,000, and a
-thread of its own (decoding) always has that room, so that what was saved can be restored."""
+MAX_DEPTH = 200
+"""Levels of nesting. Decoding takes at most 4 Python frames a level, which a thread of its own always has below the
+default limit of 1,000: so what was saved can be restored."""
 
 INLINE = 2048
 """Bytes up to which an array lies in the document. Measured: one more buffer costs about 2 µs to hash and place,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import struct
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +18,7 @@ from waycairn.codec.marks import Mark, mark
 from waycairn.codec.plain import LEAVES
 from waycairn.codec.problems import Unstorable, key_part
 
-_TUPLE, _SET, _FROZENSET = mark(codes.TUPLE), mark(codes.SET), mark(codes.FROZENSET)
+_TUPLE = mark(codes.TUPLE)
 _MAP, _ORDERED, _COUNTER, _DEFAULT = (
     mark(codes.MAP),
     mark(codes.ORDERED_DICT),
@@ -25,6 +27,8 @@ _MAP, _ORDERED, _COUNTER, _DEFAULT = (
 )
 _DEQUE, _BYTEARRAY, _RANGE, _SLICE = mark(codes.DEQUE), mark(codes.BYTEARRAY), mark(codes.RANGE), mark(codes.SLICE)
 _RANDOM = mark(codes.RANDOM)
+
+_T = TypeVar("_T")
 
 # A default factory is code; only these are restored, by name.
 _BUILT_IN = (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
@@ -67,30 +71,22 @@ def _pack_tuple(walk: Packing, value: tuple[Any, ...]) -> Node:
     return walk.marked(_TUPLE, value, value)
 
 
-def _in_order(walk: Packing, value: Iterable[Any]) -> list[Node]:
-    """The nodes of a set, ordered by their bytes: iteration order differs from process to process, and equal sets
+def _pack_set(code: Any, walk: Packing, value: AbstractSet[Any]) -> Node:
+    try:
+        nodes = list(map(walk.node, value))
+    except Unstorable as problem:
+        problem.within(value, ".<element>")
+        raise
+    return walk.marked(code, value, (), _in_order(nodes))
+
+
+def _in_order(nodes: list[Node]) -> list[Node]:
+    """The elements of a set, ordered by their bytes: iteration order differs from process to process, and equal sets
     have to give equal chunks and equal digests."""
-    nodes = [walk.node(element) for element in value]
     try:
         return sorted(nodes, key=_ENCODER.encode)
     except (OverflowError, UnicodeEncodeError):
         return nodes  # the walk is about to be repeated with care, see tree
-
-
-def _pack_set(walk: Packing, value: set[Any]) -> Node:
-    return _ordered_set(walk, value, _SET)
-
-
-def _pack_frozenset(walk: Packing, value: frozenset[Any]) -> Node:
-    return _ordered_set(walk, value, _FROZENSET)
-
-
-def _ordered_set(walk: Packing, value: Iterable[Any], code: Any) -> Node:
-    try:
-        return walk.marked(code, value, (), _in_order(walk, value))
-    except Unstorable as problem:
-        problem.within(value, ".<element>")
-        raise
 
 
 def _pack_ordered(walk: Packing, value: OrderedDict[Any, Any]) -> Node:
@@ -135,8 +131,8 @@ def _pack_random(walk: Packing, value: random.Random) -> Node:
 
 PACK: dict[type, Pack] = {
     tuple: _pack_tuple,
-    set: _pack_set,
-    frozenset: _pack_frozenset,
+    set: partial(_pack_set, mark(codes.SET)),
+    frozenset: partial(_pack_set, mark(codes.FROZENSET)),
     OrderedDict: _pack_ordered,
     Counter: _pack_counter,
     defaultdict: _pack_default,
@@ -165,9 +161,15 @@ def _unpack_random(_: Unpacking, __: Mark, raw: list[Any]) -> random.Random:
     return generator
 
 
-def _with_attributes(walk: Unpacking, kind: type, raw: list[Any]) -> Any:
-    holder = kind(unpack_pairs(walk, raw[2:]))
-    attributes = walk.value(raw[1])
+def _unpack_ordered(walk: Unpacking, _: Mark, raw: list[Any]) -> OrderedDict[Any, Any]:
+    return _put_attributes(OrderedDict(unpack_pairs(walk, raw[2:])), walk.value(raw[1]))
+
+
+def _unpack_counter(walk: Unpacking, _: Mark, raw: list[Any]) -> Counter[Any]:
+    return _put_attributes(Counter(unpack_pairs(walk, raw[2:])), walk.value(raw[1]))
+
+
+def _put_attributes(holder: _T, attributes: Any) -> _T:
     if attributes is not None:
         vars(holder).update(attributes)
     return holder
@@ -189,8 +191,8 @@ UNPACK: dict[int, Unpack] = {
     codes.SET: lambda walk, _, raw: set(walk.values(raw[1:])),
     codes.FROZENSET: lambda walk, _, raw: frozenset(walk.values(raw[1:])),
     codes.MAP: lambda walk, _, raw: unpack_pairs(walk, raw[1:]),
-    codes.ORDERED_DICT: lambda walk, _, raw: _with_attributes(walk, OrderedDict, raw),
-    codes.COUNTER: lambda walk, _, raw: _with_attributes(walk, Counter, raw),
+    codes.ORDERED_DICT: _unpack_ordered,
+    codes.COUNTER: _unpack_counter,
     codes.DEFAULT_DICT: _unpack_default,
     codes.DEQUE: lambda walk, _, raw: deque(walk.values(raw[2:]), raw[1]),
     codes.BYTEARRAY: lambda _, __, raw: bytearray(memoryview(_only(raw, 1)[0])),

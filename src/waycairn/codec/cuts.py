@@ -15,6 +15,8 @@ ELEMENT = 512
 """Bytes from which an element gets cuts."""
 INSIDE = 16384
 """Bytes from which an element is cut inside too."""
+_LEVELS = 32
+"""Levels that are cut inside: each one skips over all that lies below it once more."""
 _SPARSE = 128
 """Average bytes of an element below which a container is not looked into: 100,000 numbers hold no chunk."""
 
@@ -28,12 +30,15 @@ def find_cuts(document: bytes, start: int) -> list[int]:
     if len(document) < SMALL_DOCUMENT:
         return []
     found: list[int] = []
-    _add_cuts(memoryview(document)[start:], start, found)
+    try:
+        _add_cuts(memoryview(document)[start:], start, found, _LEVELS)
+    except RecursionError:
+        return []  # cuts only save space
     end = len(document)
     return [cut for cut in dict.fromkeys(found) if start < cut < end]
 
 
-def _add_cuts(view: memoryview, at: int, found: list[int]) -> None:
+def _add_cuts(view: memoryview, at: int, found: list[int], levels: int) -> None:
     """Cuts within one value, which begins at offset `at` of the document."""
     count, header, is_dict = _container(view)
     if not count or len(view) < count * _SPARSE:
@@ -45,8 +50,8 @@ def _add_cuts(view: memoryview, at: int, found: list[int]) -> None:
         at += key + length
         if key + length >= ELEMENT:
             found.append(start)
-            if length >= INSIDE:
-                _add_cuts(element, at - length, found)
+            if length >= INSIDE and levels:
+                _add_cuts(element, at - length, found, levels - 1)
             found.append(at)
 
 

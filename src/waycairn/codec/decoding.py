@@ -14,7 +14,7 @@ from waycairn.codec.contract import Unpack
 from waycairn.codec.marks import Mark
 from waycairn.codec.plain import every_kind
 from waycairn.codec.records import Shape
-from waycairn.codec.selecting import select
+from waycairn.codec.selecting import NoSuchPart, select
 from waycairn.codec.types import Types
 from waycairn.errors import Damaged, StoreTooNew, WaycairnError
 
@@ -72,13 +72,15 @@ def _decode(document: bytes | memoryview, fetch: Fetch, types: Types | None, onl
         decoder = _MARKED if flags & codes.MARKED else _UNMARKED
         walk = Unwalk(shapes, fetch, types, strict=strict)
         raw = decoder.decode(body)
-        if only is None:
-            return walk.value(raw) if flags & codes.MARKED else raw
+        if only is not None:
+            return select(walk, raw, only)
+        return walk.value(raw) if flags & codes.MARKED else raw
+    except NoSuchPart as error:
+        raise KeyError(str(error)) from None
     except (WaycairnError, RecursionError):
         raise
     except _NONSENSE as error:
         raise _damaged(error) from error
-    return select(walk, raw, only)
 
 
 def _open(document: memoryview) -> tuple[int, dict[bytes, Shape], memoryview]:
@@ -167,7 +169,7 @@ class Unwalk:
     def values(self, raw: list[Any]) -> list[Any]:
         if _LEAVES_ONLY(map(type, raw)):
             return raw
-        return [self.value(content) for content in raw]
+        return list(map(self.value, raw))
 
     def shape_of(self, mark: Mark) -> Shape:
         return self._shapes[mark.data]

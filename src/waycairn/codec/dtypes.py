@@ -18,7 +18,7 @@ def describe(dtype: np.dtype[Any]) -> Any:
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return [describe(base), list(shape)]
-    if dtype.fields is not None and dtype.names is not None:
+    if dtype.fields is not None and dtype.names is not None and dtype.type is np.void:
         return _describe_fields(dtype)
     if dtype.hasobject or dtype.kind not in _KINDS or np.dtype(dtype.str) != dtype:
         raise Unstorable(
@@ -32,12 +32,14 @@ def _describe_fields(dtype: np.dtype[Any]) -> dict[str, Any]:
     assert dtype.names is not None
     assert dtype.fields is not None
     fields = [dtype.fields[name] for name in dtype.names]
-    if any(len(field) > 2 for field in fields):
-        raise Unstorable("is a structured array with titles, which are not stored. Leave the titles out.")
+    titles: list[Any] = [field[2] if len(field) > 2 else None for field in fields]
+    if not all(title is None or type(title) is str for title in titles):
+        raise Unstorable("is a structured array with titles that are not text. Leave the titles out.")
     return {
         "names": list(dtype.names),
         "formats": [describe(field[0]) for field in fields],
         "offsets": [field[1] for field in fields],
+        "titles": titles,
         "itemsize": dtype.itemsize,
         "aligned": dtype.isalignedstruct,
     }
@@ -57,12 +59,10 @@ def _build(description: Any) -> np.dtype[Any]:
     if type(description) is list:
         base, shape = description
         return np.dtype((_build(base), tuple(shape)))
-    formats = [_build(each) for each in description["formats"]]
-    names, offsets = list(description["names"]), list(description["offsets"])
-    return np.dtype(
-        {"names": names, "formats": formats, "offsets": offsets, "itemsize": description["itemsize"]},
-        align=bool(description["aligned"]),
-    )
+    fields: dict[str, Any] = {name: list(description[name]) for name in ("names", "formats", "offsets", "titles")}
+    fields["formats"] = [_build(each) for each in fields["formats"]]
+    fields["itemsize"] = description["itemsize"]
+    return np.dtype(fields, align=bool(description["aligned"]))
 
 
 @lru_cache(maxsize=256)

@@ -64,7 +64,7 @@ class PlainLayout:
         if self.has_dict:
             held |= vars(value)
         order = dict.fromkeys((*(name for name in self.order if name in held), *held))
-        names = tuple(name for name in order if name in self.fields or not _is_cached(self.kind, name))
+        names = tuple(name for name in order if name in self.fields or not _is_derived(self.kind, name))
         return names, [held[name] for name in names]
 
     def build(self, held: dict[str, Any]) -> Any:
@@ -123,6 +123,8 @@ class StructLayout:
         contents = {name: held.pop(name) for name in self.fields if name in held}
         try:
             value = self.kind(**contents)
+        except RecursionError:
+            raise
         except Exception as error:
             raise UnknownType(
                 f"the stored {qualified_name(self.kind)} could not be made again: {error}. Nothing was changed. Give "
@@ -147,7 +149,7 @@ class ModelLayout:
             content = getattr(value, name)
             if content is not None:
                 held[name] = content
-        names = tuple(name for name in held if not _is_cached(self.kind, name))
+        names = tuple(name for name in held if not _is_derived(self.kind, name))
         return names, [held[name] for name in names]
 
     def build(self, held: dict[str, Any]) -> Any:
@@ -233,9 +235,9 @@ def _slot(value: Any, name: str) -> Any:
         return _UNSET
 
 
-def _is_cached(kind: type, name: str) -> bool:
-    """A value that a cached_property left on the object: it is computed again."""
-    return isinstance(getattr(kind, name, None), cached_property)
+def _is_derived(kind: type, name: str) -> bool:
+    """What a cached_property left on the object (it is computed again), and what `Box[int](...)` notes there."""
+    return name == "__orig_class__" or isinstance(getattr(kind, name, None), cached_property)
 
 
 def _take_out(kind: type, held: dict[str, Any], name: str, defaults: Mapping[str, Any]) -> Any:

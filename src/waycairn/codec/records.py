@@ -29,6 +29,10 @@ class Record:
     type_name: str
     fields: dict[str, Any]
 
+    def __hash__(self) -> int:
+        """By the names alone, since fields hold anything: a Record may stand in a set or as a key."""
+        return hash((self.type_name, tuple(self.fields)))
+
 
 @lru_cache(maxsize=4096)
 def shape_digest(name: str, fields: tuple[str, ...]) -> bytes:
@@ -111,7 +115,7 @@ def _unpack_custom(walk: Unpacking, mark: Mark, raw: list[Any]) -> Any:
         return Record(name, {"value": stored})
     try:
         return registration.decode(stored)
-    except WaycairnError:
+    except (WaycairnError, RecursionError):
         raise
     except Exception as error:
         # The bytes were verified before: this is not damage, and an older checkpoint would not help.

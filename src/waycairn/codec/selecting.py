@@ -14,8 +14,12 @@ _SEQUENCES = {codes.TUPLE: 1, codes.DEQUE: 2}
 _PAIRS = {codes.MAP: 1, codes.ORDERED_DICT: 2, codes.COUNTER: 2, codes.DEFAULT_DICT: 2}
 
 
+class NoSuchPart(Exception):
+    """Says how far the path led and what is there."""
+
+
 def select(walk: Unpacking, raw: Any, path: str) -> Any:
-    """The value at `path`. KeyError says how far it led and what is there."""
+    """The value at `path`. Raises NoSuchPart, and the usual errors on damaged data."""
     done: list[str] = []
     rest = path
     while rest:
@@ -25,7 +29,7 @@ def select(walk: Unpacking, raw: Any, path: str) -> Any:
             beneath = {name[len(rest) + 1 :]: child for name, child in children.items() if name.startswith(rest + ".")}
             if beneath:
                 return {name: walk.value(child) for name, child in beneath.items()}
-            raise KeyError(_missing(done, rest, children))
+            raise NoSuchPart(_missing(done, rest, children))
         done.append(found)
         raw, rest = children[found], rest[len(found) + 1 :]
     return walk.value(raw)

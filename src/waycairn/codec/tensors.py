@@ -16,10 +16,11 @@ _TENSOR, _VALUE = mark(codes.TENSOR), mark(codes.TORCH_VALUE)
 
 _PARAMETER, _REQUIRES_GRAD = 1, 2
 
+_ALL_DTYPES = {str(dtype): dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
 _DTYPES: dict[str, torch.dtype] = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in vars(torch).values()
-    if isinstance(dtype, torch.dtype) and not str(dtype).startswith(("torch.q", "torch.bits"))
+    name.removeprefix("torch."): dtype
+    for name, dtype in _ALL_DTYPES.items()
+    if not name.startswith(("torch.q", "torch.bits"))
 }
 
 
@@ -41,16 +42,16 @@ class TensorRegion:
     def alone(self) -> memoryview:
         tensor = self._tensor
         if tensor.is_contiguous():
-            return _bytes_of(tensor.reshape(-1))
+            return _bytes_of(tensor, tensor.numel())
         count = (self.high - self.low) // tensor.element_size()
         if count > tensor.numel():
-            return _bytes_of(tensor.contiguous().reshape(-1))
+            return _bytes_of(tensor.contiguous(), tensor.numel())
         self._node[3] = list(tensor.stride())  # dense in another order (channels_last), or expanded
-        return _bytes_of(tensor.as_strided((count,), (1,)))
+        return _bytes_of(tensor, count)
 
     def root_bytes(self, low: int, high: int) -> memoryview:
         flat = torch.empty(0, dtype=torch.uint8, device=self._tensor.device)
-        return _bytes_of(flat.set_(self.root, low, (high - low,), (1,)))
+        return _bytes_of(flat.set_(self.root, low, (high - low,), (1,)), high - low)
 
     def begin(self, low: int) -> None:
         self._node[3] = list(self._tensor.stride())
@@ -60,9 +61,9 @@ class TensorRegion:
         self._node[6] = where
 
 
-def _bytes_of(flat: torch.Tensor) -> memoryview:
-    """The memory of a flat contiguous tensor, uncopied if it lies on the CPU."""
-    shown: Any = flat.view(torch.uint8).cpu().numpy()
+def _bytes_of(tensor: torch.Tensor, count: int) -> memoryview:
+    """The memory of `count` elements from the tensor's first one on, uncopied if it lies on the CPU."""
+    shown: Any = tensor.as_strided((count,), (1,)).view(torch.uint8).cpu().numpy()
     return memoryview(shown)
 
 
@@ -143,7 +144,7 @@ def _unpack_value(walk: Unpacking, _: Mark, raw: list[Any]) -> Any:
         return torch.Size(rest)
     (content,) = rest
     if kind == "dtype":
-        return next(dtype for dtype in vars(torch).values() if isinstance(dtype, torch.dtype) and str(dtype) == content)
+        return _ALL_DTYPES[content]
     if kind == "device":
         return torch.device(content)
     if kind != "generator":

@@ -38,42 +38,43 @@ def encode(state: Any, *, types: Types | None = None) -> Encoded:
     cannot be stored, ValueError for a state that contains itself or is nested too deeply. The buffers show the memory
     of the state's own arrays: it must not change until they were written. Runs on the caller's thread.
     """
-    if is_plain(state):
-        try:
-            body = _ENCODER.encode(state)
-        except _NEEDS_CARE:
-            pass
-        except RecursionError:
-            raise _too_deep_here() from None
-        else:
-            document = _HEADERS[0] + body
-            return Encoded(document, find_cuts(document, 2), ())
     try:
-        return _encode(state, types, careful=False)
-    except _NEEDS_CARE:
-        return _encode(state, types, careful=True)
+        try:
+            return _encode_plain(state) if is_plain(state) else _encode(state, types, careful=False)
+        except _NEEDS_CARE:
+            return _encode(state, types, careful=True)
+    except RecursionError:
+        raise ValueError(
+            "the state is nested too deeply for what is left of Python's recursion limit here. Nothing was stored. "
+            "Save from a shallower call, or keep chains and trees as lists of nodes with indices."
+        ) from None
+
+
+def _encode_plain(state: Any) -> Encoded:
+    document = _HEADERS[0] + _write(state)
+    return Encoded(document, find_cuts(document, 2), ())
 
 
 def _encode(state: Any, types: Types | None, *, careful: bool) -> Encoded:
     walk = Walk(types, careful=careful)
     try:
         node = walk.node(state)
-        buffers = regions.place(walk.regions)
-        body = _ENCODER.encode(node)
     except Unstorable as problem:
         raise problem.refusal() from None
-    except RecursionError:
-        raise _too_deep_here() from None
+    buffers = regions.place(walk.regions)
     head = walk.head()
-    document = head + body
+    document = head + _write(node)
     return Encoded(document, find_cuts(document, len(head)), buffers)
 
 
-def _too_deep_here() -> ValueError:
-    return ValueError(
-        "the state is nested too deeply for what is left of Python's recursion limit here. Nothing was stored. Save "
-        "from a shallower call, or keep chains and trees as lists of nodes with indices."
-    )
+def _write(node: Node) -> bytes:
+    try:
+        return _ENCODER.encode(node)
+    except msgspec.EncodeError as error:
+        raise TypeError(
+            f"the state holds a single text or bytes of 4 GiB or more ({error}). Nothing was stored. Keep it as a "
+            "numpy array, or split it."
+        ) from None
 
 
 class Walk:
