@@ -20,7 +20,7 @@ from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
 from waycairn.model.records import CheckpointFilter, DoneItems, OutputLength, Progress, RunRecord
-from waycairn.model.states import RunStatus
+from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.guard import StateGuard
 from waycairn.work.keys import Key, pack_keys
@@ -78,6 +78,7 @@ class Cutter:
         self.pending: dict[str, list[Key]] = {}
         self.progress = record.progress
         self.open_item: tuple[str, Key] | None = None
+        self.left_item: tuple[str, Key] | None = None
         self.wanted: Request | None = None
         self.is_closed = False
         self._boundary: dict[str, int] = {}
@@ -91,6 +92,7 @@ class Cutter:
     def begin_item(self, loop: str, key: Key) -> None:
         """An item is open from here; no cut may lie inside it."""
         self.open_item = (loop, key)
+        self.left_item = None
         if self.outputs:
             self._boundary = {path: output.length for path, output in self.outputs.items()}
 
@@ -107,7 +109,7 @@ class Cutter:
         """
         if self.open_item is None:
             return
-        self.open_item, self.wanted = None, None
+        self.left_item, self.open_item, self.wanted = self.open_item, None, None
         if self.state is None:
             for path, length in self._boundary.items():
                 self.outputs[path].cut_back(length)
@@ -296,7 +298,8 @@ class Cutter:
         encoded = self.state.encode()
         self._committed_state = None if encoded.buffers else encoded
         self.guard.note_restored(sequence)
-        newest = self.store.catalog.list_checkpoints(CheckpointFilter(run=self.run, role="state", limit=8))
+        which = CheckpointFilter(run=self.run, role="state", status=CheckpointStatus.VALID, limit=8)
+        newest = self.store.catalog.list_checkpoints(which)
         self._paced = deque(sorted(row.sequence for row in newest if row.checkpoint.reason == "pace"))
 
     # -- progress ------------------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ def leave_by_error(cutter: Cutter, error: BaseException) -> None:
         log.error("the store failed; the last commit of run %s is %d and stands", cutter.run, cutter.sequence)
         return
     try:
-        where = None if cutter.open_item is None else shown(cutter.open_item[1])
+        item = cutter.open_item or cutter.left_item  # a loop that an exception passes through is closed before us
+        where = None if item is None else shown(item[1])
         facts = describe(error, where)
         partial = _partial(cutter, facts)
         cutter.abandon_item()

@@ -1,0 +1,147 @@
+"""The async face: the same words, the same promises."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import waycairn as wc
+from killing import attempt, sweep
+from waycairn.errors import Interrupted
+
+
+def public(face: type) -> set[str]:
+    return {name for name in vars(face) if not name.startswith("_")}
+
+
+def test_both_faces_have_the_same_words() -> None:
+    """Nothing can be done in one face only, and neither is large."""
+    assert public(wc.AsyncRun) == public(wc.Run)
+    assert len(public(wc.Run)) <= 20
+
+
+@pytest.mark.parametrize("name", sorted(public(wc.Run)))
+def test_both_faces_take_the_same_arguments(name: str) -> None:
+    """What is passed on whole (`**how`) counts as the same."""
+    wanted = inspect.signature(getattr(wc.Run, name)).parameters
+    given = inspect.signature(getattr(wc.AsyncRun, name)).parameters
+    if any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in given.values()):
+        given = {key: one for key, one in given.items() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+        assert set(given) <= set(wanted)
+    else:
+        assert list(given) == list(wanted)
+
+
+async def numbers(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        await asyncio.sleep(0)
+        yield number
+
+
+async def fetch(page: int) -> str:
+    await asyncio.sleep(0)
+    return f"page {page}"
+
+
+def job(place: Path) -> Any:
+    """A state, steps, a phase, an output and an asynchronous input."""
+
+    async def double(phase: wc.AsyncRun, count: int) -> int:
+        state = phase.state({"sum": 0})
+        async for number in phase.each(numbers(count)):
+            state["sum"] += 2 * number
+        return state["sum"]  # type: ignore[no-any-return]
+
+    async def main() -> Any:
+        with wc.open(place / "store") as store:
+            async with store.run("job", pace="every item") as run:
+                first = await run.step("fetch", fetch, 1, returns=str)
+                state = run.state({"seen": []})
+                out = run.output(place / "out.txt", append=True)
+                async for number in run.each(numbers(4)):
+                    state["seen"].append(await run.step("page", fetch, number, returns=str))
+                    out.write(f"{number}\n")
+                doubled = await run.phase("double", double, 3, returns=int)
+                await run.save("scores", [first])
+                await run.checkpoint(tags=["end"])
+            return [state, doubled, first, (place / "out.txt").read_text()]
+
+    return asyncio.run(main())
+
+
+def test_a_kill_between_any_two_lines_changes_nothing(tmp_path: Path) -> None:
+    """Killed at any line and resumed, an async job ends as if it had never been killed."""
+    swept = sweep(job, tmp_path, stride=2)
+    print(f"async: {swept.kills} kills, 0 wrong")
+
+
+def batches(place: Path) -> Any:
+    async def main() -> Any:
+        with wc.open(place / "store") as store:
+            async with store.run("job", pace="every item") as run:
+                return [batch async for batch in run.each(numbers(7), batch=3)]
+
+    return asyncio.run(main())
+
+
+def test_batches_of_an_asynchronous_input(tmp_path: Path) -> None:
+    """Lists of at most n, as in the sync face."""
+    done = attempt(batches, tmp_path)
+    assert done.result == [[0, 1, 2], [3, 4, 5], [6]], done.error
+
+
+def test_other_tasks_run_while_a_cut_is_written(tmp_path: Path) -> None:
+    """The event loop is not blocked by the disk, and what they change meanwhile is not in the cut."""
+
+    async def main() -> tuple[int, int]:
+        ticks = 0
+
+        async def tick(state: dict[str, Any]) -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0)
+                ticks += 1
+                state["ticks"] = ticks
+
+        with wc.open(tmp_path / "store") as store:
+            async with store.run("job") as run:
+                state = run.state({"ticks": 0, "blob": b""})
+                other = asyncio.create_task(tick(state))
+                await asyncio.sleep(0)
+                state["blob"] = bytes(range(256)) * 40_000
+                before = ticks
+                taken = await run.checkpoint(force=True)
+                other.cancel()
+                assert taken
+                return store.load(taken)["ticks"] - before, ticks - before
+
+    inside, meanwhile = asyncio.run(main())
+    assert inside == 0
+    assert meanwhile > 0
+
+
+def test_plain_for_over_an_asynchronous_input_is_refused(tmp_path: Path) -> None:
+    """The error says which words to use."""
+    with pytest.raises(TypeError, match="async with"), wc.open(tmp_path / "s") as store, store.run("job") as run:
+        list(run.each(numbers(3)))
+
+
+def test_a_signal_stops_an_async_job_at_the_next_cut(tmp_path: Path) -> None:
+    """Interrupted is raised through asyncio."""
+
+    async def main(store: wc.Store) -> None:
+        async with store.run("job", pace=0) as run:
+            async for number in run.each(numbers(100)):
+                if number == 3:
+                    signal.raise_signal(signal.SIGTERM)
+
+    with wc.open(tmp_path / "store") as store:
+        with pytest.raises(Interrupted):
+            asyncio.run(main(store))
+        assert store.find("job").progress.done == 4
