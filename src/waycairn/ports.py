@@ -83,8 +83,9 @@ class BlobWriter(Protocol):
         ...
 
     def finish(self) -> int:
-        """Make the pack durable under its name and return its size. Raises StoreFull, WriteFailed; after an error
-        the pack does not exist and the caller still has the data."""
+        """Make the pack durable under its name and return its size: the end of the last part, without padding.
+        Raises StoreFull, StoreReadOnly, WriteFailed; after an error the pack does not exist (once `abort` was called)
+        and the caller still has the data."""
         ...
 
     def abort(self) -> None:
@@ -117,6 +118,11 @@ class Blobs(Protocol):
 
     def delete(self, name: PackId) -> None:
         """Idempotent: a missing pack is not an error."""
+        ...
+
+    def delete_unfinished(self, before: float) -> int:
+        """Remove what writers that died left behind, if it was not touched since `before` (seconds since 1970);
+        how many. What `list` shows is never touched."""
         ...
 
 
@@ -268,8 +274,8 @@ class Catalog(RunRows, CommitRows, CheckpointRows, ChunkRows, Protocol):
         ...
 
     def stats(self) -> Mapping[str, Any]:
-        """Counts and sizes, computed from the rows: runs by status, checkpoints by status and kind, chunk, block and
-        pack counts and bytes, newest and oldest checkpoint time."""
+        """Counts and sizes, computed from the rows: runs and, of those, phases by status, checkpoints by status and
+        kind, step, chunk, block and pack counts and bytes, newest and oldest checkpoint time."""
         ...
 
     def close(self) -> None: ...

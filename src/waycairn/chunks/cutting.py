@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,22 +23,23 @@ class Piece(NamedTuple):
 class PieceHeads:
     """How pieces began that were saved lately. Thread-safe (single operations on a dict).
 
-    A piece without structure that is saved again and again, such as a list of short messages, is worth small chunks;
-    one that is saved once is not: ten rows for 10 KB cost more than the save.
+    A piece without structure that is saved again and has changed, such as a list of short messages, is worth small
+    chunks from then on; one that is saved once is not: ten rows for 10 KB cost more than the save.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._seen: dict[int, None] = {}
+        self._seen: dict[int, tuple[int, bool]] = {}
 
-    def saw(self, piece: memoryview) -> bool:
-        """Whether one that begins alike was here before; from now on it was."""
-        head = hash(bytes(piece[_HEAD]))
-        known = head in self._seen
+    def changes(self, piece: memoryview) -> bool:
+        """Whether one that begins alike was here before and has changed since."""
+        head, checksum = hash(bytes(piece[_HEAD])), zlib.crc32(piece)
+        before, changes = self._seen.get(head, (checksum, False))
+        changes |= before != checksum
         if len(self._seen) >= self._size:
             self._seen = {}
-        self._seen[head] = None
-        return known
+        self._seen[head] = (checksum, changes)
+        return changes
 
 
 def cut_document(document: bytes, cuts: Sequence[int], tuning: Tuning, seed: int, heads: PieceHeads) -> list[Piece]:
@@ -79,18 +81,18 @@ def _join_small(cuts: Sequence[int], length: int, tuning: Tuning) -> Iterator[Pi
 def _cut_content(document: memoryview, piece: Piece, tuning: Tuning, seed: int, heads: PieceHeads) -> Iterator[Piece]:
     start = piece.start
     data = document[start : piece.end]
-    average = _average(len(data), again=heads.saw(data), large=tuning.content_large)
+    average = _average(len(data), changes=heads.changes(data), large=tuning.content_large)
     for length in content_lengths(data, average, seed) if average else [len(data)]:
         yield Piece(start, start + length, literal=False)
         start += length
 
 
-def _average(size: int, *, again: bool, large: int) -> int:
+def _average(size: int, *, changes: bool, large: int) -> int:
     """Small chunks where little was appended to little (the last chunk is rewritten each time), about 16 KiB for much:
     the knee between size and speed on edited text (STORAGE: 4 KiB 117, 16 KiB 106-111, 64 KiB 165 MiB). 0: no cut."""
     if size >= MIB:
         return 16 * KIB
-    if again:
+    if changes:
         return KIB if size < 256 * KIB else 4 * KIB
     return 16 * KIB if size > large else 0
 

@@ -70,14 +70,14 @@ def header(store: str, pack: PackId, alignment: int) -> bytes:
 def read_header(data: bytes, store: str, pack: PackId) -> int:
     """The alignment. Raises Damaged unless it is the header of this pack of this store."""
     if len(data) < HEADER_SIZE or data[:8] != MAGIC or plain_hash(data[:48])[:16] != data[48:HEADER_SIZE]:
-        raise _damaged(pack, "its header is broken")
+        raise damaged(pack, "its header is broken")
     _, version, _, alignment, store_hash, pack_id = _HEADER.unpack_from(data)
     if version != VERSION:
-        raise _damaged(pack, f"it has version {version} and this waycairn reads version {VERSION}")
+        raise damaged(pack, f"it has version {version} and this waycairn reads version {VERSION}")
     if store_hash != plain_hash(store.encode())[:16]:
-        raise _damaged(pack, "it belongs to another store")
+        raise damaged(pack, "it belongs to another store")
     if pack_id != bytes.fromhex(pack):
-        raise _damaged(pack, f"it is pack {pack_id.hex()} under a wrong name")
+        raise damaged(pack, f"it is pack {pack_id.hex()} under a wrong name")
     return int(alignment)
 
 
@@ -109,10 +109,10 @@ def digest_of(header_bytes: bytes, footer_bytes: bytes) -> bytes:
 def read_trailer(data: bytes, size: int, pack: PackId) -> tuple[int, int, bytes]:
     """Offset and length of the footer, and the digest; `size` is the size of the whole pack."""
     if len(data) != TRAILER_SIZE or data[56:] != END_MAGIC:
-        raise _damaged(pack, "its end is missing or broken")
+        raise damaged(pack, "its end is missing or broken")
     offset, length, digest, zero, _ = _TRAILER.unpack(data)
     if zero or offset < HEADER_SIZE or offset + length + TRAILER_SIZE != size:
-        raise _damaged(pack, "its trailer is broken")
+        raise damaged(pack, "its trailer is broken")
     return offset, length, digest
 
 
@@ -134,7 +134,7 @@ def _read_block(cursor: Cursor) -> PackedBlock:
     return PackedBlock(codec, offset, raw_length, stored_length, stored_hash, members)
 
 
-def _damaged(pack: PackId, detail: str) -> Damaged:
+def damaged(pack: PackId, detail: str) -> Damaged:
     return Damaged(
         f"pack {pack} is damaged: {detail}. Checkpoints that need it cannot be read. See `waycairn doctor`.", pack=pack
     )

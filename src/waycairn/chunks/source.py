@@ -34,23 +34,13 @@ class Want:
     memory: memoryview | None = None
     start: int = 0
 
-    @property
-    def is_direct(self) -> bool:
-        """A raw block that is this chunk and nothing else can be read straight to where it belongs."""
-        block = self.place.block
-        return (
-            self.memory is not None
-            and block.pack is not None
-            and block.codec == RAW
-            and block.raw_length == self.place.length == block.stored_length
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
     """Blocks that one read brings, and what is wanted of each."""
 
     direct: bool
+    """All of it is read straight to where it belongs."""
     wants: list[list[Want]]
 
     @property
@@ -65,7 +55,7 @@ class _Batch:
     def accepts(self, wants: Sequence[Want]) -> bool:
         """Whether the blocks stay neighbours, in the pack and, if read straight into place, in memory too."""
         block, last = wants[0].place.block, self.wants[-1][0]
-        if block.pack is None or block.pack != self.first.pack or self.direct != wants[0].is_direct:
+        if block.pack is None or block.pack != self.first.pack or self.direct != _is_direct(wants):
             return False
         gap = block.offset - self.end
         if block.offset + block.stored_length - self.first.offset > _READ or not 0 <= gap <= _GAP:
@@ -152,6 +142,19 @@ def _describe_block(block: NewBlock) -> str:
     return f"block {block.number} ({block.stored_length} bytes {where})"
 
 
+def _is_direct(wants: Sequence[Want]) -> bool:
+    """A raw block that is one chunk, wanted in one place, needs no copy."""
+    place = wants[0].place
+    block = place.block
+    return (
+        len(wants) == 1
+        and wants[0].memory is not None
+        and block.pack is not None
+        and block.codec == RAW
+        and block.raw_length == place.length == block.stored_length
+    )
+
+
 def _batches(wants: Iterable[Want]) -> Iterator[_Batch]:
     batch: _Batch | None = None
     for block in _by_block(wants):
@@ -160,7 +163,7 @@ def _batches(wants: Iterable[Want]) -> Iterator[_Batch]:
             continue
         if batch:
             yield batch
-        batch = _Batch(block[0].is_direct, [block])
+        batch = _Batch(_is_direct(block), [block])
     if batch:
         yield batch
 

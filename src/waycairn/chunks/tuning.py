@@ -21,7 +21,7 @@ class Tuning:
     literal_budget: int = 512
     """At most so many bytes of literal pieces in a manifest, or it would grow with the state."""
     content_from: int = 2 * KIB
-    """A piece above this is cut by content if a piece that begins alike was saved before: it grows, or is edited."""
+    """A piece above this is cut by content once it was seen to change from one save to the next."""
     content_large: int = 64 * KIB
     """A piece above this is cut by content in any case."""
     block: int = 1 * MIB
