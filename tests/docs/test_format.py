@@ -5,14 +5,17 @@ version has to grow, with a decoder for the old one.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from blake3 import blake3
 
 from waycairn.chunks import manifest, pack_file
 from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
 from waycairn.chunks.sealing import RAW, Member
+from waycairn.codec import Types, decode, encode
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.work.keys import canonical, pack_keys, unpack_keys
 
@@ -34,6 +37,10 @@ def shown(name):
     block = re.search(rf"^<!-- hex: {name} -->\n```text\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     pairs = [re.match(r"(?:[0-9a-f]{2}(?: |$))+", line).group() for line in block.group(1).splitlines()]
     return bytes.fromhex("".join(pairs))
+
+
+def no_buffer(number):
+    raise AssertionError(f"the example has no buffer {number}")
 
 
 def test_block_of_keys():
@@ -68,3 +75,30 @@ def test_pack():
     assert pack_file.read_header(header, STORE, PACK) == 4096
     assert pack_file.read_footer(footer, PACK) == [BLOCK]
     assert pack_file.read_trailer(shown("pack trailer"), 8192 + 42 + 64, PACK) == (8192, 42, digest)
+
+
+def test_plain_document():
+    """Values of msgpack, a set and a tuple."""
+    state = {"page": 7, "seen": {"a", "b"}, "at": (1, 2.5)}
+    assert encode(state).document == shown("document plain")
+    assert decode(shown("document plain"), no_buffer) == state
+
+
+def test_record_document():
+    """An object with named fields, stored under the name of its type."""
+
+    @dataclass
+    class Progress:
+        page: int
+
+    Progress.__module__, Progress.__qualname__ = "job", "Progress"
+    assert encode(Progress(7)).document == shown("document record")
+    assert decode(shown("document record"), no_buffer, types=Types.of(Progress)) == Progress(7)
+
+
+def test_array_document():
+    """A small numpy array lies in the document."""
+    array = np.arange(3, dtype="<i2")
+    assert encode(array).document == shown("document array")
+    found = decode(shown("document array"), no_buffer)
+    assert (found.dtype, found.tolist()) == (array.dtype, [0, 1, 2])
