@@ -47,6 +47,20 @@ def state_and_output(place: Path) -> Any:
         return [state.total, state.seen, (place / "out.txt").read_text()]
 
 
+def large_output(place: Path) -> Any:
+    """Rule 1 where bytes reach the file long before the first cut, behind what was there before."""
+    path = place / "out.txt"
+    if not path.exists():
+        path.write_text("before\n")
+    with wc.open(place / "store") as store:
+        with store.run("large", pace=0) as run:
+            out = run.output(path, append=True)
+            for number in run.each(range(3)):
+                out.write(f"{number}" * 70_000)
+                out.write("\n")
+        return [line[:6] for line in path.read_text().split("\n")]
+
+
 def paced_state_and_output(place: Path) -> Any:
     """Rule 1 with cuts every two items: items since the last cut run again."""
     with wc.open(place / "store") as store:
@@ -173,6 +187,7 @@ def completed_again(place: Path) -> Any:
 
 PROGRAMS = [
     state_and_output,
+    large_output,
     paced_state_and_output,
     steps_inside_items,
     two_loops,

@@ -214,6 +214,13 @@ class Cutter:
             self._send(Draft(**self._identity(), progress=self.progress, steps=[step]))
             self.want(PACED)
 
+    def commit_length(self, path: str, length: int) -> None:
+        """Where a new output begins: nothing but its length."""
+        with self.lock:
+            self.check_usable()
+            lengths = [OutputLength(path=path, length=length)]
+            self._send(Draft(**self._identity(), progress=self.progress, outputs=lengths))
+
     def commit_value(self, draft: CheckpointDraft, status: RunStatus | None = None) -> CheckpointId:
         """A saved value, a result or an error checkpoint: beside the cut, in a commit of its own."""
         with self.lock:

@@ -173,8 +173,17 @@ class OutputFiles:
             self._whole[name] = WholeOutput(name, encoding=encoding)
             return self._whole[name]
         known = self._cutter.store.catalog.outputs(self._cutter.run).get(name)
-        grown[name] = Output(name, known.length if known else None, append=True, encoding=encoding)
-        return grown[name]
+        output = Output(name, known.length if known else None, append=True, encoding=encoding)
+        if known is None:
+            # Where it begins, before anything is written behind: else a crash before the first cut could not tell
+            # what was there from what this run wrote.
+            try:
+                self._cutter.commit_length(name, output.length)
+            except BaseException:
+                output.close()
+                raise
+        grown[name] = output
+        return output
 
     def publish(self) -> None:
         for output in self._whole.values():
