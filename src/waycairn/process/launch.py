@@ -31,8 +31,14 @@ def current_launch() -> Launch:
     return Launch(
         argv=_command(),
         directory=os.getcwd(),  # noqa: PTH109 - a string is what is stored
-        environment={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        environment={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _store_setting(),
     )
+
+
+def _store_setting() -> dict[str, str]:
+    """Without it a resumed run would look for its store elsewhere. An address is left out: it may hold a password."""
+    setting = os.environ.get("WAYCAIRN_STORE", "")
+    return {"WAYCAIRN_STORE": setting} if setting and "://" not in setting else {}
 
 
 def _command() -> list[str]:

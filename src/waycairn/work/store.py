@@ -153,8 +153,7 @@ class Store:
         found = self.checkpoint(checkpoint)
         if found.pinned:
             raise CheckpointPinned(
-                f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn checkpoints --unpin "
-                f"{checkpoint}",
+                f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn unpin {checkpoint}",
                 checkpoint=checkpoint,
             )
         self._refuse_last(found)

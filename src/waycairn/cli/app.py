@@ -1,0 +1,81 @@
+"""The commands, put together, and what becomes of the errors they end with."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from waycairn import __version__
+from waycairn.cli import care, checkpoints, control, exporting, listing
+from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
+from waycairn.errors import RunIsHeld, WaycairnError
+
+_HELP = """See, resume, discard and examine what waycairn remembers.
+
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats); 4 the run is
+held by a living process.
+"""
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    store: Annotated[str | None, typer.Option(help="The store: a directory or postgresql://...")] = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """What holds for all commands."""
+    if version:
+        typer.echo(f"waycairn {__version__}")
+        raise typer.Exit
+    context.obj = store
+
+
+for family in (listing, checkpoints, exporting, control, care):
+    for command in family.COMMANDS:
+        command.add_to(app)
+
+
+def run() -> int:
+    """The exit code. Our errors become one line on stderr, never a traceback."""
+    _prepare_streams()
+    try:
+        app(prog_name="waycairn")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except Refused as refused:
+        return _tell(refused, refused.code)
+    except RunIsHeld as error:
+        return _tell(error, HELD)
+    except (WaycairnError, OSError) as error:
+        return _tell(error, FAILED)
+    return 0
+
+
+def _tell(error: Exception, code: int) -> int:
+    words = without_passwords(" ".join(str(error).split()))
+    sys.stderr.write(f"waycairn: {words}\n")
+    return code
+
+
+def _prepare_streams() -> None:
+    """A name that the terminal cannot show is shown escaped; it is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    # What the library warns of while it finds damage, the command says itself. A writer that waits for long in the
+    # queue is the exception: nothing else would tell why nothing happens.
+    logging.getLogger("waycairn").addHandler(logging.NullHandler())
+    waiting = logging.StreamHandler()
+    waiting.setFormatter(logging.Formatter("waycairn: %(message)s"))
+    logging.getLogger("waycairn.catalog.queue").addHandler(waiting)

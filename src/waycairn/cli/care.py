@@ -1,0 +1,187 @@
+"""`waycairn doctor`, `stats` and `verify`: is everything well?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from waycairn.cli.command import Command
+from waycairn.cli.naming import Key, find_either
+from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused, text, without_passwords
+
+if TYPE_CHECKING:
+    from waycairn.store import StoreCore
+    from waycairn.upkeep.finding import Finding
+    from waycairn.upkeep.verifying import Verified
+
+_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "bad": "bold red"}
+
+
+def doctor(
+    face: Face,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the slow half of the integrity check.")] = False,
+) -> int:
+    """Examine the store: can it keep its promises here, and is anything wrong in it? Changes nothing."""
+    from waycairn.upkeep.doctor import examine, is_bad
+    from waycairn.wiring import default_url
+
+    findings: list[Finding] = []
+    try:
+        if not (face.as_json or face.quiet):
+            face.line(f"store    {without_passwords(face.store or default_url())}")
+        for finding in examine(face.store, packs=face.packs, quick=quick):
+            findings.append(finding)
+            if not face.as_json and not (face.quiet and finding.level in {"ok", "note"}):
+                _show_finding(face, finding)
+    except ValueError as error:
+        raise Refused(str(error), BAD_USE) from None
+    if face.as_json:
+        listed = [_finding_facts(finding) for finding in findings]
+        store = without_passwords(face.store or default_url())
+        face.document({"store": store, "healthy": not is_bad(findings), "findings": listed})
+    return FOUND_BAD if is_bad(findings) else 0
+
+
+def _finding_facts(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "level": finding.level,
+        "what": finding.what,
+        "means": finding.means,
+        "do": finding.do,
+        "facts": dict(finding.facts),
+    }
+
+
+def _show_finding(face: Face, finding: Finding) -> None:
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    head = Text.assemble((f"{finding.level:<8} ", _STYLES[finding.level]), (f"{finding.check}: ", "bold"))
+    head.append_text(text(finding.what))
+    lines = [text(f"{label}{said}") for label, said in (("", finding.means), ("do: ", finding.do)) if said]
+    face.show(Group(head, *(Padding(line, (0, 0, 0, 9)) for line in lines)))
+
+
+def stats(face: Face) -> int:
+    """Count what the store holds: runs, checkpoints, sizes, how much smaller they were made."""
+    from waycairn.cli.facts import iso
+    from waycairn.upkeep.statistics import statistics
+
+    with face.open() as store:
+        counted = statistics(store.core)
+        now = store.core.clock.now()
+    if face.as_json:
+        times = {name: iso(counted[name]) for name in ("oldest_checkpoint", "newest_checkpoint")}
+        face.document({**counted, **times})
+    else:
+        _show_stats(face, counted, now)
+    return FOUND_BAD if counted["checkpoints"]["damaged"] else 0
+
+
+def _show_stats(face: Face, counted: dict[str, Any], now: float) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, said in _stat_lines(counted, now):
+        is_bad = label == "checkpoints" and counted["checkpoints"]["damaged"]
+        table.add_row(label, text(said, "bold red" if is_bad else ""))
+    face.show(table)
+
+
+def _stat_lines(counted: dict[str, Any], now: float) -> list[tuple[str, str]]:
+    from waycairn.cli.picture import counted as in_words
+    from waycairn.upkeep.sizes import duration_text, size_text
+
+    def words(name: str) -> str:
+        return in_words([(word, count) for word, count in counted[name].items()])
+
+    def age(name: str) -> str:
+        return "none" if counted[name] is None else f"{duration_text(now - counted[name])} ago"
+
+    smaller = [
+        f"{counted[name]:g}x by {word}"
+        for name, word in (("deduplication", "keeping equal chunks once"), ("compression", "compression"))
+        if counted[name] is not None
+    ]
+    files = [f"{counted['packs']:,} packs of {size_text(counted['pack_bytes'])}"]
+    if counted["catalog_bytes"] is not None:
+        files.append(f"catalog {size_text(counted['catalog_bytes'])}")
+    return [
+        ("runs", words("runs")),
+        ("phases", words("phases")),
+        ("checkpoints", words("checkpoints")),
+        ("by kind", words("checkpoints_by_kind")),
+        ("newest", age("newest_checkpoint")),
+        ("oldest", age("oldest_checkpoint")),
+        ("steps", f"{counted['steps']:,}"),
+        ("raw", size_text(counted["raw_bytes"])),
+        ("stored", f"{size_text(counted['stored_bytes'])}{': ' if smaller else ''}{', '.join(smaller)}"),
+        ("files", ", ".join(files)),
+    ]
+
+
+def verify(
+    face: Face,
+    what: Annotated[
+        str | None, typer.Argument(metavar="RUN|CHECKPOINT", help="Only this run (with its phases) or checkpoint.")
+    ] = None,
+    key: Key = None,
+) -> int:
+    """Read everything back and compare it with its hashes; mark what is damaged, so that it is never restored."""
+    with face.open() as store:
+        verified = _verify(face, store.core, find_either(store, what, key) if what else None)
+    if face.as_json:
+        face.document(
+            {
+                "checkpoints": verified.checkpoints,
+                "steps": verified.steps,
+                "raw_bytes": verified.raw_bytes,
+                "damaged": [
+                    {"name": broken.name, "damage": broken.damage, "known_before": broken.known}
+                    for broken in verified.broken
+                ],
+            }
+        )
+    else:
+        _show_verified(face, verified)
+    return FOUND_BAD if verified.broken else 0
+
+
+def _verify(face: Face, core: StoreCore, only: Any) -> Verified:
+    from waycairn.model.records import RunRecord
+    from waycairn.upkeep import verifying
+
+    if only is None:
+        checkpoints, runs = verifying.everything(core)
+    elif isinstance(only, RunRecord):
+        checkpoints, runs = verifying.of_run(core, only)
+    else:
+        checkpoints, runs = [only], []
+    if face.as_json or face.quiet or not face.is_terminal:
+        return verifying.verify(core, checkpoints, runs, lambda _name, _size: None)
+    with face.console.status("verifying") as status:
+        return verifying.verify(core, checkpoints, runs, lambda name, _size: status.update(f"verifying {name}"))
+
+
+def _show_verified(face: Face, verified: Verified) -> None:
+    from waycairn.upkeep.sizes import size_text
+
+    for broken in verified.broken:
+        known = " (known before)" if broken.known else ""
+        face.line(f"damaged: {broken.name}{known}: {broken.damage}", "bold red")
+    face.done(
+        f"{verified.checkpoints:,} checkpoints and {verified.steps:,} step results, {size_text(verified.raw_bytes)} read; "
+        f"{len(verified.broken)} damaged"
+    )
+
+
+COMMANDS = (
+    Command("doctor", doctor, has_quiet=True),
+    Command("stats", stats),
+    Command("verify", verify, has_quiet=True),
+)

@@ -1,0 +1,219 @@
+"""Everything of one run, gathered once and shown as a document or as a picture."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from waycairn.cli import facts, picture
+from waycairn.cli.output import clean, text
+from waycairn.model.ids import RunId
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord, StoredStep
+from waycairn.upkeep.sizes import duration_text, size_text
+from waycairn.upkeep.standing import ORPHANED, Standing, below, owner_words, standing_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.tree import Tree
+
+    from waycairn.store import StoreCore
+
+_STEPS_SHOWN, _CHECKPOINTS_SHOWN = 10, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    standing: Standing
+    phases: Sequence[Standing]
+    """All runs below it, oldest first."""
+    loops: Mapping[str, int]
+    steps: Sequence[StoredStep]
+    outputs: Sequence[OutputLength]
+    checkpoints: Sequence[CheckpointRecord]
+    """Newest first."""
+    now: float
+
+    # -- a document ----------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            **facts.whole_run_facts(self.standing),
+            "loops": dict(self.loops),
+            "steps": [_step_facts(stored) for stored in self.steps],
+            "outputs": [{"path": output.path, "length": output.length} for output in self.outputs],
+            "phases": self._phase_facts(self.standing.run.id),
+            "checkpoints": [facts.checkpoint_facts(record) for record in self.checkpoints],
+        }
+
+    def _phase_facts(self, parent: RunId) -> list[dict[str, Any]]:
+        return [
+            {**facts.run_facts(phase), "phases": self._phase_facts(phase.run.id)}
+            for phase in self.phases
+            if phase.run.parent == parent
+        ]
+
+    # -- a picture -----------------------------------------------------------------------------------------------
+
+    def picture(self, *, with_traceback: bool) -> RenderableType:
+        from rich.console import Group
+        from rich.padding import Padding
+        from rich.table import Table
+
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for label, content in self._lines():
+            table.add_row(label, content)
+        parts: list[RenderableType] = [table]
+        for title, lines in self._lists(with_traceback=with_traceback):
+            parts += [_heading(title), Padding(Group(*lines), (0, 0, 0, 2))]
+        return Group(*parts)
+
+    def _lines(self) -> Iterator[tuple[str, RenderableType]]:
+        run = self.standing.run
+        yield "run", text(run.name)
+        if run.key is not None:
+            yield "key", text(run.key)
+        yield "id", text(run.id)
+        yield "status", picture.status_text(self.standing.word)
+        yield "owner", text(self._owner())
+        yield "progress", text(self._progress())
+        yield "commits", text(f"{run.sequence:,}, the last {self._ago(run.updated)}")
+        yield "begun", text(f"{facts.iso(run.created)}, entered {_times(run.entered)}, epoch {run.epoch}")
+        for label, content in (("task", run.task), ("tags", ", ".join(run.tags)), ("note", run.progress.note)):
+            if content:
+                yield label, text(content)
+        for label, mapping in (("fingerprint", run.fingerprint), ("metadata", run.metadata)):
+            if mapping:
+                yield label, text(", ".join(f"{name}={value!r}" for name, value in mapping.items()))
+        if run.launch is not None:
+            yield "command", text(shlex.join(run.launch.argv))
+            yield "directory", text(run.launch.directory)
+
+    def _owner(self) -> str:
+        run, holder = self.standing.run, self.standing.holder
+        if holder is not None:
+            since = f" since {facts.iso(holder.since)}" if holder.since else ""
+            return f"{owner_words(holder)}, alive{since}"
+        if self.standing.word == ORPHANED:
+            was = f"{owner_words(run.owner)} is dead" if run.owner else "its owner is dead"
+            return f"{was}; go on with: waycairn resume {run.root}"
+        return "none"
+
+    def _progress(self) -> str:
+        progress = self.standing.run.progress
+        return "  ".join(filter(None, (picture.bar(progress), picture.items_text(progress)))) or "not told"
+
+    def _ago(self, then: float) -> str:
+        return f"{duration_text(self.now - then)} ago"
+
+    def _lists(self, *, with_traceback: bool) -> Iterator[tuple[str, list[RenderableType]]]:
+        if self.standing.run.error:
+            yield "error", list(_error_lines(self.standing.run.error, with_traceback=with_traceback))
+        if self.phases:
+            yield "phases", [self._tree()]
+        if self.loops:
+            yield "loops", [text(f"{name}: {count:,} done") for name, count in self.loops.items()]
+        if self.steps:
+            yield "steps", list(self._step_lines())
+        if self.outputs:
+            lines = [text(f"{out.path}: {size_text(out.length)} committed") for out in self.outputs]
+            yield "outputs", [*lines]
+        if self.checkpoints:
+            yield "checkpoints", list(self._checkpoint_lines())
+
+    def _tree(self) -> Tree:
+        from rich.tree import Tree
+
+        root = Tree(text(self.standing.run.name))
+        places: dict[RunId, Tree] = {self.standing.run.id: root}
+        for phase in self.phases:
+            above = places.get(phase.run.parent or self.standing.run.id, root)
+            places[phase.run.id] = above.add(self._phase_line(phase))
+        return root
+
+    def _phase_line(self, phase: Standing) -> RenderableType:
+        from rich.text import Text
+
+        progress = phase.run.progress
+        told = filter(None, (picture.bar(progress), picture.items_text(progress), clean(progress.note or "")))
+        return Text("  ").join([text(phase.run.name), picture.status_text(phase.word), *map(text, told)])
+
+    def _step_lines(self) -> Iterator[RenderableType]:
+        left_out = len(self.steps) - _STEPS_SHOWN
+        if left_out > 0:
+            yield text(f"({left_out:,} earlier ones; --json has all)", "dim")
+        for stored in self.steps[-_STEPS_SHOWN:]:
+            step = stored.step
+            of = f" of {step.scope}" if step.scope else ""
+            yield text(f"{step.name}{of}: took {step.took:.3g} s, commit {stored.sequence}")
+
+    def _checkpoint_lines(self) -> Iterator[RenderableType]:
+        for record in self.checkpoints[:_CHECKPOINTS_SHOWN]:
+            held = record.checkpoint
+            said = filter(
+                None, (held.description, ", ".join(held.tags), "pinned" if record.pinned else "", record.damage)
+            )
+            line = f"{record.id}  {held.kind}  {size_text(held.stored.raw_bytes)}  {self._ago(record.created)}"
+            yield text("  ".join([line, *said]), "bold red" if record.damage else "")
+        left_out = len(self.checkpoints) - _CHECKPOINTS_SHOWN
+        if left_out > 0:
+            yield text(f"({left_out:,} older ones: waycairn checkpoints {self.standing.run.id})", "dim")
+
+
+def gather(core: StoreCore, run: RunRecord) -> Details:
+    """Read everything of a run (or phase)."""
+    standing = standing_of(core, run)
+    catalog = core.catalog
+    root = run if run.id == run.root else catalog.get_run(run.root)
+    listed = below(core, root or run, standing.holder)
+    return Details(
+        standing=standing,
+        phases=[phase for phase in listed if _is_below(phase, run, listed)],
+        loops=catalog.loops(run.id),
+        steps=catalog.list_steps(run.id),
+        outputs=list(catalog.outputs(run.id).values()),
+        checkpoints=catalog.list_checkpoints(CheckpointFilter(run=run.id)),
+        now=core.clock.now(),
+    )
+
+
+def _is_below(phase: Standing, run: RunRecord, listed: Sequence[Standing]) -> bool:
+    if run.id in {run.root, phase.run.parent}:
+        return True
+    above = [one for one in listed if one.run.id == phase.run.parent]
+    return any(_is_below(one, run, listed) for one in above)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _heading(title: str) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(Text(""), Text(title, style="bold"))
+
+
+def _step_facts(stored: StoredStep) -> dict[str, Any]:
+    step = stored.step
+    return {
+        "name": step.name,
+        "scope": step.scope,
+        "sequence": stored.sequence,
+        "took": step.took,
+        "raw_bytes": step.result.raw_bytes,
+    }
+
+
+def _error_lines(error: Mapping[str, Any], *, with_traceback: bool) -> Iterator[RenderableType]:
+    yield text(f"{error.get('type')}: {error.get('message')}", "red")
+    if error.get("item"):
+        yield text(f"at item {error['item']}")
+    if error.get("where"):
+        yield text(f"in {error['where']}")
+    if with_traceback:
+        yield from map(text, str(error.get("traceback") or "").splitlines())
