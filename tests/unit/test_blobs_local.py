@@ -154,21 +154,38 @@ def test_order_of_the_steps(blobs):
     assert order == [STEPS, STEPS]
 
 
-def test_folders_made_by_others_are_flushed_too(blobs, tmp_path, monkeypatch):
-    """That a folder exists does not say that its name is durable: the directory above is flushed first."""
-    (tmp_path / "packs").mkdir()
-    for first in range(256):
-        (tmp_path / "packs" / f"{first:02x}").mkdir()
-    flushed = []
+@pytest.fixture
+def flushed(monkeypatch):
+    """What was flushed, in order, with whether a pack had its name already."""
+    order = []
     real = os.fsync
-    monkeypatch.setattr(
-        "waycairn.world.files.os.fsync", lambda h: (flushed.append(os.readlink(f"/proc/self/fd/{h}")), real(h))
-    )
+
+    def fsync(handle):
+        order.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
+
+    monkeypatch.setattr("waycairn.world.files.os.fsync", fsync)
+    return order
+
+
+@pytest.mark.parametrize("size", [1000, 20 * MIB])
+def test_everything_is_flushed(blobs, flushed, size):
+    """The directory that got a new folder, the file before it has its name, the folder after: in this order."""
+    path = blobs.path(write(blobs, size))
+    packs = path.parent.parent
+    assert flushed == [packs.parent, packs, packs, path.with_name(f"{path.name}.unfinished"), path.parent]
+
+
+def test_folders_made_by_others_are_flushed_too(blobs, tmp_path, flushed):
+    """That a folder exists does not say that its name is durable: the directory above is flushed first."""
+    packs = tmp_path / "packs"
+    packs.mkdir()
+    for first in range(256):
+        (packs / f"{first:02x}").mkdir()
     write(blobs, 10)
-    assert str(tmp_path / "packs") in flushed
-    flushed.clear()
+    assert flushed[0] == packs
     write(blobs, 10)
-    assert str(tmp_path / "packs") not in flushed
+    assert flushed.count(packs) == 1
 
 
 def test_a_killed_writer_leaves_only_an_unfinished_file(tmp_path):

@@ -167,6 +167,17 @@ def test_small_buffers_in_order_need_few_reads(store):
     assert len(read) == 1
 
 
+def test_neighbours_in_a_pack_are_not_neighbours_in_memory(store):
+    """Read together, two chunks must not bring what lies between them in the pack to where another one belongs."""
+    sizes = [505, 505, 15, 15, 1000, 20]  # three groups, which share memory
+    buffers = [noise(size * KIB, seed) for seed, size in enumerate(sizes)]
+    store.save(b"", (), buffers)
+    buffers[2:4] = [noise(15 * KIB, 8), noise(15 * KIB, 9)]
+    stored, data = store.save(b"", (), buffers)
+    assert [len(part) for part in (data.packs, data.chunks)] == [0, 1]
+    check(store, stored, b"", buffers)
+
+
 def test_fetched_memory_is_the_callers(store):
     """Writable, aligned, and another copy each time: changing one changes nothing else."""
     import numpy as np

@@ -152,9 +152,7 @@ class LargePack:
     def _write(self, slab: mmap.mmap, used: int, offset: int) -> None:
         crashpoint("pack.write")
         # Around the page cache only whole sectors can be written; what is too much is cut off at the end.
-        length = -(-used // self._alignment) * self._alignment
-        slab[used:length] = bytes(length - used)
-        view = memoryview(slab)[:length]
+        view = memoryview(slab)[: -(-used // self._alignment) * self._alignment]
         while view:
             written = _write_at(self._file.handle, view, offset)
             view = view[written:]
