@@ -1,14 +1,14 @@
 """Nothing that a user can name is missing from the documentation, and the links of the documentation lead somewhere."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import waycairn as wc
 from waycairn import errors
+from waycairn.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -41,23 +41,23 @@ def test_every_public_name_is_in_the_reference():
     assert missing == []
 
 
-def commands():
-    """The commands as the installed program itself lists them."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "waycairn", "--help"],
-        capture_output=True,
-        text=True,
-        env={"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "PATH": "/usr/bin:/bin"},
-        check=True,
-    )
-    return re.findall(r"^[│|]\s([a-z][a-z-]+)\s{2,}", ran.stdout.partition("Commands")[2], re.MULTILINE)
+COMMANDS = get_command(app).commands
 
 
 def test_every_command_is_documented():
-    """`waycairn --help` lists no command that the page does not have, and the other way round."""
-    listed = set(commands())
-    assert "runs" in listed
-    assert listed == set(re.findall(r"^## waycairn ([a-z-]+)", _page("cli.md"), re.MULTILINE))
+    """The page has the commands of the program, all of them and no others."""
+    assert "runs" in COMMANDS
+    assert set(re.findall(r"^## waycairn ([a-z-]+)", _page("cli.md"), re.MULTILINE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_documented(command):
+    """An option stands in the section of its command, or on top of the page where it holds for all."""
+    top, _, rest = _page("cli.md").partition("\n## ")
+    section = f"\n{rest}".partition(f"waycairn {command}\n")[2].partition("\n## ")[0]
+    options = {option for parameter in COMMANDS[command].params for option in parameter.opts if option[:2] == "--"}
+    assert "--store" in options
+    assert options <= set(re.findall(r"--[a-z-]+", top + section))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -36,9 +36,11 @@ def test_killed_and_started_again(tmp_path):
             if line.startswith("15000 "):
                 first.kill()
     assert first.returncode == -signal.SIGKILL
-    with _start(tmp_path) as second:
-        went_on = _blocks(second.stdout)
+    with _start(tmp_path, stderr=subprocess.STDOUT) as second:
+        said = list(second.stdout)
     assert second.returncode == 0
+    assert said[0].startswith("resumed run 'primes'")
+    went_on = _blocks(said)
     assert went_on[0] > 0, "the second start began anew"
     assert went_on[-1] == 39_000
     lines = (tmp_path / "primes.txt").read_text("utf-8").splitlines()
