@@ -23,7 +23,7 @@ def _start(folder, **options):
 
 
 def _blocks(lines):
-    return [int(line.split()[0]) for line in lines if line.endswith(" done\n")]
+    return [int(line.split()[0]) for line in lines if re.fullmatch(r"\d+ done\n", line)]
 
 
 def test_killed_and_started_again(tmp_path):
