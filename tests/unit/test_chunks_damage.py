@@ -62,7 +62,7 @@ def make(tmp_path):
     made = []
 
     def make(encoded, **tuning):
-        made.append(Saved(tmp_path / str(len(made)), encoded, **tuning))
+        made.append(Saved(tmp_path / str(len(made)), encoded, **{"literal_once": 0} | tuning))
         return made[-1]
 
     yield make

@@ -17,6 +17,7 @@ from waycairn.model.encoded import Encoded
 KIB, MIB = 1 << 10, 1 << 20
 SMALL = {
     "literal_document": 64,
+    "literal_once": 200,
     "small_piece": 16,
     "literal_piece": 8,
     "literal_budget": 24,
@@ -121,7 +122,7 @@ def test_documents_of_every_size(store, size):
     for document in (text(size), noise(size)):
         stored, data = store.save(document)
         check(store, stored, document, [])
-        assert bool(data.chunks) == (size >= 4096)
+        assert bool(data.chunks) == (size >= 16 * KIB)
         assert bool(data.packs) == (stored.new_bytes - len(stored.manifest) > 128 * KIB)
 
 

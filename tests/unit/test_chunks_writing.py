@@ -101,13 +101,13 @@ def test_small_saves_touch_no_file(blobs, writer):
 
 
 def test_a_sweep_between_two_saves_is_noticed(index, blobs, writer):
-    """Remembered numbers of swept chunks are worthless: the second save stores them again."""
-    encoded = Encoded(noise(50 * KIB), (), ())
+    """Remembered numbers of swept chunks are worthless: a large save asks first and stores them again."""
+    encoded = Encoded(noise(2 * MIB), (), ())
     for _ in range(2):
         _, data = writer.write(encoded)
         assert index.commit(data)
         writer.committed(data)
-    index.sweep(range(1000))
+    index.sweep(range(5000))
     stored, data = writer.write(encoded)
     assert data.chunks
     assert index.commit(data)

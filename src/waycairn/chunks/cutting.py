@@ -47,10 +47,10 @@ def cut_document(document: bytes, cuts: Sequence[int], tuning: Tuning, seed: int
     which small pieces are literals: an insertion moves no later cut."""
     if not document:
         return []
-    if len(document) < tuning.literal_document:
+    view = memoryview(document)
+    if len(document) < tuning.literal_document or (len(document) < tuning.literal_once and not heads.changes(view)):
         return [Piece(0, len(document), literal=True)]
     pieces: list[Piece] = []
-    view = memoryview(document)
     for piece in _join_small(cuts, len(document), tuning):
         if piece.literal or piece.end - piece.start <= tuning.content_from:
             pieces.append(piece)

@@ -25,15 +25,16 @@ def plain_hash(data: Buffer) -> bytes:
     return blake3(data).digest()
 
 
-def root_key(secret: bytes) -> bytes:
-    """Another key than that of chunks: a root must never be mistaken for a chunk of the same bytes."""
-    return blake3(secret, derive_key_context=_ROOT_CONTEXT).digest()
-
-
 def keyed_hash(data: Buffer, key: bytes) -> bytes:
     return blake3(data, key=key).digest()
 
 
-def cut_seed(secret: bytes) -> int:
-    """Different cuts in each store: lengths of chunks then tell nothing about a known text."""
-    return int.from_bytes(blake3(secret, derive_key_context=_SEED_CONTEXT).digest(4), "little")
+class Keys:
+    """What follows from the secret of a store."""
+
+    def __init__(self, secret: bytes) -> None:
+        self.chunk = secret
+        # Another key than that of chunks: a root must never be mistaken for a chunk of the same bytes.
+        self.root = blake3(secret, derive_key_context=_ROOT_CONTEXT).digest()
+        # Different cuts in each store: lengths of chunks then tell nothing about a known text.
+        self.seed = int.from_bytes(blake3(secret, derive_key_context=_SEED_CONTEXT).digest(4), "little")

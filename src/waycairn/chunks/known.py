@@ -24,8 +24,10 @@ class KnownChunks:
         self._young: dict[ChunkId, int] = {}
         self._old: dict[ChunkId, int] = {}
 
-    def enter(self) -> int:
-        """The sweep epoch as of now. What was remembered under another one is dropped."""
+    def enter(self, *, ask: bool = True) -> int:
+        """The sweep epoch: as of now if `ask`, else the last one seen. What was remembered under another is dropped."""
+        if not ask and (epoch := self._epoch) >= 0:
+            return epoch
         epoch = self._index.sweep_epoch()
         with self._lock:
             if epoch != self._epoch:

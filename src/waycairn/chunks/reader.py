@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from waycairn.chunks.hashing import root_key
+from waycairn.chunks.hashing import Keys
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest, decode, root_of
 from waycairn.chunks.open_state import OpenState
@@ -23,7 +23,7 @@ class ChunkReader:
     def __init__(self, index: ChunkRows, blobs: Blobs, info: StoreInfo) -> None:
         self._index = index
         self._source = ChunkSource(blobs, info.secret)
-        self._root_key = root_key(info.secret)
+        self._root_key = Keys(info.secret).root
 
     def open(self, stored: Stored) -> OpenState:
         """Verify the manifest against its root and find where its chunks lie. Reads no chunk yet."""

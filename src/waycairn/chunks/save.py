@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.cutting import PieceHeads, cut_document
-from waycairn.chunks.hashing import chunk_id, cut_seed, root_key
+from waycairn.chunks.hashing import Keys, chunk_id
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest, Run, encode, root_of, runs_of
@@ -16,11 +16,15 @@ from waycairn.chunks.sealing import Member, Sealed, sample_pays, seal_buffer, se
 from waycairn.chunks.tuning import MIB, Tuning
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import ChunkId
-from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
+from waycairn.model.records import NewChunk, NewData, Stored
 from waycairn.ports import Blobs, Buffer
 
 _WINDOW = 8 * MIB
 """Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""
+
+_ASK_EPOCH = MIB
+"""A sweep that came between refuses the commit in any case; a large save asks first, because writing it again costs
+more than asking."""
 
 Parts = Sequence[Buffer]
 """Of a chunk, one behind the other."""
@@ -45,14 +49,16 @@ class Save:
         numbers: FreshNumbers,
         heads: PieceHeads,
         blobs: Blobs,
-        info: StoreInfo,
+        keys: Keys,
+        store: str,
         tuning: Tuning,
     ) -> None:
         self._known = known
         self._numbers = numbers
         self._heads = heads
         self._blobs = blobs
-        self._info = info
+        self._keys = keys
+        self._store = store
         self._tuning = tuning
         self._epoch: int | None = None
         self._found_again = False
@@ -63,7 +69,8 @@ class Save:
         self._new_bytes = 0
 
     def write(self, encoded: Encoded) -> tuple[Stored, NewData]:
-        self._placing = Placing(self._blobs, self._info.id, self._tuning, encoded.size)
+        self._raw_bytes = encoded.size
+        self._placing = Placing(self._blobs, self._store, self._tuning, encoded.size)
         try:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
             segments = runs_of(self._write_document(encoded))
@@ -89,7 +96,7 @@ class Save:
 
     def _stored(self, manifest: Manifest, raw_bytes: int) -> Stored:
         manifest_bytes = encode(manifest)
-        root = root_of(manifest, self._ids, self._lengths, root_key(self._info.secret))
+        root = root_of(manifest, self._ids, self._lengths, self._keys.root)
         return Stored(
             manifest=manifest_bytes,
             root=root,
@@ -100,10 +107,10 @@ class Save:
     # -- document --------------------------------------------------------------------------------------------
 
     def _write_document(self, encoded: Encoded) -> list[int | bytes]:
-        pieces = cut_document(encoded.document, encoded.cuts, self._tuning, cut_seed(self._info.secret), self._heads)
+        pieces = cut_document(encoded.document, encoded.cuts, self._tuning, self._keys.seed, self._heads)
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
-        ids = [chunk_id(chunk, self._info.secret) for chunk in chunks]
+        ids = [chunk_id(chunk, self._keys.chunk) for chunk in chunks]
         numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
         for block in self._blocks(new, chunks):
             members = [Member(numbers[at], ids[at], len(chunks[at])) for at in block]
@@ -126,6 +133,8 @@ class Save:
     # -- buffers ---------------------------------------------------------------------------------------------
 
     def _write_buffers(self, buffers: Sequence[memoryview], sizes: Sequence[int]) -> list[int]:
+        if not buffers:
+            return []
         views = [view.cast("B") if view.nbytes else memoryview(b"") for view in buffers]
         groups = plan_groups(sizes, self._tuning.own_chunk, self._tuning.chunk)
         numbers: list[int] = []
@@ -139,7 +148,7 @@ class Save:
             # Joined first: one native call for each chunk instead of one for each small buffer, so that the threads
             # do not queue for the interpreter.
             data = parts[0] if len(parts) == 1 else b"".join(parts)
-            pieces.append(_Piece(data, chunk_id(data, self._info.secret), sample_pays(data)))
+            pieces.append(_Piece(data, chunk_id(data, self._keys.chunk), sample_pays(data)))
         return pieces
 
     def _write_window(self, window: Sequence[_Piece]) -> list[int]:
@@ -156,7 +165,7 @@ class Save:
         if not ids:
             return [], []
         if self._epoch is None:
-            self._epoch = self._known.enter()
+            self._epoch = self._known.enter(ask=self._raw_bytes >= _ASK_EPOCH)
         self._ids += ids
         self._lengths += lengths
         found = self._known.find(ids, self._epoch)

@@ -14,6 +14,8 @@ class Tuning:
 
     literal_document: int = 4 * KIB
     """A document below this rides whole in the manifest: a chunk row and a block row would cost more."""
+    literal_once: int = 16 * KIB
+    """So does one below this, until it was seen to change from one save to the next: only then can chunks pay."""
     small_piece: int = 512
     """A piece below this is no chunk of its own; it joins the piece behind it."""
     literal_piece: int = 128

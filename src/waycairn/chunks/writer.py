@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from waycairn.chunks.cutting import PieceHeads
+from waycairn.chunks.hashing import Keys
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.save import Save
 from waycairn.chunks.tuning import Tuning
@@ -23,7 +24,8 @@ class ChunkWriter:
     def __init__(self, index: ChunkRows, blobs: Blobs, info: StoreInfo, **tuning: Any) -> None:
         """`tuning`: fields of `Tuning`."""
         self._blobs = blobs
-        self._info = info
+        self._store = info.id
+        self._keys = Keys(info.secret)
         self._tuning = Tuning(**tuning)
         self._known = KnownChunks(index, self._tuning.remembered)
         self._heads = PieceHeads(_HEADS)
@@ -49,7 +51,8 @@ class ChunkWriter:
             numbers=self._numbers,
             heads=self._heads,
             blobs=self._blobs,
-            info=self._info,
+            keys=self._keys,
+            store=self._store,
             tuning=self._tuning,
         )
 
