@@ -68,14 +68,16 @@ def _address(array: Array) -> int:
 
 
 def _bounds(array: Array) -> tuple[int, int]:
-    """First address and the one behind the last, of any byte that the array shows."""
-    low = high = _address(array)
-    if array.size == 0:
-        return low, low
-    for length, stride in zip(array.shape, array.strides, strict=True):
-        low += min(0, (length - 1) * stride)
-        high += max(0, (length - 1) * stride)
-    return low, high + array.itemsize
+    """First address and the one behind the last, of any byte that the array shows; it is not empty."""
+    low, high = _reach(array.shape, array.strides)
+    address = _address(array)
+    return address + low, address + high + array.itemsize
+
+
+def _reach(shape: Sequence[int], strides: Sequence[int]) -> tuple[int, int]:
+    """How far the first byte of an element lies before and behind that of the first one."""
+    steps = [(length - 1) * stride for length, stride in zip(shape, strides, strict=True)]
+    return sum(step for step in steps if step < 0), sum(step for step in steps if step > 0)
 
 
 def _dense_order(array: Array) -> Sequence[int] | None:
@@ -122,13 +124,18 @@ def _pack_scalar(walk: Packing, value: np.generic) -> Node:
 def _unpack_array(walk: Unpacking, _: Mark, raw: list[Any]) -> Array:
     __, description, shape, strides, offset, where = raw
     dtype = restore(description)
-    if any(type(length) is not int or not 0 <= length < 2**62 for length in shape) or type(offset) is not int:
+    if not all(type(length) is int and 0 <= length < 2**62 for length in shape):
         raise ValueError("not the shape of an array")
-    size = prod(shape) * dtype.itemsize
-    memory = walk.memory(where, 0 if strides is not None else size)
-    if not size:
+    if not prod(shape) * dtype.itemsize:
         return np.zeros(shape, dtype)
-    return np.ndarray(shape, dtype, memory, offset, None if strides is None else tuple(strides))
+    if strides is None:
+        strides = [prod(shape[axis + 1 :]) * dtype.itemsize for axis in range(len(shape))]
+    # numpy itself would accept a negative offset and show memory that is not ours.
+    low, high = _reach(shape, strides)
+    if type(offset) is not int or offset + low < 0:
+        raise ValueError("an array begins before its buffer")
+    memory = walk.memory(where, offset + high + dtype.itemsize)
+    return np.ndarray(shape, dtype, memory, offset, strides)
 
 
 def _unpack_scalar(_: Unpacking, __: Mark, raw: list[Any]) -> Any:

@@ -10,8 +10,12 @@ SHAPED = 2
 """Flag: a table of shapes stands between the header and the body."""
 
 MAX_DEPTH = 200
-"""Levels of nesting. Decoding takes at most 4 Python frames a level, which a thread of its own always has below the
-default limit of 1,000: so what was saved can be restored."""
+"""Levels of nesting of what is not plain. Decoding takes at most 4 Python frames a level, which a thread of its own
+always has below the default limit of 1,000: so what was saved can be restored."""
+
+LOOK_DEPTH = 16
+"""Levels down to which a subtree is looked at as a whole (each look costs its whole size). The same on both ways, so
+that a plain subtree which was not walked in encoding is not walked in decoding either, however deep it is."""
 
 INLINE = 2048
 """Bytes up to which an array lies in the document. Measured: one more buffer costs about 2 µs to hash and place,

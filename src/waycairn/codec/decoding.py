@@ -21,8 +21,6 @@ from waycairn.errors import Damaged, StoreTooNew, WaycairnError
 Fetch = Callable[[int], memoryview]
 
 _LENGTH = struct.Struct("<I")
-_LOOK_DEPTH = 16
-_ALIGNMENT = 16
 
 # What Python and its libraries raise when they are handed nonsense. Errors of the user's own hooks are wrapped
 # where they are called, so that these only ever mean the bytes.
@@ -150,7 +148,7 @@ class Unwalk:
         self._depth += 1
         if kind is list and raw and type(raw[0]) is Mark:
             value = _unpack(raw[0].code)(self, raw[0], raw)
-        elif self._depth <= _LOOK_DEPTH and every_kind(raw, _NO_MARK, _ANY):
+        elif self._depth <= codes.LOOK_DEPTH and every_kind(raw, _NO_MARK, _ANY):
             value = raw
         elif kind is list:
             value = self._fill(raw, raw, enumerate(raw))

@@ -10,6 +10,7 @@ import numpy as np
 from waycairn.codec.problems import Unstorable
 
 _KINDS = frozenset("biufcmMSUV")
+_ANY_DTYPE: Any = np.dtype  # its overloads know each dtype by name, and no dict that was read
 
 
 @lru_cache(maxsize=256)
@@ -62,7 +63,8 @@ def _build(description: Any) -> np.dtype[Any]:
     fields: dict[str, Any] = {name: list(description[name]) for name in ("names", "formats", "offsets", "titles")}
     fields["formats"] = [_build(each) for each in fields["formats"]]
     fields["itemsize"] = description["itemsize"]
-    return np.dtype(fields, align=bool(description["aligned"]))
+    dtype: np.dtype[Any] = _ANY_DTYPE(fields, align=bool(description["aligned"]))
+    return dtype
 
 
 @lru_cache(maxsize=256)

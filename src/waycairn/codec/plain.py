@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
+from itertools import chain, count
 from types import NoneType
 from typing import Any
-
-from waycairn.codec.codes import MAX_DEPTH
 
 LEAVES = frozenset({NoneType, bool, int, float, str, bytes})
 """What msgpack keeps by itself, exactly, wherever it stands; also as the key of a dict."""
@@ -15,14 +13,16 @@ LEAVES = frozenset({NoneType, bool, int, float, str, bytes})
 _PLAIN = LEAVES | {list, dict}
 
 _MANY = 16384
+_SURELY_A_TREE = 8
 
 Accept = Callable[[Iterable[Any]], bool]
 
 
 def is_plain(value: Any) -> bool:
-    """True if msgpack alone keeps `value`: exact built-in types all the way down, at most MAX_DEPTH levels.
+    """True if msgpack alone keeps `value`: exact built-in types all the way down.
 
-    Integers beyond 64 bits and lone surrogates are not seen here; the encoder refuses them, and then they are.
+    Three things are not seen here, and the encoder refuses them: integers beyond 64 bits, lone surrogates, and trees
+    that are very deep or contain themselves.
     """
     if type(value) is dict and LEAVES.issuperset(map(type, value.values())):
         return LEAVES.issuperset(map(type, value))  # the most frequent state by far: a flat dict
@@ -31,10 +31,11 @@ def is_plain(value: Any) -> bool:
 
 def every_kind(value: Any, accept: Accept, accept_keys: Accept) -> bool:
     """Whether all types in the tree of lists and dicts are accepted. Level by level, so that the loops run in C:
-    25 ns an element against 300 for a walk (and a tree that contains itself ends at MAX_DEPTH)."""
+    25 ns an element against 300 for a walk."""
     lists: list[Any] = [[value]]
     dicts: list[Any] = []
-    for depth in range(MAX_DEPTH):
+    seen: set[int] = set()
+    for depth in count():
         if dicts and not accept_keys(map(type, chain.from_iterable(dicts))):
             return False
         members = list(chain(chain.from_iterable(lists), chain.from_iterable(map(dict.values, dicts))))
@@ -43,13 +44,15 @@ def every_kind(value: Any, accept: Accept, accept_keys: Accept) -> bool:
             return False
         lists = [m for m in members if type(m) is list] if list in kinds else []
         dicts = [m for m in members if type(m) is dict] if dict in kinds else []
+        if depth > _SURELY_A_TREE or (depth > 1 and len(lists) + len(dicts) > _MANY):
+            # Now it may be a list that holds itself, or one list many times over: each is looked at once.
+            lists, dicts = _unseen(lists, seen), _unseen(dicts, seen)
         if not lists and not dicts:
             return True
-        if depth > 1 and len(lists) + len(dicts) > _MANY:
-            # A container met many times is looked at once: a list that holds itself twice ends here, not at 2**256.
-            lists, dicts = _distinct(lists), _distinct(dicts)
-    return False
+    raise AssertionError("count() does not end")
 
 
-def _distinct(containers: list[Any]) -> list[Any]:
-    return list({id(container): container for container in containers}.values())
+def _unseen(containers: list[Any], seen: set[int]) -> list[Any]:
+    distinct = {id(container): container for container in containers if id(container) not in seen}
+    seen.update(distinct)
+    return list(distinct.values())

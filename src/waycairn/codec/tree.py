@@ -24,9 +24,8 @@ _ENCODER = msgspec.msgpack.Encoder()
 _LENGTH = struct.Struct("<I")
 _HEADERS = [bytes((codes.VERSION, flags)) for flags in range(4)]
 
-# Levels below which a subtree is no longer looked at as a whole: each look costs its whole size.
-_LOOK_DEPTH = 16
-# What the encoder says about integers beyond 64 bits and lone surrogates: only then is every scalar looked at.
+# What the encoder says about integers beyond 64 bits and lone surrogates. Only then, and when the tree proves too
+# deep, is every value looked at.
 _NEEDS_CARE = (OverflowError, UnicodeEncodeError)
 
 
@@ -41,7 +40,7 @@ def encode(state: Any, *, types: Types | None = None) -> Encoded:
     try:
         try:
             return _encode_plain(state) if is_plain(state) else _encode(state, types, careful=False)
-        except _NEEDS_CARE:
+        except (*_NEEDS_CARE, RecursionError):
             return _encode(state, types, careful=True)
     except RecursionError:
         raise ValueError(
@@ -114,7 +113,7 @@ class Walk:
         return self.leaves.issuperset(map(type, values))
 
     def looks_plain(self, value: Any) -> bool:
-        return self.depth <= _LOOK_DEPTH and not self.careful and is_plain(value)
+        return self.depth <= codes.LOOK_DEPTH and not self.careful and is_plain(value)
 
     def marked(
         self,
