@@ -261,8 +261,9 @@ def test_forks_during_claims_inherit_nothing(ownership):
             other.kill()
             other.wait()
             paths = list(ownership.directory.glob("000000000000.*"))
-            assert len(paths) >= 10
-            assert [path.name for path in paths if is_locked(path)] == []
+            assert len(paths) >= 3
+            # A child that was just forked may not have run yet; one that kept a lock keeps it for a minute.
+            until(lambda: not any(map(is_locked, paths)))
         finally:
             for pid in children:
                 os.kill(pid, signal.SIGKILL)

@@ -65,3 +65,9 @@ def test_secrets_of_the_environment_are_not_recorded(tmp_path):
     assert environment["TZ"] == "UTC"
     assert "PATH" in environment
     assert "hush" not in json.dumps(environment)
+
+
+def test_the_directory_of_the_store_is_recorded(tmp_path):
+    """A resumed run looks for its store where the first one had it."""
+    _, _, environment, _ = run([sys.executable, "-c", TELL], tmp_path, WAYCAIRN_STORE=str(tmp_path / "store"))
+    assert environment["WAYCAIRN_STORE"] == str(tmp_path / "store")
