@@ -46,17 +46,20 @@ class Whole:
 
     seconds: float
     pieces: list[Piece]
-    ended: float
 
     def totals(self) -> Counter[str]:
         """Pieces of each phase."""
         return Counter(piece.phase for piece in self.pieces)
 
-    def place_of(self, share: float) -> tuple[int, float]:
-        """The piece that was being done when that share of the work was over, and for how many seconds already."""
-        at = self.pieces[0].at + share * (self.ended - self.pieces[0].at)
-        index = max(i for i, piece in enumerate(self.pieces) if piece.at <= at)
-        return index, at - self.pieces[index].at
+    def place_of(self, share: float) -> tuple[Piece, float]:
+        """The piece that was being done when that share of the work was over, and for how many seconds already.
+
+        The work ends a little before the last piece was asked for: behind it there is hardly anything left to kill.
+        """
+        first, last = self.pieces[0].at, self.pieces[-1].at
+        at = first + share * 0.97 * (last - first)
+        piece = max((piece for piece in self.pieces if piece.at <= at), key=lambda piece: piece.at)
+        return piece, at - piece.at
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,10 @@ class Attempt:
     def wait(self) -> Whole:
         """To the end; SystemExit with the job's own words if it failed."""
         code = self._process.wait()
-        ended = time.time()
+        seconds = time.time() - self.started
         if code:
             sys.exit(f"The job failed with exit code {code}:\n{self._log.read_text('utf-8')[-3000:]}")
-        return Whole(ended - self.started, self.pieces(), ended)
+        return Whole(seconds, self.pieces())
 
     def kill_at(self, piece: Piece, later: float) -> float | None:
         """SIGKILL so many seconds after it asked for that piece; when it was sent, or None if the job had ended."""
@@ -141,9 +144,9 @@ def kill_again_and_again(
     store = place / "store"
     kills: list[Kill] = []
     for share in shares:
-        index, later = golden.place_of(share)
+        piece, later = golden.place_of(share)
         attempt = Attempt(place, "killed", "--store", str(store), *options)
-        sent = attempt.kill_at(golden.pieces[index], later)
+        sent = attempt.kill_at(piece, later)
         if sent is None:
             console.print(f"   The job ended before kill {len(kills) + 1} could be sent.")
             return kills
