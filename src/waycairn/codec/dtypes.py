@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from waycairn.codec.problems import Unstorable
 
 _KINDS = frozenset("biufcmMSUV")
+# numpy evaluates commas and parentheses in the name of a dtype as Python: nothing but a plain name gets there.
+_SIMPLE = re.compile(r"[<>|=][biufcmMSUV][0-9]{1,10}(\[[0-9]{0,9}[A-Za-z]{1,7}\])?")
 _ANY_DTYPE: Any = np.dtype  # its overloads know each dtype by name, and no dict that was read
 
 
@@ -69,6 +72,6 @@ def _build(description: Any) -> np.dtype[Any]:
 
 @lru_cache(maxsize=256)
 def _simple(text: str) -> np.dtype[Any]:
-    if len(text) > 64 or text[1:2] not in _KINDS:
+    if not _SIMPLE.fullmatch(text):
         raise ValueError("not the name of a dtype")
     return np.dtype(text)
