@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 
@@ -54,4 +53,6 @@ class TooDeep(Unstorable):
 
 def key_part(key: Any) -> str:
     """`["optimizer"]`, as it is written in Python."""
+    import json  # only for the message of an error
+
     return f"[{json.dumps(key, ensure_ascii=False)}]" if type(key) is str else f"[{key!r:.80}]"
