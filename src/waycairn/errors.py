@@ -17,6 +17,7 @@
     ├── RunError
     │   ├── RunIsHeld              another living owner holds the run
     │   ├── RunNotFound
+    │   ├── RunNotCompleted        fresh=True would throw away unfinished work
     │   ├── RunClosed              the run was left; nothing more can be committed through it
     │   ├── CheckpointNotFound
     │   ├── CheckpointPinned       delete refused: the checkpoint is pinned
@@ -48,6 +49,7 @@ __all__ = [
     "RunClosed",
     "RunError",
     "RunIsHeld",
+    "RunNotCompleted",
     "RunNotFound",
     "StateAhead",
     "StepChanged",
@@ -146,6 +148,10 @@ class RunIsHeld(RunError):
 
 class RunNotFound(RunError):
     """There is no such run in this store. See `waycairn runs`."""
+
+
+class RunNotCompleted(RunError):
+    """The run is unfinished, and fresh=True replaces completed runs only. Nothing was changed."""
 
 
 class RunClosed(RunError):

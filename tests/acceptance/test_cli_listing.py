@@ -5,9 +5,9 @@ import signal
 from datetime import UTC, datetime
 
 import pytest
-from commands import document, on_terminal, run_job, start_job, waycairn
 
 import waycairn as wc
+from commands import document, on_terminal, run_job, start_job, waycairn
 
 
 @pytest.fixture(scope="module")

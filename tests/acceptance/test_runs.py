@@ -211,6 +211,29 @@ def test_a_damaged_checkpoint_falls_back_and_everything_goes_back_with_it(
         assert store.checkpoint(newest).damage
 
 
+def test_going_back_never_takes_what_was_in_a_file_before_the_run(tmp_path: Path) -> None:
+    """The checkpoint that is gone back to may be older than the output; the file keeps what it held before."""
+    place, path = tmp_path / "store", tmp_path / "out.txt"
+    path.write_text("before\n")
+    with wc.open(place) as store, pytest.raises(KeyError), store.run("job") as run:
+        state = run.state({"n": 0})
+        run.checkpoint(force=True)
+        out = run.output(path, append=True)
+        out.write("later\n")
+        state["n"] = 1
+        newest = run.checkpoint(force=True)
+        raise KeyError
+    assert newest
+    damage(place, newest)
+    with wc.open(place) as store, store.run("job") as run:
+        out = run.output(path, append=True)
+        assert path.read_text() == "before\nlater\n"
+        assert run.state({"n": 7}) == {"n": 0}
+        assert path.read_text() == "before\n"
+        out.write("again\n")
+    assert path.read_text() == "before\nagain\n"
+
+
 def test_no_intact_checkpoint_is_told_and_not_replaced_by_nothing(tmp_path: Path) -> None:
     """A run whose state is gone does not silently begin anew; it can be discarded."""
     place = tmp_path / "store"

@@ -55,8 +55,8 @@ SET_ASIDE = Statement(
 )
 EMPTY_OUTPUTS = Statement(
     "empty_outputs",
-    "Files that the checkpoint does not know had no committed byte then.",
-    update(outputs).where(outputs.c.run == bindparam("num")).values(length=0),
+    "Files that the checkpoint does not know were as long as before the run.",
+    update(outputs).where(outputs.c.run == bindparam("num")).values(length=outputs.c.begins),
 )
 
 

@@ -146,6 +146,7 @@ outputs = Table(
     metadata,
     _run(),
     Column("place", Text, nullable=False),  # the path
+    Column("begins", BigInteger, nullable=False),  # bytes that were there before the run: going back never takes them
     Column("length", BigInteger, nullable=False),
     PrimaryKeyConstraint("run", "place"),
     sqlite_with_rowid=False,

@@ -79,13 +79,14 @@ class HistoryContract(CatalogCase):
         return run
 
     def test_rewind_cuts_the_run_back(self, catalog: Catalog) -> None:
-        """Later items and steps go, later states and results are set aside with the reason, outputs shrink."""
+        """Later items and steps go, later states and results are set aside with the reason, outputs shrink to what
+        they were then, or to where they began."""
         run = self._long_run(catalog)
         catalog.mark_checkpoint(run.id, 4, CheckpointStatus.DAMAGED, "bit rot")
         catalog.rewind(run.id, 1, 2, NOW + 50)
         assert [done.keys for done in catalog.done_items(run.id, "loop")] == [b"1", b"2"]
         assert numbers(catalog.list_steps(run.id)) == [1, 2]
-        assert {path: output.length for path, output in catalog.outputs(run.id).items()} == {"a": 20, "late": 0}
+        assert {path: output.length for path, output in catalog.outputs(run.id).items()} == {"a": 20, "late": 7}
         damage = {at.sequence: at.damage for at in catalog.list_checkpoints(CheckpointFilter(run=run.id))}
         assert damage == {1: None, 2: None, 3: None, 4: "bit rot", 5: "cut back to 2"}
         latest = catalog.latest_checkpoint(run.id, role="state")
@@ -97,12 +98,12 @@ class HistoryContract(CatalogCase):
         assert numbers(catalog.list_steps(run.id)) == [1, 2, 6]
 
     def test_rewind_to_the_beginning(self, catalog: Catalog) -> None:
-        """Sequence 0 is before the first commit: nothing was done, no output had a byte."""
+        """Sequence 0 is before the first commit: nothing was done, outputs are as long as they began."""
         run = self._long_run(catalog)
         catalog.rewind(run.id, 1, 0, NOW)
         assert catalog.loops(run.id) == {}
         assert catalog.list_steps(run.id) == []
-        assert {output.length for output in catalog.outputs(run.id).values()} == {0}
+        assert {path: output.length for path, output in catalog.outputs(run.id).items()} == {"a": 10, "late": 7}
         assert catalog.latest_checkpoint(run.id, role="state") is None
 
     def test_rewind_is_fenced(self, catalog: Catalog) -> None:

@@ -177,12 +177,14 @@ def displace(store: StoreCore, found: RunRecord) -> RunRecord:
             run=found.id,
         )
     try:
-        if not store.catalog.take_over(found.id, found.epoch, hold.owner, store.clock.now()):
+        now = store.clock.now()
+        if not store.catalog.take_over(found.id, found.epoch, hold.owner, now):
             raise RunIsHeld(
                 f"run {found.name!r} was taken over by another process at this moment. Nothing was changed by this "
                 "one. See `waycairn show`.",
                 run=found.id,
             )
+        store.catalog.change_run(found.id, found.epoch + 1, now, owner=None)
     finally:
         hold.release()
     record = store.catalog.get_run(found.id)

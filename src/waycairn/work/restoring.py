@@ -85,8 +85,9 @@ def _go_back(cutter: Cutter, record: CheckpointRecord, *, has_begun: bool) -> No
             "run.state before loops and steps.)",
             run=cutter.run,
         )
+    lengths = store.catalog.outputs(cutter.run)
     for path, output in cutter.outputs.items():
-        output.cut_back(record.checkpoint.outputs.get(path, 0))
+        output.cut_back(lengths[path].length)
         output.note_committed(output.length)
 
 

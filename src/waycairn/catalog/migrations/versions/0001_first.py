@@ -132,6 +132,7 @@ def upgrade() -> None:
         "outputs",
         sa.Column("run", _NUMBER, nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("begins", sa.BigInteger(), nullable=False),
         sa.Column("length", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_outputs_run", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "place", name="pk_outputs"),
