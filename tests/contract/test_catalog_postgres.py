@@ -7,5 +7,5 @@ from waycairn.testing.catalog import CatalogContract
 
 class TestPostgres(CatalogContract):
     @pytest.fixture
-    def address(self, postgres_database):
-        return postgres_database
+    def address(self, postgres_schema):
+        return postgres_schema
