@@ -241,11 +241,12 @@ def fork():
         if os.fork() == 0:
             time.sleep(60)
             os._exit(0)
+        time.sleep(0.001)
     done.set()
 
 threading.Thread(target=fork).start()
 holds = []
-while not done.is_set():
+while not done.is_set() or len(holds) < 20:
     holds.append(ownership.claim("000000000000", len(holds) + 1))
 hold = all(holds)
 """
@@ -261,7 +262,7 @@ def test_forks_during_claims_inherit_nothing(ownership):
             other.kill()
             other.wait()
             paths = list(ownership.directory.glob("000000000000.*"))
-            assert len(paths) >= 3
+            assert len(paths) >= 20
             # A child that was just forked may not have run yet; one that kept a lock keeps it for a minute.
             until(lambda: not any(map(is_locked, paths)))
         finally:
@@ -306,7 +307,7 @@ def test_claims_that_cross_releases_exclude_each_other(ownership):
         other_process(ownership, HOLD + HAMMER) as c,
     ):
         counts = [[int(word) for word in process.stdout.readline().split()] for process in (a, b, c)]
-    assert sum(won for won, _ in counts) > 100
+    assert sum(won for won, _ in counts) > 10
     assert [clashes for _, clashes in counts] == [0, 0, 0]
 
 
