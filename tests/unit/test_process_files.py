@@ -19,7 +19,7 @@ import pytest
 from waycairn.model.ids import RunId
 from waycairn.model.records import Progress, RunRecord
 from waycairn.model.states import RunStatus
-from waycairn.process import FileOwnership, current_owner
+from waycairn.process import FileOwnership, current_owner, files
 from waycairn.world.clock import SystemClock
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # forks are the subject
@@ -347,6 +347,24 @@ def test_forget_removes_older_epochs_only(ownership):
     for hold in (old, new, other):
         hold.release()
     assert list(ownership.directory.iterdir()) == []
+
+
+def test_a_lock_on_a_removed_file_is_no_claim(ownership, monkeypatch):
+    """Between our open and our lock its owner releases (removing the file) and another claims: that one has it."""
+    winner = []
+    first, real = ownership.claim(RUN, 1), files._try_lock
+
+    def late(handle, kind):
+        if not winner:
+            winner.append(None)
+            first.release()
+            winner[0] = ownership.claim(RUN, 1)
+        return real(handle, kind)
+
+    monkeypatch.setattr(files, "_try_lock", late)
+    assert ownership.claim(RUN, 1) is None
+    assert ownership.holder(row()) == winner[0].owner
+    winner[0].release()
 
 
 def test_sweep_removes_what_nobody_holds(ownership):
