@@ -96,6 +96,25 @@ def test_batches_of_an_asynchronous_input(tmp_path: Path) -> None:
     assert done.result == [[0, 1, 2], [3, 4, 5], [6]], done.error
 
 
+def test_a_loop_left_by_break_is_left_at_once(tmp_path: Path) -> None:
+    """A checkpoint right behind a `break` is taken, not deferred to the end of an item that never ends."""
+
+    async def main(store: wc.Store) -> Any:
+        async with store.run("job", pace=0) as run:
+            state = run.state({"n": 0})
+            async for number in run.each(numbers(5)):
+                state["n"] += 1
+                if number == 2:
+                    break
+            taken = await run.checkpoint(force=True)
+            assert taken
+            return store.load(taken)
+
+    with wc.open(tmp_path / "store") as store:
+        assert asyncio.run(main(store)) == {"n": 0}
+        assert store.find("job").progress.done == 0
+
+
 def test_other_tasks_run_while_a_cut_is_written(tmp_path: Path) -> None:
     """The event loop is not blocked by the disk, and what they change meanwhile is not in the cut."""
 

@@ -74,9 +74,10 @@ class Execution:
             )
         self.loops[loop.name] = loop
 
-    def leave_loop(self) -> None:
-        """`break`, or the loop was dropped: the open item is undone."""
-        if self._pid == os.getpid() and not self.cutter.is_closed:
+    def leave_loop(self, name: str) -> None:
+        """`break`, or the loop was dropped: its open item is undone."""
+        item = self.cutter.open_item
+        if item is not None and item[0] == name and self._pid == os.getpid() and not self.cutter.is_closed:
             self.cutter.abandon_item()
 
     def expect(self, loop: str, total: int) -> None:

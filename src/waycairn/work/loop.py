@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Loop(Generic[T]):
-    """One pass over an input, skipping what is done. Iterated once; `for` in a Run, `async for` in an AsyncRun.
+    """One pass over an input, skipping what is done; T is what it yields. Iterated once; `for` in a Run, `async for` in an AsyncRun.
 
     An item is committed exactly once. Those done since the last cut run again after a crash.
     """
@@ -26,9 +26,9 @@ class Loop(Generic[T]):
     def __init__(
         self,
         execution: Execution,
-        items: Iterable[T] | AsyncIterable[T],
+        items: Iterable[Any] | AsyncIterable[Any],
         *,
-        key: str | Callable[[T], Any] | None,
+        key: str | Callable[[Any], Any] | None,
         name: str,
         total: int | None,
         batch: int | None,
@@ -37,6 +37,7 @@ class Loop(Generic[T]):
             raise ValueError(f"a batch holds at least one item, not {batch}")
         self.name = name
         self.is_exhausted = False
+        self._is_left = False
         self.skipped = 0
         self._execution = execution
         self._items = items
@@ -59,7 +60,7 @@ class Loop(Generic[T]):
             self._execution.expect(self.name, self._total)
         return cutter
 
-    def _admit(self, item: T) -> Key | None:
+    def _admit(self, item: Any) -> Key | None:
         """The key of an item that is to be done; None if it is done already. ValueError if the key repeats."""
         key = canonical(self._key(item))
         if self._seen.may_repeat(key) and self._is_known(key):
@@ -90,7 +91,7 @@ class Loop(Generic[T]):
 
     # -- the two faces -----------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T]:
         if not isinstance(self._items, Iterable):
             raise TypeError("this input is asynchronous; use `async with wc.run(...)` and `async for`")
         cutter = self._start()
@@ -100,7 +101,7 @@ class Loop(Generic[T]):
             try:
                 yield payload
             except GeneratorExit:
-                self._execution.leave_loop()
+                self.leave()
                 raise
             cutter.end_item(name, keys)
             if is_due(now()) or cutter.wanted or gate.received:
@@ -111,15 +112,15 @@ class Loop(Generic[T]):
             cutter.take(cutter.wanted or END)
         self._execution.stop_if_asked()
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[T]:
+        return _Walk(self)
+
+    async def walk(self) -> AsyncIterator[T]:
+        """`async for`, as a generator."""
         cutter = self._start()
         async for keys, payload in self._grouped_async():
             cutter.begin_item(self.name, keys[0])
-            try:
-                yield payload
-            except GeneratorExit:
-                self._execution.leave_loop()
-                raise
+            yield payload
             cutter.end_item(self.name, keys)
             if cutter.pacer.is_due(cutter.store.clock.monotonic()) or cutter.wanted or self._execution.gate.received:
                 await take_async(cutter, self._request(cutter))
@@ -129,14 +130,20 @@ class Loop(Generic[T]):
             await take_async(cutter, cutter.wanted or END)
         self._execution.stop_if_asked()
 
+    def leave(self) -> None:
+        """`break`, or an exception in the body: the open item is undone."""
+        if not self._is_left:
+            self._is_left = True
+            self._execution.leave_loop(self.name)
+
     def _request(self, cutter: Cutter) -> Request:
         return SIGNAL if self._execution.gate.received else cutter.wanted or PACED
 
-    def _grouped(self, items: Iterable[T]) -> Iterator[tuple[list[Key], Any]]:
+    def _grouped(self, items: Iterable[Any]) -> Iterator[tuple[list[Key], Any]]:
         """What is to be done: one item, or a batch as a list, with its keys."""
         size = self._batch
         keys: list[Key] = []
-        batch: list[T] = []
+        batch: list[Any] = []
         for item in items:
             key = self._admit(item)
             if key is None:
@@ -157,7 +164,7 @@ class Loop(Generic[T]):
             for group in self._grouped(self._items):
                 yield group
             return
-        waiting: list[T] = []
+        waiting: list[Any] = []
         async for item in self._items:
             waiting.append(item)
             if len(waiting) >= (self._batch or 1):
@@ -166,6 +173,20 @@ class Loop(Generic[T]):
                 waiting = []
         for group in self._grouped(waiting):
             yield group
+
+
+class _Walk(AsyncIterator[T]):
+    """Notices at once that `async for` was left: the generator itself is closed by a task of the event loop, later."""
+
+    def __init__(self, loop: Loop[T]) -> None:
+        self._loop = loop
+        self._items = loop.walk()
+
+    async def __anext__(self) -> T:
+        return await self._items.__anext__()
+
+    def __del__(self) -> None:
+        self._loop.leave()
 
 
 async def take_async(cutter: Cutter, request: Request, **more: Any) -> CheckpointId | None:

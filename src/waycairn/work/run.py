@@ -43,15 +43,37 @@ class Run:
 
     # -- loops ---------------------------------------------------------------------------------------------------
 
+    @overload
     def each(
         self,
         items: Iterable[T] | AsyncIterable[T],
         *,
-        key: str | Callable[[T], Any] | None = None,
+        key: str | Callable[[T], Any] | None = ...,
+        name: str = ...,
+        total: int | None = ...,
+        batch: None = ...,
+    ) -> Loop[T]: ...
+
+    @overload
+    def each(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        key: str | Callable[[T], Any] | None = ...,
+        name: str = ...,
+        total: int | None = ...,
+        batch: int,
+    ) -> Loop[list[T]]: ...
+
+    def each(
+        self,
+        items: Iterable[Any] | AsyncIterable[Any],
+        *,
+        key: str | Callable[[Any], Any] | None = None,
         name: str = "items",
         total: int | None = None,
         batch: int | None = None,
-    ) -> Loop[T]:
+    ) -> Loop[Any]:
         """The items that are not done yet, one by one; an item is done when the loop asks for the next one.
 
         `key` names an item: a function, or the name of an attribute or entry; by default the item itself, or its
