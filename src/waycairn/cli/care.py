@@ -28,9 +28,9 @@ def doctor(
 
     findings: list[Finding] = []
     try:
-        if not (face.as_json or face.quiet):
-            face.line(f"store    {without_passwords(face.store or default_url())}")
         for finding in examine(face.store, packs=face.packs, quick=quick):
+            if not (findings or face.as_json or face.quiet):
+                face.line(f"store    {without_passwords(face.store or default_url())}")
             findings.append(finding)
             if not face.as_json and not (face.quiet and finding.level in {"ok", "note"}):
                 _show_finding(face, finding)

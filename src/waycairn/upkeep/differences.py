@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from waycairn.upkeep.paths import fields_of, is_array, is_numpy_scalar, is_tensor, join, type_name
+from waycairn.upkeep.paths import fields_of, generator_state, is_array, is_numpy_scalar, is_tensor, join, type_name
 from waycairn.upkeep.readable import dtype_name, short
 
 
@@ -88,22 +88,13 @@ def _equal(old: Any, new: Any) -> bool:
         return False
     if isinstance(old, float | complex) or is_numpy_scalar(old):
         return bool(old == new) or (_is_nan(old) and _is_nan(new))
-    state = _hidden_state(old)
-    return bool(old == new) if state is None else bool(repr(state) == repr(_hidden_state(new)))
+    # Generators are equal to nobody but themselves; what counts is where they stand.
+    state = generator_state(old)
+    return bool(old == new) if state is None else repr(state) == repr(generator_state(new))
 
 
 def _is_nan(value: Any) -> bool:
     return bool(value != value)  # noqa: PLR0124 - that is what NaN means
-
-
-def _hidden_state(value: Any) -> Any:
-    """Generators are equal to nobody but themselves; what counts is where they stand."""
-    if hasattr(value, "getstate"):
-        return value.getstate()
-    bits = getattr(value, "bit_generator", None)
-    if bits is not None:
-        return bits.state
-    return value.get_state() if hasattr(value, "get_state") else None
 
 
 # -- arrays --------------------------------------------------------------------------------------------------

@@ -38,16 +38,17 @@ def examine(where: str | None = None, *, packs: str | None = None, quick: bool =
     address = where or default_url()
     is_server = address.startswith(("postgresql://", "postgres://"))
     folder = None if is_server else Path(address.removeprefix("sqlite:///")).expanduser().absolute()
-    yield versions()
     try:
         core = open_core(address, packs=packs, create=False)
     except StoreNotFound:
         raise
     except StoreError as error:
+        yield versions()
         yield Finding("store", "bad", str(error), "the store cannot be used as it is")
         yield from _of_folder(folder, quick=quick)
         return
     try:
+        yield versions()
         yield from _of_core(core)
         yield from _of_folder(folder, quick=quick)
         yield from _of_contents(core, packs_folder(folder, packs))
@@ -119,7 +120,7 @@ def _of_contents(core: StoreCore, packs: Path) -> Iterator[Finding]:
             yield left
         if isinstance(core.ownership, FileOwnership):
             yield inventory.owner_files(core.ownership.abandoned())
-            yield inventory.queue(Path(core.url) / "catalog.db.queue", core.clock)
+            yield inventory.queue(sorted(Path(core.url).glob("catalog.db.queue*")), core.clock)
         elif packs.exists():
             yield medium.space(packs)
     except (WaycairnError, OSError) as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from waycairn.catalog.queue import describe_holder
+from waycairn.catalog.holders import describe_holder
 from waycairn.ports import Clock
 from waycairn.store import StoreCore
 from waycairn.upkeep.finding import Finding
@@ -94,13 +94,14 @@ def owner_files(abandoned: list[Path]) -> Finding:
     )
 
 
-def queue(path: Path, clock: Clock, describe: Callable[[Path], str] = describe_holder) -> Finding:
-    """Whether somebody stands in the queue of writers and does not move."""
-    deadline = clock.monotonic() + _PATIENCE
-    while not _is_free(path):
-        if clock.monotonic() > deadline:
-            return _held(describe(path))
-        clock.sleep(0.02)
+def queue(locks: Sequence[Path], clock: Clock) -> Finding:
+    """Whether somebody stands in the queue of writers and does not move. `locks` are the files of the queue."""
+    for lock in locks:
+        deadline = clock.monotonic() + _PATIENCE
+        while not _is_free(lock):
+            if clock.monotonic() > deadline:
+                return _held(describe_holder(lock))
+            clock.sleep(0.02)
     return Finding("queue", "ok", "writers do not wait")
 
 

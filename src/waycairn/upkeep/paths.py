@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -51,6 +52,17 @@ def is_numpy_scalar(value: Any) -> bool:
 
 def _has_base(value: Any, module: str, name: str) -> bool:
     return any(kind.__name__ == name and kind.__module__ == module for kind in type(value).__mro__)
+
+
+def generator_state(value: Any) -> Any:
+    """Where a random generator stands (Python's, numpy's or torch's); None for anything else."""
+    if isinstance(value, random.Random):
+        return value.getstate()
+    family = type(value).__module__.partition(".")[0]
+    if family == "numpy":
+        bits = getattr(value, "bit_generator", value)
+        return bits.get_state(legacy=False) if hasattr(bits, "get_state") else getattr(bits, "state", None)
+    return value.get_state() if family == "torch" and hasattr(value, "get_state") else None
 
 
 def arrays_of(value: Any) -> Iterator[tuple[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
-import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -14,7 +13,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from waycairn.upkeep.paths import fields_of, is_array, is_numpy_scalar, is_tensor, type_name
+from waycairn.upkeep.paths import fields_of, generator_state, is_array, is_numpy_scalar, is_tensor, type_name
 
 _AS_TEXT = (dt.date, dt.time, Decimal, UUID, PurePath)
 _SHORT = 60
@@ -77,14 +76,9 @@ def _ordered(value: set[Any] | frozenset[Any]) -> Sequence[Any]:
 def _other(value: Any, *, data: bool) -> Any:
     if isinstance(value, range | slice):
         return {"type": type_name(value), "start": value.start, "stop": value.stop, "step": value.step}
-    if isinstance(value, random.Random):
-        return {"type": "random:Random", "state": readable(value.getstate(), data=data)}
-    bits = getattr(value, "bit_generator", value)
-    if type(bits).__module__.startswith("numpy.random"):
-        state = bits.get_state(legacy=False) if hasattr(bits, "get_state") else bits.state
+    state = generator_state(value)
+    if state is not None:
         return {"type": type_name(value), "state": readable(state, data=data)}
-    if type_name(value) == "torch:Generator":
-        return {"type": "torch:Generator", "state": _array(value.get_state(), data=data)}
     return {"type": type_name(value), "text": str(value)}
 
 

@@ -42,7 +42,8 @@ def holder_of(core: StoreCore, run: RunRecord) -> Owner | None:
 def _stand(run: RunRecord, holder: Owner | None) -> Standing:
     if run.status is not RunStatus.RUNNING or holder is not None:
         return Standing(run, run.status.value, holder)
-    is_plain_value = run.id == run.root and run.owner is None
+    # A run that was taken from its owner has none either, but that was its second epoch at least.
+    is_plain_value = run.id == run.root and run.owner is None and run.epoch == 1
     return Standing(run, SAVED if is_plain_value else ORPHANED, None)
 
 
