@@ -49,6 +49,10 @@ class Packing(Protocol):
         """Any value of the state to its node. Raises Unstorable."""
         ...
 
+    def are_leaves(self, values: Iterable[Any]) -> bool:
+        """True if all of them are nodes as they are."""
+        ...
+
     def marked(
         self,
         code: Ext,

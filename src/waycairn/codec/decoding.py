@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -147,21 +148,21 @@ class Unwalk:
             return raw
         self._depth += 1
         if kind is list and raw and type(raw[0]) is Mark:
-            value = _unpack(raw[0].code)(self, raw[0], raw)
-        elif self._depth <= codes.LOOK_DEPTH and every_kind(raw, _NO_MARK, _ANY):
-            value = raw
-        elif kind is list:
-            value = self._fill(raw, raw, enumerate(raw))
+            code = raw[0].code
+            value = (_UNPACK.get(code) or _find_unpack(code))(self, raw[0], raw)
         else:
-            value = self._fill(raw, raw.values(), raw.items())
+            value = self._filled(raw, raw if kind is list else raw.values())
         self._depth -= 1
         return value
 
-    def _fill(self, holder: Any, contents: Any, items: Any) -> Any:
-        """Replace in place: the decoder made these containers for nobody else."""
-        if not _LEAVES_ONLY(map(type, contents)):
-            for key, content in items:
-                holder[key] = self.value(content)
+    def _filled(self, holder: Any, contents: Any) -> Any:
+        """Replace in place what is not there yet: the decoder made these containers for nobody else."""
+        if _LEAVES_ONLY(map(type, contents)):
+            return holder
+        if self._depth <= codes.LOOK_DEPTH and every_kind(holder, _NO_MARK, _ANY):
+            return holder
+        for key, content in enumerate(holder) if type(holder) is list else holder.items():
+            holder[key] = self.value(content)
         return holder
 
     def values(self, raw: list[Any]) -> list[Any]:
@@ -205,14 +206,12 @@ def _scalar(code: int, data: memoryview) -> Any:
 
 def _scalar_or_mark(code: int, data: memoryview) -> Any:
     if code >= codes.FIRST_MARK:
-        return Mark(code, bytes(data)) if data else _BARE_MARKS[code]
+        return _mark(code, bytes(data))
     return scalars.UNPACK[code](bytes(data))
 
 
-def _unpack(code: int) -> Unpack:
-    found = _UNPACK.get(code)
-    if found is not None:
-        return found
+def _find_unpack(code: int) -> Unpack:
+    """Arrays and tensors: their libraries are imported when stored data holds one."""
     if codes.ARRAY <= code < codes.TENSOR:
         from waycairn.codec import arrays
 
@@ -223,7 +222,7 @@ def _unpack(code: int) -> Unpack:
 
 
 _UNPACK = {**containers.UNPACK, **records.UNPACK}
-_BARE_MARKS = [Mark(code) for code in range(128)]
+_mark = lru_cache(maxsize=4096)(Mark)  # the same few come again and again
 _NO_MARK = frozenset({Mark}).isdisjoint
 _LEAVES_ONLY = frozenset({Mark, list, dict}).isdisjoint
 

@@ -101,7 +101,9 @@ class NamedTupleLayout:
         self.fields: tuple[str, ...] = kind._fields
 
     def take(self, value: Any) -> Taken:
-        beside = getattr(value, "__dict__", None) or {}
+        beside = getattr(value, "__dict__", None)
+        if not beside:
+            return self.fields, value
         return (*self.fields, *beside), (*value, *beside.values())
 
     def build(self, held: dict[str, Any]) -> Any:
@@ -116,8 +118,11 @@ class StructLayout:
         self.fields: tuple[str, ...] = kind.__struct_fields__
 
     def take(self, value: Any) -> Taken:
-        beside = getattr(value, "__dict__", None) or {}
-        return (*self.fields, *beside), (*msgspec.structs.astuple(value), *beside.values())
+        beside = getattr(value, "__dict__", None)
+        contents = msgspec.structs.astuple(value)
+        if not beside:
+            return self.fields, contents
+        return (*self.fields, *beside), (*contents, *beside.values())
 
     def build(self, held: dict[str, Any]) -> Any:
         contents = {name: held.pop(name) for name in self.fields if name in held}

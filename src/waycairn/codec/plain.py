@@ -24,8 +24,11 @@ def is_plain(value: Any) -> bool:
     Three things are not seen here, and the encoder refuses them: integers beyond 64 bits, lone surrogates, and trees
     that are very deep or contain themselves.
     """
-    if type(value) is dict and LEAVES.issuperset(map(type, value.values())):
+    kind = type(value)
+    if kind is dict and LEAVES.issuperset(map(type, value.values())):
         return LEAVES.issuperset(map(type, value))  # the most frequent state by far: a flat dict
+    if kind not in _PLAIN:
+        return False
     return every_kind(value, _PLAIN.issuperset, LEAVES.issuperset)
 
 

@@ -76,8 +76,10 @@ class _RecordPack:
 
     def __call__(self, walk: Packing, value: Any) -> Node:
         fields, contents = self._layout.take(value)
-        if fields != self._fields:
+        if fields is not self._fields:
             self._mark, self._fields = walk.shape(codes.RECORD, self._name, fields), fields
+        if walk.are_leaves(contents):
+            return [self._mark, *contents]
         return walk.marked(self._mark, value, contents, fields=fields)
 
 

@@ -87,7 +87,7 @@ class Walk:
         self.is_marked = False
         self.shapes: dict[bytes, tuple[str, tuple[str, ...]]] = {}
         self.regions: list[Region] = []
-        self.found: dict[type, Pack] = {}
+        self.packs: dict[type, Pack] = _PACK.copy()
 
     def head(self) -> bytes:
         """Version, flags, and the table of shapes if there are any."""
@@ -101,7 +101,7 @@ class Walk:
         kind = type(value)
         if kind in self.leaves:
             return value
-        pack = _PACK.get(kind) or self.found.get(kind) or self._find(kind, value)
+        pack = self.packs.get(kind) or self._find(kind, value)
         self.depth += 1
         if self.depth > codes.MAX_DEPTH:
             raise TooDeep
@@ -138,6 +138,7 @@ class Walk:
         return nodes
 
     def shape(self, code: int, name: str, fields: tuple[str, ...]) -> Ext:
+        self.is_marked = True
         digest = shape_digest(name, fields)
         self.shapes[digest] = (name, fields)
         return Ext(code, digest)
@@ -149,7 +150,7 @@ class Walk:
         pack = find_pack(kind, self.types) or _find_numeric(kind)
         if pack is None:
             raise Unstorable(_why_not(kind, value))
-        self.found[kind] = pack
+        self.packs[kind] = pack
         return pack
 
 
@@ -159,7 +160,7 @@ def _pack_scalar(walk: Walk, value: Any) -> Node:
 
 
 def _pack_list(walk: Walk, value: list[Any]) -> Node:
-    if walk.looks_plain(value) or walk.are_leaves(value):
+    if walk.are_leaves(value) or walk.looks_plain(value):
         return value
     nodes: list[Node] = []
     try:
