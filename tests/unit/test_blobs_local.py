@@ -251,9 +251,9 @@ def test_memory_is_bounded(blobs, monkeypatch):
     real = slabs._allocate
     monkeypatch.setattr(slabs, "_allocate", lambda: allocated.append(1) or real())
     write(blobs, 160 * MIB)
-    assert 1 <= len(allocated) <= large_pack.SLABS
+    assert 1 <= len(allocated) <= large_pack.THREADS
     write(blobs, 80 * MIB)
-    assert len(allocated) <= large_pack.SLABS
+    assert len(allocated) <= large_pack.THREADS
 
 
 def test_a_forked_child_does_not_share_slabs(blobs):
@@ -266,3 +266,23 @@ def test_a_forked_child_does_not_share_slabs(blobs):
         slab = pool.take()
         os._exit(0 if not any(slab is other for other in pool._free) and not pool._free else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_listing_beside_others_at_work(blobs):
+    """Files that are renamed or removed between the reading of a folder and the look at one are no error."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            blobs.delete(write(blobs, 10))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for _ in range(200):
+            list(blobs.list())
+            blobs.delete_unfinished(0)
+    finally:
+        stop.set()
+        thread.join()
+    assert files(blobs) == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from waycairn.blobs.direct import bypass_cache, use_cache
-from waycairn.blobs.large_pack import SLABS, LargePack
+from waycairn.blobs.large_pack import THREADS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
 from waycairn.blobs.unfinished import SUFFIX, Unfinished
@@ -33,7 +33,7 @@ class LocalBlobs:
     def __init__(self, directory: os.PathLike[str] | str) -> None:
         """`directory` is created with the first pack."""
         self._directory = Path(directory)
-        self._pool = SlabPool(keep=SLABS)
+        self._pool = SlabPool(keep=THREADS)
         self._lock = threading.Lock()
         self._durable_folders: set[str] | None = None
 
@@ -98,8 +98,8 @@ class LocalBlobs:
 
     def list(self) -> Iterator[BlobInfo]:
         for entry in self._entries():
-            if len(entry.name) == _NAME_LENGTH:
-                yield _info(entry.name, entry.stat())
+            if len(entry.name) == _NAME_LENGTH and (stat := _stat(entry)):
+                yield _info(entry.name, stat)
 
     def delete(self, name: PackId) -> None:
         path = self.path(name)
@@ -112,7 +112,7 @@ class LocalBlobs:
         """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
         removed = 0
         for entry in self._entries():
-            if entry.name.endswith(SUFFIX) and entry.stat().st_mtime < before:
+            if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before:
                 with translated("the removal of an unfinished pack", entry.path):
                     Path(entry.path).unlink(missing_ok=True)
                 removed += 1
@@ -155,6 +155,14 @@ def _read_fully(handle: int, name: PackId, path: Path, offset: int, target: memo
 
 def _whole_sectors(length: int) -> int:
     return length - length % ALIGNMENT if length > ALIGNMENT else length
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """None if it is gone by now: another process finished, renamed or removed it."""
+    try:
+        return entry.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _info(name: str, stat: os.stat_result) -> BlobInfo:

@@ -6,6 +6,8 @@ One thread per call: its own threads are slower below 4 MiB.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from blake3 import blake3
 
 from waycairn.model.ids import ChunkId
@@ -15,9 +17,14 @@ _ROOT_CONTEXT = "waycairn 2026-11 root of a manifest"
 _SEED_CONTEXT = "waycairn 2026-11 seed of content-defined cuts"
 
 
-def chunk_id(data: Buffer, secret: bytes) -> ChunkId:
-    """Name of the chunk that holds these bytes."""
-    return ChunkId(blake3(data, key=secret).digest())
+def chunk_id(parts: Sequence[Buffer], secret: bytes) -> ChunkId:
+    """Name of the chunk that the parts make up, one behind the other."""
+    if len(parts) == 1:
+        return ChunkId(blake3(parts[0], key=secret).digest())
+    hasher = blake3(key=secret)
+    for part in parts:
+        hasher.update(part)
+    return ChunkId(hasher.digest())
 
 
 def plain_hash(data: Buffer) -> bytes:

@@ -81,7 +81,7 @@ def _check_block(blobs: Blobs, info: StoreInfo, pack: PackId, block: PackedBlock
     raw = memoryview(unseal(block.codec, stored, block.raw_length, where))
     start = 0
     for member in block.members:
-        if chunk_id(raw[start : start + member.length], info.secret) != member.id:
+        if chunk_id((raw[start : start + member.length],), info.secret) != member.id:
             raise Damaged(
                 f"chunk {member.number} in {where} is damaged: its bytes do not match their hash. See `waycairn doctor`.",
                 chunk=member.number,

@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.cutting import PieceHeads, cut_document
 from waycairn.chunks.hashing import Keys, chunk_id
 from waycairn.chunks.known import FreshNumbers, KnownChunks
-from waycairn.chunks.layout import Group, plan_groups
+from waycairn.chunks.layout import plan_groups
 from waycairn.chunks.manifest import Manifest, Run, encode, root_of, runs_of
+from waycairn.chunks.pieces import BufferPiece, hash_windows
 from waycairn.chunks.placing import Placing
-from waycairn.chunks.sealing import Member, Sealed, sample_pays, seal_buffer, seal_document
+from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import ChunkId
 from waycairn.model.records import NewChunk, NewData, Stored
-from waycairn.ports import Blobs, Buffer
-
-_WINDOW = 8 * MIB
-"""Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""
+from waycairn.ports import Blobs
 
 _ASK_EPOCH = MIB
 """A sweep that came between refuses the commit in any case; a large save asks first, because writing it again costs
 more than asking."""
-
-Parts = Sequence[Buffer]
-"""Of a chunk, one behind the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A chunk of buffers, hashed ahead."""
-
-    data: Buffer
-    id: ChunkId
-    pays: bool
 
 
 class Save:
@@ -110,11 +95,15 @@ class Save:
         pieces = cut_document(encoded.document, encoded.cuts, self._tuning, self._keys.seed, self._heads)
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
-        ids = [chunk_id(chunk, self._keys.chunk) for chunk in chunks]
+        ids = [chunk_id((chunk,), self._keys.chunk) for chunk in chunks]
         numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
-        for block in self._blocks(new, chunks):
+
+        def seal(block: list[int]) -> Sealed:
             members = [Member(numbers[at], ids[at], len(chunks[at])) for at in block]
-            self._place(seal_document(members, [chunks[at] for at in block]))
+            return seal_document(members, [chunks[at] for at in block])
+
+        for sealed in map_ahead(seal, self._blocks(new, chunks)):
+            self._place(sealed)
         chunk_numbers = iter(numbers)
         return [bytes(view[piece.start : piece.end]) if piece.literal else next(chunk_numbers) for piece in pieces]
 
@@ -138,24 +127,16 @@ class Save:
         views = [view.cast("B") if view.nbytes else memoryview(b"") for view in buffers]
         groups = plan_groups(sizes, self._tuning.own_chunk, self._tuning.chunk)
         numbers: list[int] = []
-        for window in map_ahead(self._hash_window, _windows(groups, views)):
+        for window in hash_windows(groups, views, self._keys.chunk):
             numbers += self._write_window(window)
         return numbers
 
-    def _hash_window(self, window: Sequence[Parts]) -> list[_Piece]:
-        pieces = []
-        for parts in window:
-            # Joined first: one native call for each chunk instead of one for each small buffer, so that the threads
-            # do not queue for the interpreter.
-            data = parts[0] if len(parts) == 1 else b"".join(parts)
-            pieces.append(_Piece(data, chunk_id(data, self._keys.chunk), sample_pays(data)))
-        return pieces
-
-    def _write_window(self, window: Sequence[_Piece]) -> list[int]:
-        numbers, new = self._number([piece.id for piece in window], [len(piece.data) for piece in window])
+    def _write_window(self, window: Sequence[BufferPiece]) -> list[int]:
+        numbers, new = self._number([piece.id for piece in window], [piece.length for piece in window])
         for at in new:
             piece = window[at]
-            self._place(seal_buffer(Member(numbers[at], piece.id, len(piece.data)), piece.data, pays=piece.pays))
+            member = Member(numbers[at], piece.id, piece.length)
+            self._place(seal_buffer(member, piece.parts, pays=piece.pays))
         return numbers
 
     # -- both ------------------------------------------------------------------------------------------------
@@ -189,36 +170,3 @@ class Save:
             start += member.length
         self._new_bytes += sealed.stored_length
         self._placing.add(sealed)
-
-
-def _windows(groups: Sequence[Group], views: Sequence[memoryview]) -> Iterator[list[Parts]]:
-    window: list[Parts] = []
-    size = 0
-    for group in groups:
-        for parts, length in zip(_chunks_of(group, views), group.chunks, strict=True):
-            window.append(parts)
-            size += length
-            if size >= _WINDOW:
-                yield window
-                window, size = [], 0
-    if window:
-        yield window
-
-
-def _chunks_of(group: Group, views: Sequence[memoryview]) -> Iterator[Parts]:
-    """The parts of each chunk of a group, one behind the other."""
-    if len(group.chunks) > 1:
-        view = views[group.members[0][0]]
-        start = 0
-        for length in group.chunks:
-            yield (view[start : start + length],)
-            start += length
-        return
-    parts: list[Buffer] = []
-    end = 0
-    for number, start in group.members:
-        if start > end:
-            parts.append(bytes(start - end))
-        parts.append(views[number])
-        end = start + len(views[number])
-    yield parts

@@ -124,7 +124,7 @@ class ChunkSource:
                 take(place, data)
 
     def _verify(self, place: ChunkPlace, data: Buffer) -> None:
-        if len(data) == place.length and chunk_id(data, self._secret) == place.id:
+        if len(data) == place.length and chunk_id((data,), self._secret) == place.id:
             return
         block = place.block
         raise Damaged(
