@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,8 @@ class Cutter:
         self.left_item: tuple[str, Key] | None = None
         self.wanted: Request | None = None
         self.is_closed = False
+        self.is_lost: Callable[[], bool] = lambda: False
+        """Whether a newer owner is known to have the run; a hint, see `Hold.is_lost`."""
         self._boundary: dict[str, int] = {}
         self._committed_state: Encoded | None = None  # without buffers only: those stay in the store
         self._paced: deque[int] = deque()
@@ -188,8 +190,8 @@ class Cutter:
         """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
         draft = prepared.draft
         with self.lock:
-            crashpoint("cut.begin")
             try:
+                crashpoint("cut.begin")
                 for output in draft.outputs:
                     self.outputs[output.path].flush_to(output.length)
                 self._send(draft)

@@ -51,6 +51,8 @@ class Execution:
         self.gate = gate
         self.resumed = resumed
         self.cutter = Cutter(store, record, pace)
+        if hold is not None:
+            self.cutter.is_lost = hold.is_lost
         self.loops: dict[str, Loop[Any]] = {}
         self.files = OutputFiles(self.cutter)
         self.is_completed = False

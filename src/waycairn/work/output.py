@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waycairn.errors import Damaged
+from waycairn.errors import Damaged, OwnershipLost
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, translated, write_all
 
@@ -23,9 +24,12 @@ class Output:
     transaction as the items; when the run is entered again the file is cut back to that length.
     """
 
-    def __init__(self, path: str, committed: int | None, *, append: bool, encoding: str) -> None:
+    def __init__(
+        self, path: str, committed: int | None, *, append: bool, encoding: str, is_lost: Callable[[], bool]
+    ) -> None:
         self.path = path
         self._encoding = encoding
+        self._is_lost = is_lost
         self._buffer = bytearray()
         with translated("the output file", path):
             self._handle = self._open(Path(path), committed, append=append)
@@ -67,6 +71,7 @@ class Output:
 
     def _drain(self) -> None:
         if self._buffer:
+            _refuse_if_lost(self._is_lost, self.path)
             with translated("the output file", self.path):
                 write_all(self._handle, self._buffer)
             self._buffer.clear()
@@ -85,7 +90,9 @@ class Output:
         self.committed = length
 
     def cut_back(self, length: int) -> None:
-        """Drop what was written behind `length`."""
+        """Drop what was written behind `length`. Not where a newer owner writes: the bytes there are its."""
+        if self._is_lost():
+            return
         self._drain()
         with translated("the output file", self.path):
             os.ftruncate(self._handle, length)
@@ -107,12 +114,15 @@ class Output:
 class WholeOutput:
     """A file that is written anew in each entry and replaces the former one, whole, when the run is left normally."""
 
-    def __init__(self, path: str, *, encoding: str) -> None:
+    def __init__(self, path: str, *, encoding: str, is_lost: Callable[[], bool]) -> None:
         self.path = path
         self._encoding = encoding
+        self._is_lost = is_lost
         self._target = Path(path)
         self._draft = self._target.with_name(f".{self._target.name}.part")
         with translated("the output file", path):
+            # A file of our own: a displaced owner may still write to the former one.
+            self._draft.unlink(missing_ok=True)
             self._handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self._buffer = bytearray()
 
@@ -138,6 +148,7 @@ class WholeOutput:
             os.close(self._handle)
             self._handle = -1
             crashpoint("output.whole.rename")
+            _refuse_if_lost(self._is_lost, self.path)
             self._draft.replace(self._target)
             crashpoint("output.whole.directory")
             flush_directory(self._target.absolute().parent)
@@ -148,13 +159,24 @@ class WholeOutput:
         if self._handle >= 0:
             handle, self._handle = self._handle, -1
             os.close(handle)
-            self._draft.unlink(missing_ok=True)
+            if not self._is_lost():
+                self._draft.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """In a forked child: let go of the descriptor only; the file is the parent's."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def _refuse_if_lost(is_lost: Callable[[], bool], path: str) -> None:
+    """A file has no fence like the catalog's: look before each write. Raises OwnershipLost."""
+    if is_lost():
+        raise OwnershipLost(
+            f"the run that writes {path} was taken over by another process. This one did not touch the file and must "
+            "stop working on the run.",
+            path=path,
+        )
 
 
 class OutputFiles:
@@ -170,10 +192,11 @@ class OutputFiles:
         if name in grown or name in self._whole:
             raise ValueError(f"the output {name} is opened twice in this run. Nothing was changed. Open it once.")
         if not append:
-            self._whole[name] = WholeOutput(name, encoding=encoding)
+            self._whole[name] = WholeOutput(name, encoding=encoding, is_lost=self._is_lost)
             return self._whole[name]
         known = self._cutter.store.catalog.outputs(self._cutter.run).get(name)
-        output = Output(name, known.length if known else None, append=True, encoding=encoding)
+        length = known.length if known else None
+        output = Output(name, length, append=True, encoding=encoding, is_lost=self._is_lost)
         if known is None:
             # Where it begins, before anything is written behind: else a crash before the first cut could not tell
             # what was there from what this run wrote.
@@ -184,6 +207,9 @@ class OutputFiles:
                 raise
         grown[name] = output
         return output
+
+    def _is_lost(self) -> bool:
+        return self._cutter.is_lost()
 
     def publish(self) -> None:
         for output in self._whole.values():

@@ -31,6 +31,7 @@ class PhaseCall:
                 parent.store, record, pace=parent.pace, gate=parent.gate, hold=None, resumed=record.sequence > 0
             )
             self.child.is_in_block = True
+            self.child.cutter.is_lost = cutter.is_lost
 
     def _recall(self, record: RunRecord) -> Any:
         """What the completed phase returned. Raises Damaged if that cannot be read."""
