@@ -130,7 +130,7 @@ def _unpack_array(walk: Unpacking, _: Mark, raw: list[Any]) -> Array:
         return np.zeros(shape, dtype)
     if strides is None:
         strides = [prod(shape[axis + 1 :]) * dtype.itemsize for axis in range(len(shape))]
-    # numpy itself would accept a negative offset and show memory that is not ours.
+    # numpy's own check computes in 64 bits, where strides from damaged data overflow into memory that is not ours.
     low, high = _reach(shape, strides)
     if type(offset) is not int or offset + low < 0:
         raise ValueError("an array begins before its buffer")

@@ -24,7 +24,7 @@ def describe(dtype: np.dtype[Any]) -> Any:
         return [describe(base), list(shape)]
     if dtype.fields is not None and dtype.names is not None and dtype.type is np.void:
         return _describe_fields(dtype)
-    if dtype.hasobject or dtype.kind not in _KINDS or np.dtype(dtype.str) != dtype:
+    if dtype.kind not in _KINDS or np.dtype(dtype.str) != dtype:
         raise Unstorable(
             f"is an array of dtype {dtype}, whose elements are Python objects or of a type that numpy itself does not "
             "have. Convert it: tolist(), or astype() to a plain dtype."
@@ -51,20 +51,13 @@ def _describe_fields(dtype: np.dtype[Any]) -> dict[str, Any]:
 
 def restore(description: Any) -> np.dtype[Any]:
     """The dtype again. Raises ValueError, TypeError, KeyError on nonsense; never one that holds objects."""
-    dtype = _build(description)
-    if dtype.hasobject:
-        raise ValueError("a dtype of Python objects")
-    return dtype
-
-
-def _build(description: Any) -> np.dtype[Any]:
     if type(description) is str:
         return _simple(description)
     if type(description) is list:
         base, shape = description
-        return np.dtype((_build(base), tuple(shape)))
+        return np.dtype((restore(base), tuple(shape)))
     fields: dict[str, Any] = {name: list(description[name]) for name in ("names", "formats", "offsets", "titles")}
-    fields["formats"] = [_build(each) for each in fields["formats"]]
+    fields["formats"] = [restore(each) for each in fields["formats"]]
     fields["itemsize"] = description["itemsize"]
     dtype: np.dtype[Any] = _ANY_DTYPE(fields, align=bool(description["aligned"]))
     return dtype
