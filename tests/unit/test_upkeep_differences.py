@@ -30,6 +30,8 @@ def _found(old, new):
         ({1, 2}, {2, 3}, [("", "removed", 1, None), ("", "added", None, 3)]),
         (float("nan"), float("nan"), []),
         (complex("nan"), complex("nan"), []),
+        (np.float64("nan"), np.float64("nan"), []),
+        (np.int8(1), np.int8(2), [("", "changed", np.int8(1), np.int8(2))]),
         (-0.0, 0.0, []),
         (b"a", b"b", [("", "changed", b"a", b"b")]),
         (Record("m:A", {"x": 1, "y": 2}), Record("m:A", {"x": 1, "y": 3}), [("y", "changed", 2, 3)]),
@@ -63,6 +65,12 @@ def test_a_record_of_another_type_is_another_value():
         (np.array(["a", "b"]), np.array(["a", "c"]), ArrayDifference(1, 2, None)),
         (np.array(5), np.array(7), ArrayDifference(1, 1, 2.0)),
         (np.array([(1, 2)], "i4,i4"), np.array([(1, 3)], "i4,i4"), ArrayDifference(1, 1, None)),
+        (
+            np.array([(1, np.nan)] * 2, "i4,f8"),
+            np.array([(1, np.nan), (2, np.nan)], "i4,f8"),
+            ArrayDifference(1, 2, None),
+        ),
+        (np.array([complex(np.nan, 1)]), np.array([complex(np.nan, 2)]), ArrayDifference(1, 1, None)),
         (np.array(["2026", "NaT"], "M8[D]"), np.array(["2027", "NaT"], "M8[D]"), ArrayDifference(1, 2, None)),
     ],
     ids=lambda value: str(value.dtype) if isinstance(value, np.ndarray) else "",
@@ -91,6 +99,9 @@ def test_tensors_are_compared_like_arrays():
         (found,) = differences([old], [new])
         assert found.array == ArrayDifference(1, 3, 2.0)
         assert list(differences(old, old.clone())) == []
+    seeds = [torch.Generator().manual_seed(seed) for seed in (1, 1, 2)]
+    assert list(differences(seeds[0], seeds[1])) == []
+    assert len(list(differences(seeds[0], seeds[2]))) == 1
 
 
 @pytest.mark.parametrize("make", [random.Random, np.random.default_rng, np.random.RandomState])

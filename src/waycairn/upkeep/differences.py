@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -84,17 +87,15 @@ def _sets(path: str, old: Any, new: Any) -> Iterator[Difference]:
 
 
 def _equal(old: Any, new: Any) -> bool:
-    if is_numpy_scalar(old) and old.dtype != new.dtype:
-        return False
-    if isinstance(old, float | complex) or is_numpy_scalar(old):
-        return bool(old == new) or (_is_nan(old) and _is_nan(new))
+    if is_numpy_scalar(old):
+        return bool(old.dtype == new.dtype and not _differing(old.reshape(()), new.reshape(())).any())
+    if isinstance(old, complex):
+        return _equal(old.real, new.real) and _equal(old.imag, new.imag)
+    if isinstance(old, float):
+        return old == new or (math.isnan(old) and math.isnan(new))
     # Generators are equal to nobody but themselves; what counts is where they stand.
     state = generator_state(old)
-    return bool(old == new) if state is None else repr(state) == repr(generator_state(new))
-
-
-def _is_nan(value: Any) -> bool:
-    return bool(value != value)  # noqa: PLR0124 - that is what NaN means
+    return bool(old == new) if state is None else next(_compare("", state, generator_state(new)), None) is None
 
 
 # -- arrays --------------------------------------------------------------------------------------------------
@@ -110,9 +111,7 @@ def _arrays(path: str, old: Any, new: Any) -> Iterator[Difference]:
 
 
 def _numpy(old: Any, new: Any) -> ArrayDifference:
-    differs = old != new
-    if old.dtype.kind in "fcmM":
-        differs &= ~((old != old) & (new != new))  # noqa: PLR0124 - NaN, and its sibling among the dates
+    differs = _differing(old, new)
     count = int(differs.sum())
     if not count or old.dtype.kind not in "biufc":
         return ArrayDifference(count, old.size, None)
@@ -121,6 +120,21 @@ def _numpy(old: Any, new: Any) -> ArrayDifference:
     apart = abs(new[differs].astype(wide) - old[differs].astype(wide))
     most = float(apart.max())
     return ArrayDifference(count, old.size, most if most < float("inf") else None)
+
+
+def _differing(old: Any, new: Any) -> Any:
+    """Which elements differ, of two arrays of one dtype and shape; NaN (among dates NaT) is equal to NaN."""
+    if old.dtype.names:
+        # Fields may be arrays themselves: an element differs if anything in it does.
+        parts = [_differing(old[name], new[name]) for name in old.dtype.names]
+        wholes = [part.any(axis=tuple(range(old.ndim, part.ndim))) for part in parts]
+        return functools.reduce(operator.or_, wholes)
+    if old.dtype.kind == "c":
+        return _differing(old.real, new.real) | _differing(old.imag, new.imag)
+    differs = old != new
+    if old.dtype.kind in "fmM":
+        differs &= ~((old != old) & (new != new))  # noqa: PLR0124 - that is what NaN means
+    return differs
 
 
 def _tensors(old: Any, new: Any) -> ArrayDifference:

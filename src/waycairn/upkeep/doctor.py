@@ -121,8 +121,9 @@ def _of_contents(core: StoreCore, packs: Path) -> Iterator[Finding]:
         if isinstance(core.ownership, FileOwnership):
             yield inventory.owner_files(core.ownership.abandoned())
             yield inventory.queue(sorted(Path(core.url).glob("catalog.db.queue*")), core.clock)
-        elif packs.exists():
-            yield medium.space(packs)
+        else:
+            # The folder appears with the first pack.
+            yield medium.space(next(place for place in (packs, *packs.parents) if place.exists()))
     except (WaycairnError, OSError) as error:
         yield Finding("contents", "bad", f"the contents could not be examined: {error}", "see the findings above")
 
