@@ -145,6 +145,32 @@ def test_other_tasks_run_while_a_cut_is_written(tmp_path: Path) -> None:
     assert meanwhile > 0
 
 
+def test_arrays_are_not_torn(tmp_path: Path) -> None:
+    """An array that another task changes while it is written is saved as it was at the cut."""
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+
+    async def main() -> Any:
+        with wc.open(tmp_path / "store") as store:
+            async with store.run("job") as run:
+                state = run.state({"weights": numpy.zeros(4_000_000, numpy.float32)})
+
+                async def train() -> None:
+                    while True:
+                        await asyncio.sleep(0)
+                        state["weights"] += 1
+
+                other = asyncio.create_task(train())
+                await asyncio.sleep(0.01)
+                taken = await run.checkpoint(force=True)
+                saved = await run.save("copy", state["weights"])
+                other.cancel()
+                assert taken
+                return [store.load(taken)["weights"], store.load(saved)]
+
+    for weights in asyncio.run(main()):
+        assert (weights == weights[0]).all()
+
+
 def test_plain_for_over_an_asynchronous_input_is_refused(tmp_path: Path) -> None:
     """The error says which words to use."""
     with pytest.raises(TypeError, match="async with"), wc.open(tmp_path / "s") as store, store.run("job") as run:

@@ -22,6 +22,8 @@ class Encoded:
 
     @property
     def size(self) -> int:
+        if not self.buffers:
+            return len(self.document)
         return len(self.document) + sum(view.nbytes for view in self.buffers)
 
     def detached(self) -> Encoded:

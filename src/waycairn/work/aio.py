@@ -30,6 +30,7 @@ class AsyncRun:
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
+        execution.overlaps = True
         self._run = Run(execution)
         self.id, self.name, self.key = self._run.id, self._run.name, self._run.key
         self.resumed = self._run.resumed

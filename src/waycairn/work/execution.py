@@ -55,6 +55,8 @@ class Execution:
             self.cutter.is_lost = hold.is_lost
         self.loops: dict[str, Loop[Any]] = {}
         self.files = OutputFiles(self.cutter)
+        self.overlaps = False
+        """True if other tasks run while a cut is written (async): then what they could change is copied first."""
         self.is_completed = False
         self.is_in_block = False
         self._steps = Steps(self.cutter)
@@ -129,7 +131,8 @@ class Execution:
         force: bool = False,
     ) -> Write | None:
         """The cut that `checkpoint` asks for; None if it is paced away, or deferred to the end of the open item."""
-        check_name("checkpoint's kind", kind)
+        if kind != STATE_KIND:
+            check_name("checkpoint's kind", kind)
         asked = functools.partial(
             Request,
             kind=kind,
@@ -150,9 +153,9 @@ class Execution:
             return None
         return self.cut(request)
 
-    def cut(self, request: Request, **more: Any) -> Write:
-        """A cut, encoded now. The state is copied where writing may overlap with the user's code."""
-        return functools.partial(self.cutter.commit, self.cutter.prepare(request, **more))
+    def cut(self, request: Request) -> Write:
+        """A cut, encoded now."""
+        return functools.partial(self.cutter.commit, self.cutter.prepare(request, detached=self.overlaps))
 
     def value(
         self,
@@ -170,7 +173,7 @@ class Execution:
         draft = CheckpointDraft(
             kind=name,
             role="value",
-            encoded=encode(value),
+            encoded=encode(value).detached() if self.overlaps else encode(value),
             tags=tuple(tags),
             description=description,
             metadata=dict(metadata or {}),
