@@ -20,7 +20,7 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush_directory, make_directory, translated
 
 ALIGNMENT = 4096
-LARGE = 4 * 1024 * 1024
+LARGE = 2 * 1024 * 1024
 """From here up two threads and slabs are faster than one buffered write."""
 _NAME_LENGTH = 32
 _DIRECT_READ = 1024 * 1024

