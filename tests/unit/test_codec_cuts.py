@@ -108,12 +108,12 @@ def test_many_numbers_are_no_chunks():
 
 
 def test_two_megabytes_of_messages_are_fast():
-    """2,000 messages of 1 KB: at most 10 ms, at best (the machine may be busy)."""
+    """2,000 messages of 1 KB: at most 10 ms of processor time, at best (the machine may be busy)."""
     state = {"messages": [message(n, 1000) for n in range(2000)], "step": 3}
     took = []
     for _ in range(20):
-        start = time.perf_counter()
+        start = time.process_time()
         encoded = encode(state)
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     assert len(encoded.cuts) > 2000
     assert min(took) < 0.010

@@ -88,14 +88,14 @@ def test_the_corpus(path):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mutations(seed):
-    """Thousands of damaged documents: each gives a value or one of our errors, none takes a second."""
+    """Thousands of damaged documents: each gives a value or one of our errors, none takes a second of processor time."""
     rng = random.Random(seed)
     slowest = refused = 0
     for _ in range(1000):
         data = mutate(rng, rng.choice(SEEDS))
-        start = time.perf_counter()
+        start = time.process_time()
         refused += target.decode_anything(data) is None
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
     assert slowest < 1
     assert 100 < refused < 1000
 
@@ -153,10 +153,10 @@ BOMBS = {
 def test_bombs(body):
     """Claimed lengths, depth, shapes and strides beyond the data; names of things that are not to be had."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(Damaged):
         decode(b"\x01\x01" + bytes.fromhex(body), target.fetch)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB; a depth bomb takes stack
 
 

@@ -147,7 +147,8 @@ def test_one_value_beyond_4_gib():
         ("objects.0.groups", ["g"]),
         ("objects.0.next.groups.0", {"deep"}),
         ("dotted.a.b", 5),
-        ("dotted.a", {"b": 5, "c": (6,)}),
+        ("dotted.a.c.1", 8),
+        ("dotted.a", {"b": 5, "c": (6, 8)}),
         ("pairs.(1, 2)", "t"),
         ("pairs.7", "seven"),
         ("ordered.k.1", 8),
@@ -159,12 +160,17 @@ def test_a_part_alone(path, value):
     state = {
         "model": {"layer1": [1, 2], "layer2": None},
         "objects": (Node(["g"], Node([{"deep"}])),),
-        "dotted": {"a.b": 5, "a.c": (6,), "ab": 7},
+        "dotted": {"a.b": 5, "a.c": (6, 8), "ab": 7},
         "pairs": {(1, 2): "t", 7: "seven"},
         "ordered": OrderedDict(k=[7, 8]),
         "queue": __import__("collections").deque([2, 3]),
     }
     assert round_trip(state, types=Types.of(Node), only=path) == value
+
+
+def test_of_two_keys_the_longer_one_leads():
+    """A key that holds dots is taken before a path through dicts of the same name."""
+    assert round_trip({"a": {"b": (1,)}, "a.b": (2,)}, only="a.b.0") == 2
 
 
 def test_a_part_that_is_not_there():

@@ -333,6 +333,25 @@ print([name for name in ("wave", "this", "numpy", "torch", "pydantic") if name i
     assert done.stdout.splitlines() == ["UnknownType", "Record(type_name='wave:Frame', fields={'a': 1})", "[]"]
 
 
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_without_the_library(library):
+    """Arrays met on a machine without their library: an error that names it, or a record of what was stored."""
+    module = pytest.importorskip(library, reason=f"{library} is not installed")
+    program = f"""
+import sys
+sys.modules[{library!r}] = None  # as if it were not installed
+from waycairn.codec import decode
+document = bytes.fromhex({encode({"a": module.zeros(2), "b": 5}).document.hex()!r})
+try:
+    decode(document, None)
+except Exception as error:
+    print(type(error).__name__, str(error).count("waycairn[{library}]"))
+print(decode(document, None, only="b"), decode(document, None, strict=False)["a"].type_name)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["UnknownType 1", f"5 {library}"]
+
+
 def test_a_record_is_plain_enough_for_json():
     """strict=False feeds export: a record's fields are what json can show."""
     encoded = encode({"a": Point(1, 2)})

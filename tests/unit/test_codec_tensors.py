@@ -5,7 +5,8 @@ import warnings
 import pytest
 
 from codec_states import round_trip
-from waycairn.codec import encode
+from waycairn.codec import decode, encode
+from waycairn.errors import Damaged
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -158,6 +159,13 @@ def test_small_values():
     assert restored[:4] == state[:4]
     assert type(restored[0]) is torch.Size
     assert torch.equal(torch.rand(3, generator=restored[4]), torch.rand(3, generator=generator))
+
+
+def test_a_buffer_that_is_too_short():
+    """A tensor never shows more than the buffer holds."""
+    document = encode(torch.zeros(1000)).document
+    with pytest.raises(Damaged, match="shorter"):
+        decode(document, lambda _: memoryview(bytearray(3999)))
 
 
 def test_buffers_are_the_tensor_itself():

@@ -5,19 +5,19 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
 from waycairn.codec import codes, containers, records, registry, scalars
-from waycairn.codec.contract import Unpack
+from waycairn.codec.contract import Unpack, Unpacking
 from waycairn.codec.marks import Mark
 from waycairn.codec.plain import every_kind
-from waycairn.codec.records import Shape
+from waycairn.codec.records import Record, Shape
 from waycairn.codec.selecting import NoSuchPart, select
 from waycairn.codec.types import Types
-from waycairn.errors import Damaged, StoreTooNew, WaycairnError
+from waycairn.errors import Damaged, StoreTooNew, UnknownType, WaycairnError
 
 Fetch = Callable[[int], memoryview]
 
@@ -212,13 +212,30 @@ def _scalar_or_mark(code: int, data: memoryview) -> Any:
 
 def _find_unpack(code: int) -> Unpack:
     """Arrays and tensors: their libraries are imported when stored data holds one."""
-    if codes.ARRAY <= code < codes.TENSOR:
-        from waycairn.codec import arrays
-
+    if codes.ARRAY <= code <= codes.RANDOM_STATE:
+        try:
+            from waycairn.codec import arrays
+        except ImportError:
+            return partial(_without, "numpy")
         return arrays.UNPACK[code]
-    from waycairn.codec import tensors
+    if codes.TENSOR <= code <= codes.TORCH_VALUE:
+        try:
+            from waycairn.codec import tensors
+        except ImportError:
+            return partial(_without, "torch")
+        return tensors.UNPACK[code]
+    raise ValueError(f"a mark {code} that this version does not have")
 
-    return tensors.UNPACK[code]
+
+def _without(library: str, walk: Unpacking, mark: Mark, raw: list[Any]) -> Any:
+    """What a machine without the library makes of an array: a Record of how it was stored."""
+    if walk.strict:
+        raise UnknownType(
+            f"the stored data holds what only {library} can hold, and {library} is not installed. Nothing was changed. "
+            f"Install waycairn[{library}] and run again.",
+            name=library,
+        )
+    return Record(library, {"code": mark.code, "stored": walk.values(raw[1:])})
 
 
 _UNPACK = {**containers.UNPACK, **records.UNPACK}
