@@ -9,12 +9,13 @@ from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest, decode, root_of
 from waycairn.chunks.open_state import OpenState
 from waycairn.chunks.source import ChunkSource, Want
+from waycairn.chunks.tuning import MIB
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace, Stored, StoreInfo
 from waycairn.ports import Blobs, ChunkRows
 
-_VERIFY_AT_ONCE = 256
-"""Chunks per round of `verify`, so that its memory stays small beside the state's."""
+_VERIFY_AT_ONCE = 64 * MIB
+"""Bytes per round of `verify`, so that its memory stays small beside the state's."""
 
 
 class ChunkReader:
@@ -34,9 +35,15 @@ class ChunkReader:
         """Read everything that the state needs and compare it with its hashes. Raises Damaged naming chunk, pack,
         offset and what it means."""
         _, places = self._resolve(stored)
-        in_order = sorted(places.values(), key=lambda place: (place.block.pack or "", place.block.offset, place.start))
-        for start in range(0, len(in_order), _VERIFY_AT_ONCE):
-            self._source.read([Want(place) for place in in_order[start : start + _VERIFY_AT_ONCE]])
+        wants: list[Want] = []
+        size = 0
+        for place in sorted(places.values(), key=_position):
+            wants.append(Want(place))
+            size += place.length
+            if size >= _VERIFY_AT_ONCE:
+                self._source.read(wants)
+                wants, size = [], 0
+        self._source.read(wants)
 
     def _resolve(self, stored: Stored) -> tuple[Manifest, Mapping[int, ChunkPlace]]:
         manifest = decode(stored.manifest)
@@ -68,6 +75,10 @@ class ChunkReader:
                 chunk=missing[0],
             )
         return places
+
+
+def _position(place: ChunkPlace) -> tuple[str, int, int]:
+    return place.block.pack or "", place.block.offset, place.start
 
 
 def _groups(manifest: Manifest) -> list[Group]:

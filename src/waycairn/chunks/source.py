@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from waycairn.chunks.hashing import chunk_id
-from waycairn.chunks.memory import PAGE
+from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.sealing import RAW, unseal
 from waycairn.chunks.tuning import KIB, MIB
 from waycairn.errors import Damaged
@@ -16,6 +16,8 @@ from waycairn.ports import Blobs, Buffer
 
 _READ = 16 * MIB
 """Neighbouring blocks are read together up to this size."""
+_READ_TO_UNSEAL = 4 * MIB
+"""And up to this one if they must be copied or decompressed: so that every thread gets some of them."""
 _GAP = 64 * KIB
 """Reading so many bytes too much is cheaper than another read."""
 _THREADS = 4
@@ -58,7 +60,8 @@ class _Batch:
         if block.pack is None or block.pack != self.first.pack or self.direct != _is_direct(wants):
             return False
         gap = block.offset - self.end
-        if block.offset + block.stored_length - self.first.offset > _READ or not 0 <= gap <= _GAP:
+        most = _READ if self.direct else _READ_TO_UNSEAL
+        if block.offset + block.stored_length - self.first.offset > most or not 0 <= gap <= _GAP:
             return False
         # A gap smaller than a page is padding, in the pack and in memory: nothing else can lie there.
         return not self.direct or (
@@ -94,7 +97,7 @@ class ChunkSource:
             assert first.inline is not None
             self._open_block(batch.wants[0], first.inline, take)
             return
-        stored = memoryview(bytearray(batch.end - first.offset))
+        stored = allocate(batch.end - first.offset)
         self._blobs.read_into(first.pack, first.offset, stored)
         for wants in batch.wants:
             block = wants[0].place.block
