@@ -276,6 +276,25 @@ def test_an_unchanged_state_is_not_written_again(store: wc.Store) -> None:
         assert len(run.checkpoints()) == 1
 
 
+def test_types_inside_a_dict_come_back_or_are_refused(store: wc.Store) -> None:
+    """A dataclass in the state that is passed is known; one that turns up later must be registered, and is told."""
+
+    @dataclass
+    class Later:
+        n: int = 0
+
+    with store.run("job") as run:
+        state = run.state({"progress": Progress(), "list": [Progress()]})
+        state["progress"].page = 3
+        run.checkpoint(force=True)
+        state["later"] = Later()
+        with pytest.raises(TypeError, match=r'state\["later"\]'):
+            run.checkpoint(force=True)
+        del state["later"]
+    with store.run("job") as run:
+        assert run.state({"progress": Progress(), "list": []})["progress"] == Progress(3)
+
+
 def test_only_a_part_is_loaded(store: wc.Store) -> None:
     """only= names a path into the state."""
     with store.run("job") as run:

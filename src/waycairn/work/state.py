@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
+from itertools import islice
 from typing import Any
 
 from waycairn.codec import Types, encode
@@ -18,6 +20,10 @@ _IMMUTABLE = (
 )
 
 
+_LOOKED_AT = 100
+"""Elements of a container that are looked at for their types."""
+
+
 class StateSlot:
     """Holds the user's object. `types` are those reachable from it, so that they come back."""
 
@@ -25,14 +31,14 @@ class StateSlot:
         self._put = _putter(target)
         self._is_stateful = _is_stateful(target)  # once: a protocol check costs 15 µs
         self.target = target
-        self.types = Types.of(type(target))
+        self.types = Types.of(type(target), *_types_inside(target, 3))
 
     def encode(self) -> Encoded:
         """The state now, on the caller's thread. TypeError names the path of what cannot be stored."""
         value = self.target
         if self._is_stateful:
             value = dict(value.state_dict())
-        return encode(value)
+        return encode(value, types=self.types)  # what could not be restored is refused now, not on resume
 
     def restore(self, value: Any) -> None:
         """Put a loaded value into the user's object, in place. Raises Damaged if it is of another shape."""
@@ -44,6 +50,17 @@ class StateSlot:
                 f"({error}). Nothing was changed. Pass the type that was saved, or use fresh=True, or another key, "
                 "to start anew.",
             ) from error
+
+
+def _types_inside(value: Any, levels: int) -> set[type]:
+    """Types of what the first values of its containers are: what the job passes again when it is resumed."""
+    if not levels or not isinstance(value, Mapping | list | tuple | set | frozenset | deque):
+        return set()
+    found: set[type] = set()
+    for element in islice(value.values() if isinstance(value, Mapping) else value, _LOOKED_AT):
+        found.add(type(element))
+        found |= _types_inside(element, levels - 1)
+    return found
 
 
 def _is_stateful(value: Any) -> bool:
