@@ -12,16 +12,19 @@ import sys
 import tempfile
 import time
 
-from catalog_commits import Job
+import waycairn as wc
 
-from waycairn.catalog import open_catalog
+
+def a_state(number):
+    """10 KB, new at every save."""
+    return {"number": number, "page": os.urandom(10 * 1024)}
 
 
 def worker(address, seconds):
     """Ready, wait for the start, save until the time is over, print every duration."""
-    catalog = open_catalog(address)
-    job = Job(catalog, 1_000_000)
-    job.save(0)
+    store = wc.open(address)
+    name = f"state of {os.getpid()}"
+    store.save(name, a_state(0))
     print("ready", flush=True)
     start = float(sys.stdin.readline())
     time.sleep(max(0.0, start - time.time()))
@@ -29,18 +32,21 @@ def worker(address, seconds):
     while time.time() < end:
         begun = time.perf_counter()
         try:
-            job.save(len(times) + 1)
+            store.save(name, a_state(len(times) + 1))
         except Exception as failure:
             error = f"{type(failure).__name__}: {failure}"
             break
         times.append(time.perf_counter() - begun)
+    # The end of 64 interpreters costs seconds of CPU: not before everybody has saved for the last time.
+    print("done", flush=True)
+    sys.stdin.readline()
     print(json.dumps({"times": times, "error": error}), flush=True)
-    catalog.close()
+    store.close()
 
 
 def measure(folder, count, seconds):
-    address = f"sqlite:///{folder}/catalog-{count}.db"
-    open_catalog(address).close()
+    address = tempfile.mkdtemp(prefix=f"store-{count}-", dir=folder)
+    wc.open(address).close()
     command = [sys.executable, __file__, "worker", address, str(seconds)]
     started = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(count)
@@ -50,6 +56,11 @@ def measure(folder, count, seconds):
     start = time.time() + 0.5
     for process in started:
         process.stdin.write(f"{start}\n")
+        process.stdin.flush()
+    for process in started:
+        process.stdout.readline()
+    for process in started:
+        process.stdin.write("end\n")
         process.stdin.flush()
     answers = [json.loads(process.communicate()[0]) for process in started]
     times = sorted(duration for answer in answers for duration in answer["times"])
@@ -70,7 +81,6 @@ def measure(folder, count, seconds):
 def main(count, seconds):
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         before = measure(folder, 1, seconds)
-        os.rename(f"{folder}/catalog-1.db", f"{folder}/first.db")
         many = measure(folder, count, seconds)
         after = measure(folder, 1, seconds)
     alone = (before["rate"] + after["rate"]) / 2

@@ -1,9 +1,10 @@
-"""Blocking calls with a time limit, where the kernel offers none: another thread makes them."""
+"""Blocking calls that take too long, where the kernel offers no time limit: another thread makes them, or watches."""
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -72,3 +73,38 @@ class Helper:
             # Free before the caller knows, or it would start another thread for its next call.
             self.is_busy = False
             waiting.end()
+
+
+class Watch:
+    """Calls `warn` once if a `with` block takes longer than its patience; the block itself is blocked in the kernel.
+
+    Its thread starts with the first block and looks up now and then: entering costs an assignment, not a thread.
+    """
+
+    def __init__(self, patience: float, warn: Callable[[], None]) -> None:
+        self._patience, self._warn = patience, warn
+        self._since: float | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
+
+    def __enter__(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._look, name="waycairn-watch", daemon=True)
+            self._thread.start()
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._since = None
+
+    def close(self) -> None:
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _look(self) -> None:
+        warned: float | None = None
+        while not self._closed.wait(self._patience / 2):
+            since = self._since
+            if since is not None and since != warned and time.monotonic() - since >= self._patience:
+                warned = since
+                self._warn()

@@ -21,7 +21,7 @@ import struct
 import sys
 from pathlib import Path
 
-from waycairn.catalog.helper import Helper
+from waycairn.catalog.helper import Helper, Watch
 from waycairn.catalog.holders import describe_holder, is_stopped
 from waycairn.world.files import translated
 
@@ -50,10 +50,11 @@ class FairQueue:
         with translated("the queue file", path):
             self._tickets = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._turn = os.open(self._turn_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._newest = 0
-        """The newest ticket of this process."""
+        self._newest = -1
+        """The newest ticket of this process; none yet."""
         self._held: int | None = None
         self._helper = Helper()
+        self._watch = Watch(PATIENCE, self._warn)
         self._is_closed = False
 
     def acquire(self) -> None:
@@ -63,19 +64,21 @@ class FairQueue:
             try:
                 fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self._await_turn()
-        except BaseException:
+                with self._watch:
+                    fcntl.flock(self._turn, fcntl.LOCK_EX)
+        finally:
+            # At the beginning of the turn, not at its end: so the next one wakes up and waits at the turn itself by
+            # the time it is free.
             self._give_ticket_back()
-            raise
 
     def release(self) -> None:
         fcntl.flock(self._turn, fcntl.LOCK_UN)
-        self._give_ticket_back()
 
     def close(self) -> None:
         """Idempotent. A helper that still waits for a stopped process keeps the files open until that ends."""
         if not self._is_closed:
             self._is_closed = True
+            self._watch.close()
             if self._helper.close():
                 self._close_files()
 
@@ -136,19 +139,13 @@ class FairQueue:
             self._lock(_SET, fcntl.F_UNLCK, self._held)
             self._held = None
 
-    def _await_turn(self) -> None:
-        waiting = self._helper_at_hand().begin(
-            lambda: fcntl.flock(self._turn, fcntl.LOCK_EX), undo=lambda: fcntl.flock(self._turn, fcntl.LOCK_UN)
-        )
-        if waiting.wait(PATIENCE):
-            return
+    def _warn(self) -> None:
         _log.warning(
             "waiting to write to the catalog for more than %.0f s: %s. Nothing is lost, this process goes on as soon "
             "as it is free. If that process is stopped or hangs, continue it (kill -CONT) or end it.",
             PATIENCE,
             describe_holder(self._turn_path),
         )
-        waiting.wait(None)
 
     def _helper_at_hand(self) -> Helper:
         """A fresh one while the old one still waits for a stopped process that was passed over."""
