@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import waycairn as wc
-from commands import WAYCAIRN, document, environment, run_job, waycairn
+from commands import WAYCAIRN, document, environment, run_job, script, waycairn
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,12 @@ def test_without_data_arrays_are_described(place):
     """dtype, shape, bytes and extremes instead of the elements."""
     state = document("export", _id(place, "report"), "--no-data", at=place)["state"]
     assert state["fields"]["weights"] == {
-        "type": "array", "dtype": "float64", "shape": [1000],
-        "bytes": 8000, "min": 0.0, "max": 39.0,
+        "type": "array",
+        "dtype": "float64",
+        "shape": [1000],
+        "bytes": 8000,
+        "min": 0.0,
+        "max": 39.0,
     }
 
 
@@ -111,7 +115,7 @@ def test_safetensors_names_what_has_to_be_installed(place, tmp_path):
     (tmp_path / "safetensors.py").write_text("raise ImportError('none here')\n")
     target = tmp_path / "target"
     saved = _id(place, "arrays")
-    ran = waycairn("export", saved, "--format", "safetensors", "-o", target, at=place, PYTHONPATH=str(tmp_path))
+    ran = script("export", saved, "--format", "safetensors", "-o", target, at=place, PYTHONPATH=str(tmp_path))
     assert ran.returncode == 1
     assert "waycairn[safetensors]" in ran.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != "") == ["safetensors.py"]

@@ -55,14 +55,19 @@ def _finding_facts(finding: Finding) -> dict[str, Any]:
 
 
 def _show_finding(face: Face, finding: Finding) -> None:
-    from rich.console import Group
-    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
-    head = Text.assemble((f"{finding.level:<8} ", _STYLES[finding.level]), (f"{finding.check}: ", "bold"))
-    head.append_text(text(finding.what))
-    lines = [text(f"{label}{said}") for label, said in (("", finding.means), ("do: ", finding.do)) if said]
-    face.show(Group(head, *(Padding(line, (0, 0, 0, 9)) for line in lines)))
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(width=8)
+    table.add_column(overflow="fold")
+    table.add_row(
+        text(finding.level, _STYLES[finding.level]), Text.assemble((f"{finding.check}: ", "bold"), text(finding.what))
+    )
+    for label, said in (("", finding.means), ("do: ", finding.do)):
+        if said:
+            table.add_row("", text(f"{label}{said}"))
+    face.show(table)
 
 
 def stats(face: Face) -> int:
@@ -104,7 +109,7 @@ def _stat_lines(counted: dict[str, Any], now: float) -> list[tuple[str, str]]:
         return "none" if counted[name] is None else f"{duration_text(now - counted[name])} ago"
 
     smaller = [
-        f"{counted[name]:g}x by {word}"
+        f"{counted[name]:.3g}x by {word}"
         for name, word in (("deduplication", "keeping equal chunks once"), ("compression", "compression"))
         if counted[name] is not None
     ]

@@ -69,7 +69,7 @@ def list_checkpoints(
         face.line("no checkpoints like that")
         return
     rows = [picture.checkpoint_row(record, now) for record in found]
-    face.table(picture.CHECKPOINT_COLUMNS, rows, right=picture.CHECKPOINT_RIGHT)
+    face.table(picture.CHECKPOINT_COLUMNS, rows, right=picture.CHECKPOINT_RIGHT, spare=picture.CHECKPOINT_SPARE)
 
 
 def diff(

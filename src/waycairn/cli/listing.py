@@ -48,7 +48,7 @@ def list_runs(
         face.line("no runs" if not (status or name or task or tag) else "no runs like that")
         return
     rows = [picture.run_row(standing, now, with_bar=face.is_terminal) for standing in found]
-    face.table(picture.RUN_COLUMNS, rows, right=picture.RUN_RIGHT)
+    face.table(picture.RUN_COLUMNS, rows, right=picture.RUN_RIGHT, spare=picture.RUN_SPARE)
 
 
 def list_orphans(face: Face) -> None:
@@ -90,7 +90,7 @@ def list_orphans(face: Face) -> None:
         for orphan in found
     ]
     columns = ("id", "name", "key", "items", "commit", "checkpoint", "last seen", "resume")
-    face.table(columns, rows, right=("items", "commit", "last seen"))
+    face.table(columns, rows, right=("items", "commit", "last seen"), spare=("commit", "checkpoint", "key", "id"))
 
 
 def show_run(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FAILED, BAD_USE, FOUND_BAD, HELD = 1, 2, 3, 4
 """Exit codes beside 0."""
+_SHORT = 17
+"""Columns up to this width are never cut: ids, sizes, statuses."""
 
 
 class Refused(Exception):
@@ -104,10 +106,19 @@ class Face:
         # A lone surrogate (a path that is no UTF-8) has no bytes; JSON can escape it.
         sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace") + b"\n")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], *, right: Sequence[str] = ()) -> None:
-        """Rows under headings. On a terminal, columns without content are left out and long texts are cut."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str | Text]],
+        *,
+        right: Sequence[str] = (),
+        spare: Sequence[str] = (),
+    ) -> None:
+        """Rows under headings. Piped, all columns as wide as they are. On a terminal, columns without content are
+        left out, then those of `spare`, in that order, until it fits; what is still too long is cut."""
         if self.is_terminal:
-            self.show(_rich_table(columns, rows, right))
+            kept = _fitting(columns, rows, spare, self.console.width)
+            self.show(_rich_table([columns[place] for place in kept], [[row[p] for p in kept] for row in rows], right))
             return
         lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
         for line in _aligned(lines, [column in right for column in columns]):
@@ -153,30 +164,41 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _fitting(columns: Sequence[str], rows: Sequence[Sequence[Any]], spare: Sequence[str], width: int) -> list[int]:
+    """Places of the columns to show."""
+    kept = [place for place in range(len(columns)) if not rows or any(str(row[place]) for row in rows)]
+    widths = _widths([columns, *rows])
+    for name in spare:
+        if sum(widths[place] + 2 for place in kept) - 2 <= width:
+            break
+        kept = [place for place in kept if columns[place] != name]
+    return kept
+
+
+def _widths(lines: Sequence[Sequence[Any]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(cell_len(str(cell)) for cell in column) for column in zip(*lines, strict=True)]
+
+
 def _rich_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str]) -> RenderableType:
     from rich.table import Table
 
-    kept = [place for place in range(len(columns)) if not rows or any(str(row[place]) for row in rows)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place in kept:
-        longest = max((len(str(row[place])) for row in rows), default=0)
-        table.add_column(
-            columns[place],
-            justify="right" if columns[place] in right else "left",
-            # Short columns (ids, numbers) stay whole; long ones give way.
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=longest if longest <= 20 else 12,
-        )
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column, longest in zip(columns, _widths([columns, *rows]), strict=True):
+        # Short columns (ids, numbers) stay whole; long ones give way.
+        least = min(longest, _SHORT)
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, no_wrap=True, overflow="ellipsis", min_width=least)
     for row in rows:
-        table.add_row(*(row[place] for place in kept))
+        table.add_row(*row)
     return table
 
 
 def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
     from rich.cells import cell_len
 
-    widths = [max(cell_len(line[place]) for line in lines) for place in range(len(right))]
+    widths = _widths(lines)
     for line in lines:
         cells = []
         for cell, width, is_right in zip(line, widths, right, strict=True):

@@ -24,13 +24,15 @@ _STYLES = {
     ORPHANED: "bold magenta",
     "saved": "dim",
 }
-_BAR = 12
+_BAR = 8
 
 RUN_COLUMNS = ("id", "name", "key", "status", "progress", "items", "epoch", "age", "owner")
 RUN_RIGHT = ("items", "epoch", "age")
+RUN_SPARE = ("epoch", "owner", "items")
 CHECKPOINT_COLUMNS = (
     *("id", "kind", "role", "iteration", "age", "raw", "new", "status", "pinned", "expires", "tags", "description"),
 )
+CHECKPOINT_SPARE = ("role", "new", "description", "iteration", "expires", "tags")
 CHECKPOINT_RIGHT = ("iteration", "raw", "new", "age", "expires")
 
 
