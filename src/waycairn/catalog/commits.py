@@ -117,9 +117,7 @@ SET_OUTPUT = Statement(
     "The committed length of an output file. The first one, committed before anything is written, is where it begins.",
     lambda build: (
         build.insert(outputs)
-        .values(
-            run=bindparam("run"), place=bindparam("place"), begins=bindparam("length"), length=bindparam("length")
-        )
+        .values(run=bindparam("run"), place=bindparam("place"), begins=bindparam("length"), length=bindparam("length"))
         .on_conflict_do_update(index_elements=["run", "place"], set_={"length": bindparam("length")})
     ),
 )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, event, update
 from sqlalchemy.pool import StaticPool
 
 from waycairn.catalog.database import Database
-from waycairn.catalog.opening import ONE_CREATOR
+from waycairn.catalog.opening import ONE_CREATOR, read_info
 from waycairn.catalog.tables import FORMAT, meta, revision
 from waycairn.world.crashpoints import crashpoint
 
@@ -36,8 +36,11 @@ RELEASED = Steps(FORMAT, Path(__file__).parent / "migrations")
 def migrate(database: Database, found: int, steps: Steps) -> None:
     """Bring the tables from format `found` to that of `steps`. Idempotent: a store that another process has brought
     there meanwhile is left alone."""
-    copy = database.copy_aside(f"format-{found}")
     with database.migration() as raw:
+        info = database.read(read_info)
+        if info is not None and info.format >= steps.format:
+            return
+        copy = database.copy_aside(f"format-{found}")
         engine = create_engine(database.address, creator=lambda: raw, poolclass=StaticPool)
         # The driver's connection is in autocommit mode, so the transaction is begun and ended by our own words.
         event.listen(engine, "begin", _begin)

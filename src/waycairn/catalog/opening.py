@@ -91,7 +91,7 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
 def open_store(database: Database, clock: Clock, *, create: bool) -> Catalog:
     """Create or migrate what the database holds, and open it. Closes the database if that cannot be done."""
     try:
-        info = database.read(_read_info)
+        info = database.read(read_info)
         if info is None:
             if not create:
                 _refuse_missing(database.name)
@@ -109,7 +109,7 @@ def open_store(database: Database, clock: Clock, *, create: bool) -> Catalog:
         raise
 
 
-def _read_info(session: Session) -> StoreInfo | None:
+def read_info(session: Session) -> StoreInfo | None:
     row = session.one(READ_META) if session.one(HAS_TABLES) else None
     return None if row is None else StoreInfo(id=row[0], format=row[1], secret=bytes(row[2]), created=row[3])
 
@@ -117,7 +117,7 @@ def _read_info(session: Session) -> StoreInfo | None:
 def _create(session: Session, clock: Clock) -> StoreInfo:
     """Tables, name and version in one transaction: a store is there whole or not at all."""
     session.one(ONE_CREATOR)
-    info = _read_info(session)
+    info = read_info(session)
     if info is not None:
         # Another process was faster.
         return info

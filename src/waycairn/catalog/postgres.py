@@ -101,20 +101,20 @@ class PostgresDatabase:
         try:
             try:
                 return self._read(work)
-            except psycopg.OperationalError as error:
-                if error.sqlstate is not None and not error.sqlstate.startswith(("08", "57")):
+            except psycopg.Error as error:
+                if not _is_silence(error) and not (error.sqlstate or "").startswith(("08", "57")):
                     raise
                 self._drop_idle()
                 return self._read(work)
         except psycopg.Error as error:
-            raise from_postgres(error.sqlstate, error, self.name) from error
+            raise self._translated(error) from error
 
     def write(self, work: Callable[[Session], T]) -> T:
         self._check()
         try:
             return self._group.submit(work)
         except psycopg.Error as error:
-            raise from_postgres(error.sqlstate, error, self.name) from error
+            raise self._translated(error) from error
 
     @contextmanager
     def migration(self) -> Iterator[Any]:
@@ -123,7 +123,7 @@ class PostgresDatabase:
         try:
             yield connection
         except psycopg.Error as error:
-            raise from_postgres(error.sqlstate, error, self.name) from error
+            raise self._translated(error) from error
         finally:
             connection.close()
 
@@ -202,6 +202,9 @@ class PostgresDatabase:
         if writer is not None:
             writer.close()
 
+    def _translated(self, error: psycopg.Error) -> Exception:
+        return from_postgres(None if _is_silence(error) else error.sqlstate or "no state", error, self.name)
+
     def _check(self) -> None:
         if self._is_forked:
             refuse_after_fork()
@@ -235,7 +238,7 @@ class PostgresDatabase:
             crashpoint("catalog.commit")
         except BaseException as error:
             self._roll_back(connection)
-            if isinstance(error, psycopg.Error) and (connection.closed or error.sqlstate in _RUN_AGAIN):
+            if isinstance(error, psycopg.Error) and (_is_lost(connection, error) or error.sqlstate in _RUN_AGAIN):
                 raise _UndoneError(error) from error
             raise
         if self._commit(connection, row[0]):
@@ -248,19 +251,20 @@ class PostgresDatabase:
             units[0].result = units[0].work(session)
             return
         for unit in units:
-            connection.execute("SAVEPOINT unit")
+            connection.execute("SAVEPOINT unit", prepare=False)
             unit.attempt(session)
-            if unit.error is not None:
-                if connection.closed or getattr(unit.error, "sqlstate", None) in _RUN_AGAIN:
-                    raise unit.error
-                connection.execute("ROLLBACK TO unit")
-            connection.execute("RELEASE unit")
+            error = unit.error
+            if error is not None:
+                if isinstance(error, psycopg.Error) and (_is_lost(connection, error) or error.sqlstate in _RUN_AGAIN):
+                    raise error
+                connection.execute("ROLLBACK TO unit", prepare=False)
+            connection.execute("RELEASE unit", prepare=False)
 
     def _roll_back(self, connection: _Bounded) -> None:
         """Leave nothing open: a connection that cannot be rolled back is dropped, and the server does it."""
         try:
             if not connection.closed:
-                connection.execute("ROLLBACK")
+                connection.execute("ROLLBACK", prepare=False)
         except psycopg.Error:
             connection.close()
         if connection.closed:
@@ -270,9 +274,10 @@ class PostgresDatabase:
         """COMMIT, and settle it if the answer is lost. True: it is there. Raises _UndoneError if it is not."""
         pid = connection.info.backend_pid
         try:
-            answer = connection.execute("COMMIT").statusmessage
+            # Never prepared: in the simple protocol COMMIT is one message and one answer.
+            answer = connection.execute("COMMIT", prepare=False).statusmessage
         except BaseException as error:
-            if not connection.closed and isinstance(error, psycopg.Error):
+            if isinstance(error, psycopg.Error) and not _is_lost(connection, error):
                 # The server answered: it refused, and rolled back.
                 if error.sqlstate in _RUN_AGAIN:
                     raise _UndoneError(error) from error
@@ -319,6 +324,15 @@ class PostgresDatabase:
                     (pid, str(transaction % 2**32)),
                 )
             return None if row is None else row[0]
+
+
+def _is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
+    """The server did not answer: an answer carries an SQLSTATE and leaves the connection open."""
+    return connection.closed or _is_silence(error)
+
+
+def _is_silence(error: psycopg.Error) -> bool:
+    return error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def _first_line(error: BaseException) -> str:

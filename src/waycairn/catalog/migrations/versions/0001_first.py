@@ -115,7 +115,6 @@ def upgrade() -> None:
         sa.Column("manifest", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_checkpoints_run", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "sequence", name="pk_checkpoints"),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "items",
@@ -151,5 +150,4 @@ def upgrade() -> None:
         sa.Column("took", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_steps_run", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "place", name="pk_steps"),
-        sqlite_with_rowid=False,
     )
