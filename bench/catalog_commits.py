@@ -92,8 +92,8 @@ def threads(catalog, count, seconds):
 
 
 def main(seconds):
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ".")) as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR", ".")) as scratch:
+        folder = Path(scratch)
         catalog = open_catalog(f"sqlite:///{folder.resolve()}/catalog.db")
         job = Job(catalog, 1_000_000)
         first = raw(folder, seconds)

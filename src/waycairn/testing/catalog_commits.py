@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from waycairn.errors import OwnershipLost, RunNotFound, StoreError, SweptMeanwhile
@@ -118,7 +118,7 @@ class CommitContract(CatalogCase):
         assert catalog.take_over(run.id, 1, an_owner(), NOW)
         catalog.commit(cut)
         with pytest.raises(OwnershipLost):
-            catalog.commit(dataclasses.replace(cut, sequence=2))
+            catalog.commit(msgspec.structs.replace(cut, sequence=2))
 
     def test_a_commit_needs_its_run(self, catalog: Catalog) -> None:
         """RunNotFound, not silence, for a run that was deleted."""

@@ -10,8 +10,9 @@ import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from waycairn.codec import decode, encode
 from waycairn.errors import RunClosed, UsedAfterFork
@@ -33,15 +34,14 @@ _KEPT_PACED = 2
 """Paced checkpoints replace each other; the one before the newest stays, to fall back on if that is damaged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a checkpoint was asked to carry. The plain one may be paced away, one with any attribute never."""
 
     kind: str = STATE_KIND
     iteration: int | None = None
     tags: Sequence[str] = ()
     description: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     ttl: float | None = None
     reason: str | None = None
 
@@ -51,8 +51,7 @@ END = Request(reason="end")
 SIGNAL = Request(reason="signal")
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """A cut that is encoded but not yet durable."""
 
     draft: Draft

@@ -131,19 +131,19 @@ class Execution:
         force: bool = False,
     ) -> Write | None:
         """The cut that `checkpoint` asks for; None if it is paced away, or deferred to the end of the open item."""
-        if kind != STATE_KIND:
+        is_plain = not (force or tags or metadata) and kind == STATE_KIND and (iteration, description, ttl) == (None, None, None)
+        if is_plain:
+            request = PACED
+        else:
             check_name("checkpoint's kind", kind)
-        asked = functools.partial(
-            Request,
-            kind=kind,
-            iteration=iteration,
-            tags=tuple(tags),
-            description=description,
-            metadata=dict(metadata or {}),
-            ttl=ttl,
-        )
-        is_plain = not force and asked(reason="pace") == PACED
-        request = PACED if is_plain else asked()
+            request = Request(
+                kind=kind,
+                iteration=iteration,
+                tags=tuple(tags),
+                description=description,
+                metadata=dict(metadata or {}),
+                ttl=ttl,
+            )
         cutter = self.cutter
         cutter.check_usable()
         if cutter.open_item is not None:
