@@ -25,7 +25,7 @@ check: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/.bench  ## our figures beside the floor and the peers, in one run
 	@set -e; for script in $(filter-out bench/measuring.py,$(wildcard bench/*.py)); do \
