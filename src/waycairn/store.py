@@ -161,6 +161,7 @@ class StoreCore:
             operation=new_operation_id(),
             now=self.clock.now(),
             progress=Progress(),
+            status=RunStatus.COMPLETED,  # nobody works on a plain value: it is no run to be resumed
             checkpoint=checkpoint,
             data=written,
         )

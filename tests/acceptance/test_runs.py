@@ -80,6 +80,7 @@ def test_plain_values_need_no_structure(store: wc.Store) -> None:
     store.save("cursor", Progress(7))
     store.save("cursor", Progress(8), tags=["x"])
     assert store.latest("cursor", returns=Progress) == Progress(8)
+    assert [run.status for run in store.runs()] == ["completed"]  # nobody has to resume a value
     with store.run("cursor") as run:  # a run of that name is something else
         run.save("cursor", 1)
         assert run.latest("cursor") == 1
