@@ -90,7 +90,7 @@ main(*sys.argv[1:])
 
 def environment(**more: str) -> dict[str, str]:
     """This environment without what would change how commands look or where they look."""
-    dropped = ("WAYCAIRN", "FORCE_COLOR", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TTY_")
+    dropped = ("WAYCAIRN", "FORCE_COLOR", "NO_COLOR", "TERM", "COLUMNS", "LINES", "TTY_", "PYTHONUNBUFFERED")
     return {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | more
 
 

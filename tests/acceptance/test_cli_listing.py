@@ -107,7 +107,8 @@ def test_on_a_terminal_there_are_bars_and_colours(place):
     spoken = on_terminal("runs", at=place, columns=100)
     assert spoken.code == 0
     assert "█" in spoken.text
-    assert "\x1b[" in spoken.text
+    assert "\x1b[1;35morphaned" in spoken.text
+    assert "\x1b[32mcompleted" in spoken.text
     assert max(map(len, spoken.plain.splitlines())) <= 100
 
 

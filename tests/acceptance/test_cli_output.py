@@ -163,10 +163,17 @@ def test_wrong_use_is_told_from_failure(place, command):
 
 def test_a_password_is_never_shown(tmp_path):
     """An address in a message has it masked."""
-    ran = waycairn("runs", "--store", "postgresql://ann:s3cret@localhost:1/none?connect_timeout=1", at=tmp_path)
-    assert ran.returncode == 1
-    assert "s3cret" not in ran.stdout + ran.stderr
-    assert ran.stderr.startswith("waycairn: ")
+    address = "postgresql://ann:s3cret@localhost:1/none?connect_timeout=1"
+    runs = waycairn("runs", "--store", address, at=tmp_path)
+    assert runs.returncode == 1
+    assert runs.stderr.startswith("waycairn: ")
+    doctor = waycairn("doctor", "--store", address, at=tmp_path)
+    assert doctor.returncode == 3
+    assert "postgresql://ann:***@localhost:1/none" in doctor.stdout
+    nonsense = waycairn("doctor", "--store", "mysql://ann:s3cret@localhost/none", at=tmp_path)
+    assert nonsense.returncode == 2
+    for ran in (runs, doctor, nonsense):
+        assert "s3cret" not in ran.stdout + ran.stderr
 
 
 def test_the_version_is_told_fast():
