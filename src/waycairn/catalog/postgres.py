@@ -24,6 +24,7 @@ from waycairn.catalog.statement import Texts
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
 from waycairn.model.policy import Durability
 from waycairn.world.crashpoints import crashpoint
+from waycairn.world.files import translated
 
 T = TypeVar("T")
 _TEXTS = Texts(PGDialect_psycopg())  # type: ignore[no-untyped-call]
@@ -112,7 +113,8 @@ class PostgresDatabase:
     def write(self, work: Callable[[Session], T]) -> T:
         self._check()
         try:
-            return self._group.submit(work)
+            with translated("the catalog", self.name):
+                return self._group.submit(work)
         except psycopg.Error as error:
             raise self._translated(error) from error
 

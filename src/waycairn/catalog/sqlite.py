@@ -32,8 +32,8 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -8000",
-    # A checkpoint of the WAL costs two flushes: every 4,000 pages (16 MB), not every 1,000.
-    "PRAGMA wal_autocheckpoint = 4000",
+    # A checkpoint of the WAL costs two flushes: every 1,000 pages. Rarer ones let the log grow, and a growing log costs each commit a journal commit of the file system.
+    "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA journal_size_limit = 67108864",
 )
 _TEXTS = Texts(dialects.dialect(paramstyle="named"))
@@ -95,8 +95,12 @@ class SqliteDatabase:
             )
         try:
             return self._group.submit(work)
-        except (sqlite3.Error, OSError) as error:
+        except sqlite3.Error as error:
             raise self._translated(error) from error
+        except OSError:
+            with translated("the catalog", self.path):
+                raise
+            raise  # never reached; a type checker cannot know that `translated` swallows nothing
 
     @contextmanager
     def migration(self) -> Iterator[sqlite3.Connection]:
@@ -241,14 +245,8 @@ class SqliteDatabase:
             connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
 
-    def _translated(self, error: sqlite3.Error | OSError) -> Exception:
-        if isinstance(error, sqlite3.Error):
-            ours = from_sqlite(error, self.name)
-            if isinstance(ours, WriteFailed):
-                self._broken = error
-            return ours
-        return WriteFailed(
-            f"writing the catalog at {self.path} failed ({error.strerror or error}). What was acknowledged before is "
-            "safe, this write is not. Check the disk (dmesg), then run the job again.",
-            path=self.name,
-        )
+    def _translated(self, error: sqlite3.Error) -> Exception:
+        ours = from_sqlite(error, self.name)
+        if isinstance(ours, WriteFailed):
+            self._broken = error
+        return ours
