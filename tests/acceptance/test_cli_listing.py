@@ -32,7 +32,7 @@ def _named(listed):
 
 
 def test_every_run_is_listed_with_how_it_stands(place):
-    """A killed run is orphaned, a stopped process is a living owner, a plain value is neither."""
+    """A killed run is orphaned, a stopped process is a living owner, a plain value is done when it is saved."""
     runs = _named(document("runs", at=place))
     words = {name: run["status"] for name, run in runs.items()}
     assert words == {
@@ -40,7 +40,7 @@ def test_every_run_is_listed_with_how_it_stands(place):
         "broken": "failed",
         "lost": "orphaned",
         "held": "running",
-        "cursor": "saved",
+        "cursor": "completed",
     }
     assert runs["held"]["owner"]["alive"]
     assert not runs["lost"]["owner"]["alive"]
@@ -65,7 +65,7 @@ def test_keys_of_a_run_are_stable(place):
     [
         (["--status", "orphaned"], {"lost"}),
         (["--status", "running"], {"held"}),
-        (["--status", "failed", "--status", "completed"], {"broken", "report"}),
+        (["--status", "failed", "--status", "completed"], {"broken", "report", "cursor"}),
         (["--status", "orphaned", "--status", "failed"], {"lost", "broken"}),
         (["--status", "discarded"], set()),
         (["--task", "reports"], {"report", "broken", "lost", "held"}),

@@ -62,7 +62,7 @@ def _refuse_resume(standing: Standing, *, again: bool) -> None:
 def discard(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None:
     """Give an unfinished run up: it stays listed, and entering it again starts anew."""
     from waycairn.cli import facts
-    from waycairn.upkeep.standing import SAVED, standing_of
+    from waycairn.upkeep.standing import standing_of
     from waycairn.work.entering import held
 
     with face.open() as store:
@@ -70,10 +70,6 @@ def discard(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None
         standing = standing_of(store.core, found)
         if standing.holder is not None:
             raise held(found, standing.holder)
-        if standing.word == SAVED:
-            raise Refused(
-                f"{facts.title_of(found)} is a plain value, not a run to go on with. waycairn delete removes it."
-            )
         done = f"{found.progress.done:,} items done, {found.sequence:,} commits"
         ask(
             f"Give up run {facts.title_of(found)}, {standing.word}, {done}? It stays listed and readable, but the next "

@@ -22,7 +22,6 @@ _STYLES = {
     "failed": "bold red",
     "discarded": "dim",
     ORPHANED: "bold magenta",
-    "saved": "dim",
 }
 _BAR = 8
 

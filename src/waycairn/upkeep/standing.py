@@ -12,9 +12,7 @@ from waycairn.store import StoreCore
 
 ORPHANED = "orphaned"
 """Running by its row, and its owner is dead: it waits to be entered again."""
-SAVED = "saved"
-"""A plain value of `wc.save`: it has no owner and no end, so it is never an orphan."""
-STANDINGS = (*(status.value for status in RunStatus), ORPHANED, SAVED)
+STANDINGS = (*(status.value for status in RunStatus), ORPHANED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,7 @@ def holder_of(core: StoreCore, run: RunRecord) -> Owner | None:
 def _stand(run: RunRecord, holder: Owner | None) -> Standing:
     if run.status is not RunStatus.RUNNING or holder is not None:
         return Standing(run, run.status.value, holder)
-    # A run that was taken from its owner has none either, but that was its second epoch at least.
-    is_plain_value = run.id == run.root and run.owner is None and run.epoch == 1
-    return Standing(run, SAVED if is_plain_value else ORPHANED, None)
+    return Standing(run, ORPHANED, None)
 
 
 def below(core: StoreCore, root: RunRecord, holder: Owner | None) -> Sequence[Standing]:
@@ -91,7 +87,7 @@ def list_standing(core: StoreCore, wanted: Wanted) -> Sequence[Standing]:
 def _statuses(words: Sequence[str]) -> list[RunStatus] | None:
     if not words:
         return None
-    stored = [RunStatus.RUNNING.value if word in (ORPHANED, SAVED) else word for word in words]
+    stored = [RunStatus.RUNNING.value if word == ORPHANED else word for word in words]
     return [RunStatus(word) for word in dict.fromkeys(stored)]
 
 
