@@ -4,9 +4,14 @@ import itertools
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 import pytest
+
+# Started in the background by a shell, pytest inherits that SIGINT is ignored, and so would every job it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The suites of waycairn.testing are no test files, so pytest has to be told to explain their assertions.
 pytest.register_assert_rewrite("waycairn.testing")
