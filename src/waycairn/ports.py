@@ -189,7 +189,7 @@ class CommitRows(Protocol):
 
     def rewind(self, run: RunId, epoch: int, sequence: int, now: float) -> None:
         """Cut the run back to what it was at `sequence`: items and steps of later commits go, later state and result
-        checkpoints are marked damaged if they are not already, outputs get the lengths of that checkpoint, or the one they began with. One
+        checkpoints are set aside if they are not damaged, outputs get the lengths of that checkpoint, or the one they began with. One
         transaction, fenced like a commit; the run's own sequence goes on growing."""
         ...
 

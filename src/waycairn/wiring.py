@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ def open_core(
     if address.startswith(("postgresql://", "postgres://")):
         url = "postgresql://" + address.partition("://")[2]
         folder = Path(packs).absolute() if packs else default_directory() / "packs"
-        return _assemble(url, url, folder, None, durability, create, clock)
+        return _assemble(url, _shown(url), folder, None, durability, create, clock)
     if "://" in address and not address.startswith("sqlite:///"):
         raise ValueError(
             f"{address.partition('://')[0]}:// is not a place for a store; use a directory or postgresql://user@host/database"
@@ -67,6 +68,11 @@ def open_core(
     _prepare(directory, create)
     url = f"sqlite:///{directory / 'catalog.db'}"
     return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
+
+
+def _shown(url: str) -> str:
+    """The address as messages may show it: without the password."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 def _prepare(directory: Path, create: bool) -> None:

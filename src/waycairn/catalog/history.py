@@ -51,7 +51,7 @@ SET_ASIDE = Statement(
         or_(checkpoints.c.role == "state", checkpoints.c.role == "result"),
         checkpoints.c.status == CheckpointStatus.VALID.value,
     )
-    .values(status=CheckpointStatus.DAMAGED.value, damage=bindparam("damage")),
+    .values(status=CheckpointStatus.SET_ASIDE.value, damage=bindparam("damage")),
 )
 EMPTY_OUTPUTS = Statement(
     "empty_outputs",

@@ -45,7 +45,7 @@ def list_checkpoints(
     key: Key = None,
     kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
-    status: Annotated[CheckpointStatus | None, typer.Option(help="Only valid or only damaged ones.")] = None,
+    status: Annotated[CheckpointStatus | None, typer.Option(help="Only valid, damaged or set-aside ones.")] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
 ) -> None:

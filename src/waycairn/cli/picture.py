@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from waycairn.cli.output import text
 from waycairn.model.records import CheckpointRecord, Progress
+from waycairn.model.states import CheckpointStatus
 from waycairn.upkeep.sizes import duration_text, size_text
 from waycairn.upkeep.standing import ORPHANED, Standing
 
@@ -79,10 +80,17 @@ def run_row(standing: Standing, now: float, *, with_bar: bool) -> list[str | Tex
     ]
 
 
+def _status(record: CheckpointRecord) -> str | Text:
+    """With the reason, where it is not to be used."""
+    if record.status is CheckpointStatus.VALID:
+        return record.status.value
+    style = "bold red" if record.status is CheckpointStatus.DAMAGED else "yellow"
+    return text(f"{record.status}: {record.damage}", style)
+
+
 def checkpoint_row(record: CheckpointRecord, now: float) -> list[str | Text]:
     """Cells for CHECKPOINT_COLUMNS."""
     held = record.checkpoint
-    is_damaged = record.damage is not None or record.status.value != "valid"
     return [
         record.id,
         text(held.kind),
@@ -91,7 +99,7 @@ def checkpoint_row(record: CheckpointRecord, now: float) -> list[str | Text]:
         duration_text(now - record.created),
         size_text(held.stored.raw_bytes),
         size_text(held.stored.new_bytes),
-        text(f"damaged: {record.damage}", "bold red") if is_damaged else record.status.value,
+        _status(record),
         "pinned" if record.pinned else "",
         _expiry(held.expires, now),
         text(", ".join(held.tags)),

@@ -31,3 +31,5 @@ class CheckpointStatus(StrEnum):
     VALID = "valid"
     DAMAGED = "damaged"
     """A read found bytes that do not match; kept for inspection, never restored from."""
+    SET_ASIDE = "set-aside"
+    """The run went back behind it; intact, kept for inspection, never restored from."""

@@ -37,8 +37,8 @@ class Verified:
 def verify(core: StoreCore, checkpoints: Sequence[CheckpointRecord], runs: Iterable[RunRecord], tell: Tell) -> Verified:
     """Read the checkpoints, and the step results of the runs; mark damaged checkpoints, so that nobody restores them.
 
-    What was marked before is counted and not read again: going back behind a damaged checkpoint set later ones
-    aside, and those must never be used again, however intact their bytes are.
+    What was marked before is counted and not read again. Checkpoints that a run went back behind are read like any
+    other; they stay set aside, however intact their bytes are.
     """
     verified = Verified()
     intact: set[bytes] = set()

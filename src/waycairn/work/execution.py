@@ -131,7 +131,11 @@ class Execution:
         force: bool = False,
     ) -> Write | None:
         """The cut that `checkpoint` asks for; None if it is paced away, or deferred to the end of the open item."""
-        is_plain = not (force or tags or metadata) and kind == STATE_KIND and (iteration, description, ttl) == (None, None, None)
+        is_plain = (
+            not (force or tags or metadata)
+            and kind == STATE_KIND
+            and (iteration, description, ttl) == (None, None, None)
+        )
         if is_plain:
             request = PACED
         else:
