@@ -149,9 +149,12 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS)
-def test_bombs(body):
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs(name):
     """Claimed lengths, depth, shapes and strides beyond the data; names of things that are not to be had."""
+    if "tensor" in name:
+        pytest.importorskip("torch", reason="torch is not installed")
+    body = BOMBS[name]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
     with pytest.raises(Damaged):
