@@ -84,7 +84,9 @@ class Proxy:
                 if state["lose"] and not from_client:
                     break
                 target.sendall(data)
-        self._reset(source, target)
+        if not state["hole"]:
+            # Across a hole the server does not learn either that its client is gone.
+            self._reset(source, target)
 
     def _takes(self, data):
         with self._lock:

@@ -9,21 +9,21 @@ from waycairn.errors import OwnershipLost
 
 
 class Transactions:
-    """Applies units one after the other and remembers how many were in each transaction; waits to be let go."""
+    """Applies units one after the other and remembers how many were in each transaction; waits to be let go. `raises`
+    holds what the first, second, ... transaction raises."""
 
     def __init__(self):
         self.sizes = []
         self.gate = threading.Event()
         self.entered = threading.Event()
-        self.raises = None
+        self.raises = {}
 
     def apply(self, units):
         self.entered.set()
         assert self.gate.wait(10)
         self.sizes.append(len(units))
-        if self.raises is not None:
-            error, self.raises = self.raises, None
-            raise error
+        if len(self.sizes) in self.raises:
+            raise self.raises[len(self.sizes)]
         for unit in units:
             unit.attempt(None)
         for unit in units:
@@ -105,8 +105,9 @@ def test_one_fails_and_the_others_do_not(callers, transactions):
     """A fenced unit raises in its own thread; those beside it are done."""
     callers.hand_in("first", lambda _: 0)
     transactions.entered.wait(10)
-    callers.hand_in("lost", refuse)
     callers.hand_in("good", lambda _: 1)
+    callers.waiting(1)
+    callers.hand_in("lost", refuse)
     callers.waiting(2)
     transactions.gate.set()
     callers.join()
@@ -121,26 +122,27 @@ def test_a_failed_transaction_fails_everybody_in_it(callers, transactions):
     callers.hand_in("a", lambda _: 1)
     callers.hand_in("b", lambda _: 2)
     callers.waiting(2)
-    transactions.raises = OSError("full")
+    transactions.raises = {2: OSError("full")}
     transactions.gate.set()
     callers.join()
-    failed = [name for name, outcome in callers.outcomes.items() if isinstance(outcome, OSError)]
-    assert failed in (["first"], ["a", "b"], ["b", "a"])
+    assert callers.outcomes["first"] == 0
+    assert {type(callers.outcomes[name]) for name in ("a", "b")} == {OSError}
     assert callers.group.submit(lambda _: 3) == 3
 
 
 def test_an_interrupted_leader_leaves_the_others_work_to_the_next(callers, transactions):
-    """Ctrl-C in the thread that leads: it raises there, and the others' work is still done."""
-    transactions.raises = KeyboardInterrupt()
-    callers.hand_in("first", lambda _: 0)
+    """Ctrl-C in the thread that leads four: it raises there, and the others' work is done by the next leader."""
+    callers.hand_in("first", lambda _: "first")
     transactions.entered.wait(10)
-    for number in range(3):
+    for number in range(4):
         callers.hand_in(number, lambda _, number=number: number)
-    callers.waiting(3)
+        callers.waiting(number + 1)
+    transactions.raises = {2: KeyboardInterrupt()}
     transactions.gate.set()
     callers.join()
-    assert isinstance(callers.outcomes.pop("first"), KeyboardInterrupt)
-    assert callers.outcomes == {0: 0, 1: 1, 2: 2}
+    assert isinstance(callers.outcomes.pop(0), KeyboardInterrupt)
+    assert callers.outcomes == {"first": "first", 1: 1, 2: 2, 3: 3}
+    assert transactions.sizes == [1, 4, 3]
     assert callers.group._leader is None
 
 

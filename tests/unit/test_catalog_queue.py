@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from waycairn.catalog.helper import Helper
 from waycairn.catalog.holders import describe_holder, holder_of, is_stopped
 from waycairn.catalog.queue import FairQueue
 
@@ -139,22 +140,24 @@ def test_a_stopped_waiter_is_passed_over(path, members, monkeypatch):
 
 
 def test_a_lost_counter_is_no_obstacle(path, members):
-    """A power cut may take the queue file's content: tickets that are still held are skipped."""
+    """A power cut may take the queue file's content: a ticket that is still held is skipped."""
     first, second, _, _ = members
     first.tell("acquire")
     first.says("acquired")
     second.tell("acquire")
     in_line(path, 2)
     with path.open("r+b") as file:
-        file.write(bytes(8))
+        file.write((1).to_bytes(8, "little"))
     mine = FairQueue(path)
     waiting = threading.Thread(target=mine.acquire)
     waiting.start()
+    in_line(path, 3)
     first.tell("release")
     second.says("acquired")
     second.tell("release")
     waiting.join(20)
     assert not waiting.is_alive()
+    assert mine._newest == 3
     mine.release()
     mine.close()
 
@@ -236,3 +239,24 @@ def test_waiters_are_not_taken_for_holders():
     assert holder_of(device, 5, locks) is None
     assert not is_stopped(os.getpid())
     assert not is_stopped(int(Path("/proc/sys/kernel/pid_max").read_text()) + 1)
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_a_call_that_is_given_up_is_undone_once(ends_first):
+    """Whether it ends before or after it is given up; one that is waited for is not undone."""
+    helper, go_on, undone = Helper(), threading.Event(), []
+    waiting = helper.begin(go_on.wait, undo=lambda: undone.append(1))
+    assert helper.is_busy
+    assert not waiting.wait(0.01)
+    if ends_first:
+        go_on.set()
+        assert waiting.wait(5)
+        assert undone == []
+        waiting.give_up()
+    else:
+        waiting.give_up()
+        assert undone == []
+        assert not helper.close()
+        go_on.set()
+    assert helper.close()
+    assert undone == [1]

@@ -16,7 +16,17 @@ from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter
 from waycairn.ports import Catalog
 from waycairn.testing.catalog_case import CatalogCase, added, present
-from waycairn.testing.records import NOW, a_checkpoint, a_cut, a_run, an_owner, numbers, some_data, some_items
+from waycairn.testing.records import (
+    NOW,
+    a_checkpoint,
+    a_cut,
+    a_run,
+    a_step,
+    an_owner,
+    numbers,
+    some_data,
+    some_items,
+)
 
 
 def together(works: list[Callable[[], None]]) -> None:
@@ -133,28 +143,32 @@ class SharingContract(CatalogCase):
         assert (after.epoch, after.owner.pid) == (2, won[0])
 
     def test_threads_commit_each_on_its_own(self, catalog: Catalog) -> None:
-        """Six threads commit to their runs, two fail every time: nobody's commit is lost or refused for another's."""
+        """Six threads commit to their runs, one is fenced and one fails half way, every time: nobody's commit is lost
+        or refused for another's, and nothing of a failed one is there."""
         runs = [added(catalog, a_run(f"job {number}")) for number in range(8)]
-        refused: list[int] = []
+        catalog.commit(a_cut(runs[7].id, 1, steps=[a_step("", "fetch")]))
 
         def committing(number: int) -> Callable[[], None]:
             def work() -> None:
                 for sequence in range(1, 41):
                     catalog.commit(a_cut(runs[number].id, sequence, items=[some_items("loop", b"x")]))
 
+            def fenced() -> None:
+                for _ in range(40):
+                    with pytest.raises(OwnershipLost):
+                        catalog.commit(a_cut(runs[6].id, 1, epoch=5, items=[some_items("loop", b"x")]))
+
             def failing() -> None:
                 for _ in range(40):
                     data = some_data(catalog.reserve_numbers(1), b"never")
-                    with pytest.raises(OwnershipLost):
-                        catalog.commit(a_cut(runs[number].id, 1, epoch=5, data=[data]))
-                    refused.append(number)
+                    with pytest.raises(ValueError, match="committed before"):
+                        catalog.commit(a_cut(runs[7].id, 2, steps=[a_step("", "fetch")], data=[data]))
 
-            return work if number < 6 else failing
+            return {6: fenced, 7: failing}.get(number, work)
 
         together([committing(number) for number in range(8)])
-        assert [present(catalog, run.id).sequence for run in runs] == [40] * 6 + [0] * 2
-        assert [catalog.loops(run.id).get("loop", 0) for run in runs] == [40] * 6 + [0] * 2
-        assert len(refused) == 80
+        assert [present(catalog, run.id).sequence for run in runs] == [40] * 6 + [0, 1]
+        assert [catalog.loops(run.id).get("loop", 0) for run in runs] == [40] * 6 + [0, 0]
         assert catalog.stats()["chunks"] == 0
 
     def test_values_saved_by_many_threads_are_all_numbered(self, catalog: Catalog) -> None:
