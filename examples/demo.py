@@ -54,12 +54,18 @@ class Whole:
     def place_of(self, share: float) -> tuple[Piece, float]:
         """The piece that was being done when that share of the work was over, and for how many seconds already.
 
-        The work ends a little before the last piece was asked for: behind it there is hardly anything left to kill.
+        The work ends before the last piece was asked for: behind it there is hardly anything left to kill. And the
+        seconds are few: the next attempt may be faster than this one was.
         """
         first, last = self.pieces[0].at, self.pieces[-1].at
-        at = first + share * 0.97 * (last - first)
+        at = first + share * 0.9 * (last - first)
         piece = max((piece for piece in self.pieces if piece.at <= at), key=lambda piece: piece.at)
-        return piece, at - piece.at
+        return piece, min(at - piece.at, 0.3)
+
+    def from_here_on(self, piece: Piece) -> set[tuple[str, int]]:
+        """That piece and all behind it, in the order of the work."""
+        order = [(one.phase, one.number) for one in self.pieces]
+        return set(order[order.index((piece.phase, piece.number)) :])
 
 
 @dataclass(frozen=True)
@@ -104,9 +110,9 @@ class Attempt:
             sys.exit(f"The job failed with exit code {code}:\n{self._log.read_text('utf-8')[-3000:]}")
         return Whole(seconds, self.pieces())
 
-    def kill_at(self, piece: Piece, later: float) -> float | None:
-        """SIGKILL so many seconds after it asked for that piece; when it was sent, or None if the job had ended."""
-        while not any((seen.phase, seen.number) == (piece.phase, piece.number) for seen in self.pieces()):
+    def kill_at(self, pieces: set[tuple[str, int]], later: float) -> float | None:
+        """SIGKILL so many seconds after it asked for one of these; when it was sent, or None if the job had ended."""
+        while not any((seen.phase, seen.number) in pieces for seen in self.pieces()):
             if self._process.poll() is not None:
                 self.wait()
                 return None
@@ -146,7 +152,8 @@ def kill_again_and_again(
     for share in shares:
         piece, later = golden.place_of(share)
         attempt = Attempt(place, "killed", "--store", str(store), *options)
-        sent = attempt.kill_at(piece, later)
+        # Or behind it: an attempt that was faster may have committed that piece already.
+        sent = attempt.kill_at(golden.from_here_on(piece), later)
         if sent is None:
             console.print(f"   The job ended before kill {len(kills) + 1} could be sent.")
             return kills
