@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, bindparam, delete, insert, select, update
+from sqlalchemy import Boolean, Integer, String, bindparam, delete, insert, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.columns import encode_maybe
@@ -21,7 +21,8 @@ from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.model.states import CheckpointStatus
 
 _SIZES = (1, 16, 256)
-_JOINED = select(*CHECKPOINT_COLUMNS).join_from(checkpoints, runs, checkpoints.c.run == runs.c.num)
+_JOINED = select(runs.c.id, *CHECKPOINT_COLUMNS).join_from(checkpoints, runs, checkpoints.c.run == runs.c.num)
+_OF_RUN = select(bindparam("id", type_=String), *CHECKPOINT_COLUMNS).where(checkpoints.c.run == NUM)
 _THIS = (checkpoints.c.run == NUM, checkpoints.c.sequence == bindparam("number"))
 
 ADD_CHECKPOINT = Statement(
@@ -43,7 +44,7 @@ DROP_CHECKPOINT = Statement(
 GET_CHECKPOINT = Statement(
     "get_checkpoint",
     "One checkpoint.",
-    _JOINED.where(runs.c.id == bindparam("id"), checkpoints.c.sequence == bindparam("number")),
+    _OF_RUN.where(checkpoints.c.sequence == bindparam("number")),
 )
 MARK_CHECKPOINT = Statement(
     "mark_checkpoint",
@@ -75,14 +76,15 @@ def _list_checkpoints(
     """`columns` are compared with parameters of their name."""
 
     def build(build: Build) -> ClauseElement:
-        chosen: Any = _JOINED.where(*(checkpoints.c[column] == bindparam(column) for column in columns))
+        chosen: Any = _OF_RUN if of_run else _JOINED
+        chosen = chosen.where(*(checkpoints.c[column] == bindparam(column) for column in columns))
         if tagged:
             chosen = chosen.where(holds_tag(build, checkpoints.c.tags))
         if before:
             chosen = chosen.where(checkpoints.c.sequence < bindparam("before"))
         if of_run:
-            # By the number, so that the key of the table gives the order and a limit ends the search.
-            chosen = chosen.where(checkpoints.c.run == NUM).order_by(checkpoints.c.sequence.desc())
+            # The order of the table's key, so that a limit ends the search.
+            chosen = chosen.order_by(checkpoints.c.run.desc(), checkpoints.c.sequence.desc())
         else:
             chosen = chosen.order_by(
                 checkpoints.c.created.desc(), checkpoints.c.run.desc(), checkpoints.c.sequence.desc()

@@ -37,6 +37,8 @@ def encode_json(value: Any) -> str | None:
 def decode_json(text: str | None) -> Any:
     if text is None:
         return None
+    if len(text) == 2:
+        return [] if text == "[]" else {} if text == "{}" else json.loads(text)
     value = json.loads(text)
     if isinstance(value, dict) and value.keys() == {_WRAP}:
         return json.loads(value[_WRAP])
@@ -45,10 +47,8 @@ def decode_json(text: str | None) -> Any:
 
 def encode_text(text: str) -> str:
     """Text for a TEXT column: NUL and lone surrogates (file names that are not UTF-8 have them) are escaped."""
-    if text.isascii():
-        if "\0" not in text and not text.startswith(_ESCAPE):
-            return text
-    elif "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text):
+    storable = text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+    if storable and "\0" not in text and not text.startswith(_ESCAPE):
         return text
     return _ESCAPE + text.encode("unicode_escape").decode("ascii")
 
@@ -69,7 +69,7 @@ def decode_maybe(text: str | None) -> str | None:
 
 def encode_place(*parts: str) -> str:
     """Several names as one unambiguous, sortable text that can be part of a primary key."""
-    text = json.dumps(parts, separators=(",", ":"))
+    text = _encode(parts)
     if len(text) > LONGEST_PLACE:
         raise ValueError(
             f"the name {text[:60]}... has {len(text)} characters and a name may have {LONGEST_PLACE}. "
@@ -85,5 +85,5 @@ def decode_place(text: str) -> list[str]:
 
 def identity(parent: str | None, name: str, key: str | None) -> str:
     """What is unique about a run, as text; long ones are hashed ("#" begins no JSON list)."""
-    text = json.dumps([parent, name, key], separators=(",", ":"))
+    text = _encode([parent, name, key])
     return text if len(text) <= 200 else "#" + hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -47,7 +47,7 @@ STEP_COLUMNS = (
     *(steps.c.manifest, steps.c.root, steps.c.raw_bytes, steps.c.new_bytes),
 )
 CHECKPOINT_COLUMNS = (
-    *(runs.c.id, checkpoints.c.sequence, checkpoints.c.epoch, checkpoints.c.created, checkpoints.c.pinned),
+    *(checkpoints.c.sequence, checkpoints.c.epoch, checkpoints.c.created, checkpoints.c.pinned),
     *(checkpoints.c.status, checkpoints.c.damage, checkpoints.c.kind, checkpoints.c.role, checkpoints.c.iteration),
     *(checkpoints.c.tags, checkpoints.c.description, checkpoints.c.metadata, checkpoints.c.expires),
     *(checkpoints.c.reason, checkpoints.c.outputs),
@@ -176,7 +176,7 @@ def values_of_checkpoint(
 
 
 def checkpoint_of(row: Row) -> CheckpointRecord:
-    """From CHECKPOINT_COLUMNS."""
+    """From the id of the run and CHECKPOINT_COLUMNS."""
     (run, sequence, epoch, created, pinned, status, damage, kind, role, iteration) = row[:10]
     (tags, description, metadata, expires, reason, outputs, manifest, root, raw_bytes, new_bytes) = row[10:]
     return CheckpointRecord(
