@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from waycairn.catalog import open_catalog
+from waycairn.catalog import migrating, open_catalog, opening
 from waycairn.catalog.migrating import RELEASED, Steps, migrate, upgrade
 from waycairn.catalog.opening import create_tables, open_database, read_info
 from waycairn.catalog.tables import FORMAT
@@ -158,6 +158,17 @@ def test_an_older_store_is_migrated(address, store, steps):
             assert connection.execute(text("SELECT count(*) FROM checkpoints")).scalar() == 1
         engine.dispose(close=False)
     database.close()
+
+
+def test_opening_an_older_store_migrates_it(address, store, steps, monkeypatch):
+    """As a later version of waycairn does it: the run is there, and the next opening has nothing to do."""
+    monkeypatch.setattr(opening, "FORMAT", FORMAT + 1)
+    monkeypatch.setattr(migrating, "RELEASED", steps)
+    for _ in range(2):
+        catalog = open_catalog(address, create=False)
+        assert catalog.info.format == FORMAT + 1
+        assert present(catalog, store.id) == store
+        catalog.close()
 
 
 def test_the_old_store_is_kept_beside(tmp_path, steps):

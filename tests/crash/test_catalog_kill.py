@@ -123,6 +123,43 @@ def test_a_random_kill_loses_nothing_acknowledged(address):
     catalog.close()
 
 
+FORK = """
+import os, sys, threading
+from waycairn.catalog import open_catalog
+from waycairn.testing.catalog_case import added, present
+from waycairn.testing.records import a_cut
+catalog = open_catalog(sys.argv[1])
+run = added(catalog)
+catalog.commit(a_cut(run.id, 1))
+reading = threading.Thread(target=lambda: catalog.get_run(run.id))
+reading.start()
+reading.join()
+writer = catalog._database._writer
+session = getattr(getattr(writer, "info", None), "backend_pid", None)
+for number in range(2, 12):
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)  # the whole interpreter is torn down, with all that it inherited
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    catalog.commit(a_cut(run.id, number))
+    assert present(catalog, run.id).sequence == number
+# The server's session of the parent was not ended by a child.
+assert session is None or catalog._database._writer.info.backend_pid == session
+catalog.close()
+"""
+
+
+def test_the_exit_of_forked_children_closes_nothing(address):
+    """Ten children end as Python programs do; the parent's connections and locks stay as they were."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORK, address], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    if address.startswith("sqlite"):
+        with contextlib.closing(sqlite3.connect(address.removeprefix("sqlite:///"))) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 @pytest.mark.parametrize("act", ["RAISE", "ENOSPC"])
 def test_an_error_before_commit_takes_everything_back(catalog, act):
     """An injected error of the device is raised, the transaction is gone, and the next commit works."""

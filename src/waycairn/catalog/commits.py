@@ -88,7 +88,7 @@ ITEMS_AFTER = Statement(
     select(items.c.sequence, items.c.count, items.c["keys"])
     .where(items.c.run == NUM, items.c.loop == bindparam("loop"), items.c.sequence > bindparam("after"))
     .order_by(items.c.sequence)
-    .limit(64),
+    .limit(bindparam("limit", type_=Integer)),
 )
 LOOPS = Statement(
     "loops",
@@ -129,6 +129,10 @@ NEWEST_OPERATION = Statement(
     "Which attempt made the newest commit.",
     select(runs.c.operation).where(runs.c.id == bindparam("id")),
 )
+
+
+_FEWEST, _MOST, _PAGE_BYTES = 32, 4096, 2**20
+"""Cuts read at a time, and the bytes of keys that such a page should have at most."""
 
 
 class CommitPart(Part):
@@ -183,12 +187,16 @@ class CommitPart(Part):
         return None if row is None or row[0] is None else OperationId(bytes(row[0]))
 
     def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
-        values = {"id": run, "loop": encode_text(loop), "after": -1}
+        values: dict[str, Any] = {"id": run, "loop": encode_text(loop), "after": -1, "limit": _FEWEST}
         while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
+            size = 0
             for _, count, keys in rows:
+                size += len(keys)
                 yield DoneItems(loop=loop, count=count, keys=bytes(keys))
-            # The next page begins behind the last row; nothing stays open between pages.
+            # The next page begins behind the last row; nothing stays open between pages. Cuts of one item each are
+            # read by the thousand, long ones a few at a time.
             values["after"] = rows[-1][0]
+            values["limit"] = max(_FEWEST, min(_MOST, len(rows) * _PAGE_BYTES // (size + 1)))
 
     def loops(self, run: RunId) -> Mapping[str, int]:
         rows = self._database.read(lambda session: session.all(LOOPS, {"id": run}))

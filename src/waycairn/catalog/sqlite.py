@@ -24,6 +24,8 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, make_directory, translated
 
 T = TypeVar("T")
+OLDEST = (3, 35, 0)
+"""RETURNING."""
 BUSY_SECONDS = 10.0
 """For programs that write to the file outside the queue; ours never meet there."""
 _PRAGMAS = (
@@ -57,6 +59,11 @@ class SqliteDatabase:
     """Implements `Database` on one file of this host."""
 
     def __init__(self, path: Path, durability: Durability) -> None:
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise StoreError(
+                f"this Python comes with SQLite {sqlite3.sqlite_version}, and waycairn needs "
+                f"{'.'.join(map(str, OLDEST))} or newer. Nothing was changed. Use a newer Python, or PostgreSQL.",
+            )
         self.path = path
         self.name = str(path)
         self.address = _TEXTS.address

@@ -6,7 +6,7 @@ import pytest
 
 from waycairn.errors import CheckpointNotFound, OwnershipLost, RunNotFound
 from waycairn.model.ids import RunId
-from waycairn.model.records import CheckpointFilter, OutputLength, RunRecord
+from waycairn.model.records import CheckpointFilter, DoneItems, OutputLength, RunRecord
 from waycairn.model.states import CheckpointStatus
 from waycairn.ports import Catalog
 from waycairn.testing.catalog_case import CatalogCase, added, present
@@ -23,6 +23,16 @@ class HistoryContract(CatalogCase):
         assert [done.keys for done in catalog.done_items(run.id, "a")] == [b"%d" % number for number in range(1, 151)]
         assert catalog.loops(run.id) == {"a": 150, "b\0": 150}
         assert list(catalog.done_items(run.id, "c")) == []
+
+    def test_long_cuts_and_short_ones(self, catalog: Catalog) -> None:
+        """However many keys a cut has, all cuts come once and in order."""
+        run = added(catalog)
+        sizes = [1] * 100 + [300_000] * 3 + [1] * 40
+        for sequence, size in enumerate(sizes, start=1):
+            done = DoneItems(loop="a", count=sequence, keys=b"x" * size)
+            catalog.commit(a_cut(run.id, sequence, items=[done]))
+        read = [(done.count, len(done.keys)) for done in catalog.done_items(run.id, "a")]
+        assert read == list(enumerate(sizes, start=1))
 
     def test_items_are_read_lazily(self, catalog: Catalog) -> None:
         """What is committed while the first page is being read is still seen, so not everything was read at once,
