@@ -5,7 +5,8 @@ fair either: who releases it takes it again before the one that was woken up run
 slowest at 0.16 of the fastest, p99 565 ms). So there are tickets, as in the queue lock of Craig, Landin and Hagersten
 (1993-94): everybody holds a lock on the byte of its own ticket and waits for the byte of the ticket before. The order
 is fixed when the ticket is drawn, one waiter wakes at a time, and the kernel frees the byte of a process that dies.
-Who finds that nobody has drawn a ticket since its own needs no new one: then a turn costs 3 µs.
+Measured with 64 processes: the slowest at 0.97 of the fastest, p99 46 ms where the median is 33. Who finds that
+nobody has drawn a ticket since its own needs no new one: then a turn costs 3 µs.
 
 The tickets only order the processes; that one at a time writes is held by the turn, a lock that is kept during the
 transaction. So a stopped process in the queue is passed over; one that is stopped in its transaction blocks all the
