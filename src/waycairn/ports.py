@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from waycairn.model.ids import ChunkId, OperationId, PackId, RunId
 from waycairn.model.records import (
@@ -313,14 +312,3 @@ class Ownership(Protocol):
     def forget(self, run: RunId, before_epoch: int) -> None:
         """Remove what older epochs left behind (owner files). Idempotent."""
         ...
-
-
-CrashPoint = Callable[[str], None]
-
-
-class Closing(Protocol):
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from waycairn.model.policy import Pace
 
 _FIRST_COST = 0.002
@@ -62,8 +60,3 @@ class Pacer:
             self._due_time = now + policy.seconds if policy.seconds is not None else never
             by_share = max(1, int(self._total * policy.percent / 100)) if policy.percent and self._total else 1 << 62
             self._due_items = min(policy.items or 1 << 62, by_share)
-
-
-def young_daly(cost: float, mean_time_between_failures: float) -> float:
-    """Seconds between saves that lose the least time: sqrt(2 C M) (Young 1974; Daly 2006 for C << M)."""
-    return math.sqrt(2 * cost * mean_time_between_failures)
