@@ -153,7 +153,7 @@ class Case:
         kept = []
 
         def save() -> None:
-            stored, data = writer.write(Encoded(b"x" * 8192, (), self.buffers))
+            stored, data = writer.write(Encoded(b"x" * 8192, self.buffers))
             index.commit(data)
             kept.append(stored)
 

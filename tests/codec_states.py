@@ -22,8 +22,8 @@ def fetcher(encoded, calls=None):
 
 def round_trip(state, *, types=None, **options):
     encoded = encode(state, types=types)
-    assert list(encoded.cuts) == sorted(set(encoded.cuts))
-    assert all(0 < cut < len(encoded.document) for cut in encoded.cuts)
+    assert list(encoded.cuts()) == sorted(set(encoded.cuts()))
+    assert all(0 < cut < len(encoded.document) for cut in encoded.cuts())
     return decode(encoded.document, fetcher(encoded), types=types, **options)
 
 

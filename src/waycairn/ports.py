@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from waycairn.model.ids import ChunkId, OperationId, PackId, RunId
+from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId
 from waycairn.model.records import (
     CheckpointFilter,
     CheckpointRecord,
@@ -179,9 +179,9 @@ class CommitRows(Protocol):
         """
         ...
 
-    def save_value(self, commit: Commit, name: NewRun) -> int:
-        """Plain `wc.save`: no owner, no epoch, last commit wins. Creates the run if it is missing, gives the commit
-        the next sequence, and returns it. The commit's run, epoch and sequence are ignored."""
+    def save_value(self, commit: Commit, name: NewRun) -> CheckpointId:
+        """Plain `wc.save`: no owner, no epoch, last commit wins. Creates the run if it is missing and gives the commit
+        the next sequence. The commit's run, epoch and sequence are ignored."""
         ...
 
     def newest_operation(self, run: RunId) -> OperationId | None: ...

@@ -14,7 +14,7 @@ import msgspec
 from waycairn.codec import Types, decode
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.encoded import Encoded
-from waycairn.model.ids import RunId
+from waycairn.model.ids import CheckpointId, OperationId, RunId
 from waycairn.model.records import (
     Commit,
     DoneItems,
@@ -66,6 +66,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     run: RunId
     epoch: int
     sequence: int
+    operation: OperationId
+    """Names this draft, so that one that was interrupted can ask whether it is there."""
     progress: Progress
     status: RunStatus | None = None
     error: Mapping[str, Any] | None = None
@@ -115,7 +117,7 @@ class StoreCore:
         crashpoint("store.begin")
         # 1. New chunks become durable in a pack, or stay in memory to ride inline.
         written: list[NewData] = []
-        steps = [self._place_step(step, written) for step in draft.steps]
+        steps = [self._place_step(step, written) for step in draft.steps] if draft.steps else ()
         checkpoint = self._place_checkpoint(draft.checkpoint, written) if draft.checkpoint else None
         crashpoint("store.chunks")
         # 2. One transaction: fence, chunk index, items, steps, outputs, checkpoint, progress.
@@ -124,7 +126,7 @@ class StoreCore:
                 run=draft.run,
                 epoch=draft.epoch,
                 sequence=draft.sequence,
-                operation=new_operation_id(),
+                operation=draft.operation,
                 now=self.clock.now(),
                 progress=draft.progress,
                 status=draft.status,
@@ -142,15 +144,15 @@ class StoreCore:
         for data in written:
             self._writer.committed(data)
 
-    def save_value(self, run: NewRun, draft: CheckpointDraft) -> int:
-        """Commit a plain value under a name, last commit wins; returns its sequence. Durable when it returns."""
+    def save_value(self, run: NewRun, draft: CheckpointDraft) -> CheckpointId:
+        """Commit a plain value under a name, last commit wins. Durable when it returns."""
         try:
             return self._save_value_once(run, draft)
         except SweptMeanwhile:
             self._writer.forget()
             return self._save_value_once(run, draft)
 
-    def _save_value_once(self, run: NewRun, draft: CheckpointDraft) -> int:
+    def _save_value_once(self, run: NewRun, draft: CheckpointDraft) -> CheckpointId:
         crashpoint("store.value.begin")
         written: list[NewData] = []
         checkpoint = self._place_checkpoint(draft, written)
@@ -165,11 +167,11 @@ class StoreCore:
             checkpoint=checkpoint,
             data=written,
         )
-        sequence = self.catalog.save_value(commit, run)
+        saved = self.catalog.save_value(commit, run)
         crashpoint("store.value.committed")
         for data in written:
             self._writer.committed(data)
-        return sequence
+        return saved
 
     def _place_step(self, step: StepDraft, written: list[NewData]) -> StepResult:
         return StepResult(
@@ -196,7 +198,8 @@ class StoreCore:
 
     def _write(self, encoded: Encoded, written: list[NewData]) -> Stored:
         stored, data = self._writer.write(encoded)
-        written.append(data)
+        if data is not None:
+            written.append(data)
         return stored
 
     def load(self, stored: Stored, *, types: Types | None = None, only: str | None = None, strict: bool = True) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import waycairn as wc
 from waycairn.errors import Damaged
 from waycairn.model.states import CheckpointStatus
+from waycairn.world.crashpoints import arm, disarm
 
 
 @pytest.fixture
@@ -340,3 +342,33 @@ def test_removing_a_run_removes_all_of_it(store: wc.Store) -> None:
     store.remove("job")
     assert store.runs() == []
     assert store.checkpoints() == []
+
+
+@pytest.mark.parametrize("point", ["catalog.commit", "catalog.committed", "store.committed"])
+def test_an_interrupt_around_the_commit_leaves_the_run_usable(store: wc.Store, point: str) -> None:
+    """Ctrl-C when COMMIT may or may not have happened: the run knows which, goes on, and counts every item once."""
+    former = signal.getsignal(signal.SIGINT)
+    with store.run("job", pace=0) as run:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of ours, which waits for the next cut
+        try:
+            state = run.state({"n": 0})
+            state["n"] = 1
+            hits = arm(point, 1, "INT")
+            with pytest.raises(KeyboardInterrupt):
+                run.checkpoint(force=True)
+            assert hits[point] == 1
+            disarm()
+            state["n"] = 2
+            taken = run.checkpoint(force=True)
+            assert taken is not None
+            for _ in run.each(range(10)):
+                run.checkpoint(force=True)
+        finally:
+            disarm()
+            signal.signal(signal.SIGINT, former)
+    first = [] if point == "catalog.commit" else [1]
+    values = [
+        store.load(record.id)["n"] for record in reversed(store.checkpoints("job")) if record.checkpoint.reason is None
+    ]
+    assert values == [*first, *[2] * 11]
+    assert store.find("job").progress.done == 10

@@ -104,8 +104,8 @@ def test_every_kind_of_write_is_settled(catalog, direct, proxy):
     acts = [
         lambda: catalog.add_run(run, NOW),
         lambda: catalog.take_over(run.id, 1, an_owner(), NOW),
-        lambda: catalog.save_value(a_cut(run.id, 0, checkpoint=a_checkpoint()), a_run("cursor")) == 1,
-        lambda: catalog.save_value(a_cut(run.id, 0, checkpoint=a_checkpoint()), a_run("cursor")) == 2,
+        lambda: catalog.save_value(a_cut(run.id, 0, checkpoint=a_checkpoint()), a_run("cursor")).endswith(".1"),
+        lambda: catalog.save_value(a_cut(run.id, 0, checkpoint=a_checkpoint()), a_run("cursor")).endswith(".2"),
         lambda: catalog.reserve_numbers(5) == first + 3,
         lambda: catalog.replace_run(run.id, 2, a_run(), NOW),
     ]

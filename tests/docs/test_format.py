@@ -5,6 +5,7 @@ version has to grow, with a decoder for the old one.
 """
 
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def test_manifest():
     )
     assert manifest.encode(expected) == shown("manifest")
     assert manifest.decode(shown("manifest")) == expected
+
+
+def test_manifest_of_a_small_state():
+    """The document in its place, and the root as the page defines it for one literal."""
+    document, key = encode({"page": 7}).document, bytes(range(32))
+    assert manifest.encode_whole(document) == shown("whole manifest")
+    found = manifest.decode(shown("whole manifest"))
+    assert (found.document_length, found.segments) == (len(document), (document,))
+    fields = struct.pack("<6Q", len(document), 0, 1, 0, 0, 0) + struct.pack("<2Q", 0, len(document))
+    assert manifest.root_of(found, (), (), key) == blake3(fields + document, key=key).digest()
 
 
 def test_pack():

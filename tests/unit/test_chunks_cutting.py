@@ -79,17 +79,6 @@ def test_keys_go_with_their_values():
     assert len([p for p in pieces if not p.literal]) == 500
 
 
-def test_short_documents_are_literals_until_they_change():
-    """One that is new each time stays one; one that is saved again with a change is cut along its structure."""
-    heads = PieceHeads(10)
-    for seed in range(3):
-        assert chunks_of(noise(10_000, seed), [5000], heads) == []
-    for _ in range(3):
-        assert chunks_of(noise(10_000, 7) + b"a" * 600, [5000, 10_000], heads) == []
-    for _ in range(2):
-        assert len(chunks_of(noise(10_000, 7) + b"b" * 600, [5000, 10_000], heads)) >= 3
-
-
 def test_the_end_is_a_literal_if_small():
     """Counters behind a long list change at every save and are no chunk."""
     document, cuts = joined([b"head", noise(20_000), b"tail" * 100])

@@ -32,7 +32,7 @@ class Saved:
         self.encoded = encoded
         self.index, self.blobs = SqliteIndex(), LocalBlobs(folder)
         self.stored, self.data = ChunkWriter(self.index, self.blobs, INFO, **tuning).write(encoded)
-        assert self.index.commit(self.data)
+        assert self.data is None or self.index.commit(self.data)
 
     @property
     def pack(self):
@@ -62,7 +62,7 @@ def make(tmp_path):
     made = []
 
     def make(encoded, **tuning):
-        made.append(Saved(tmp_path / str(len(made)), encoded, **{"literal_once": 0} | tuning))
+        made.append(Saved(tmp_path / str(len(made)), encoded, **{"literal_document": 4096} | tuning))
         return made[-1]
 
     yield make
@@ -71,11 +71,13 @@ def make(tmp_path):
 
 
 def inline_state():
-    return Encoded(text(6000), [3000], [memoryview(noise(500)), memoryview(bytes(3000))])
+    return Encoded(text(6000), [memoryview(noise(500)), memoryview(bytes(3000))], lambda: [3000])
 
 
 def packed_state():
-    return Encoded(text(5000), [2500], [memoryview(noise(3000, 2)), memoryview(bytes(9000)), memoryview(noise(70_000))])
+    return Encoded(
+        text(5000), [memoryview(noise(3000, 2)), memoryview(bytes(9000)), memoryview(noise(70_000))], lambda: [2500]
+    )
 
 
 def flips(data, count=None):
@@ -88,8 +90,8 @@ def flips(data, count=None):
 
 
 def test_every_bit_of_a_manifest(make):
-    """Plain and compressed; also each way to cut it short, and garbage behind it."""
-    for encoded in (inline_state(), Encoded(text(3000), (), ())):
+    """Plain, compressed, and the document in its place; also each way to cut it short, and garbage behind it."""
+    for encoded in (inline_state(), Encoded(text(3000), [memoryview(noise(500))]), Encoded(text(900))):
         saved = make(encoded)
         manifest = saved.stored.manifest
         changed = [*flips(manifest), *(manifest[:length] for length in range(len(manifest))), manifest + b"\0"]
@@ -177,7 +179,7 @@ def test_a_pack_cut_short_zeroed_or_gone(make):
 
 def test_one_pack_under_the_name_of_another(make):
     """A restored backup that mixes files up."""
-    one, other = make(packed_state(), inline=0), make(Encoded(text(5000, 7), (), [memoryview(noise(80_000))]), inline=0)
+    one, other = make(packed_state(), inline=0), make(Encoded(text(5000, 7), [memoryview(noise(80_000))]), inline=0)
     one.pack.write_bytes(other.pack.read_bytes())
     (pack,) = one.data.packs
     assert one.outcome() == "damaged"
@@ -216,7 +218,7 @@ def test_a_damaged_index(make, sql):
 
 def test_numbers_that_were_exchanged(make):
     """Two chunks of the same length with exchanged numbers: the root tells."""
-    saved = make(Encoded(text(8000), [4000], ()))
+    saved = make(Encoded(text(8000), (), lambda: [4000]))
     first, second = (chunk.number for chunk in saved.data.chunks)
     for number, other in ((first, -1), (second, first), (-1, second)):
         saved.index.database.execute("update chunks set number = ? where number = ?", (other, number))
@@ -241,7 +243,7 @@ def test_the_message_says_where(make):
 def test_damage_in_one_buffer_spares_the_others(make):
     """What is intact can still be read, one by one."""
     buffers = [memoryview(noise(2 * MIB, seed)) for seed in range(3)]
-    saved = make(Encoded(b"", (), buffers))
+    saved = make(Encoded(b"", buffers))
     with saved.pack.open("r+b") as file:
         file.seek(saved.data.blocks[1].offset)
         file.write(b"damage")

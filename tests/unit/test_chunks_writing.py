@@ -40,7 +40,7 @@ def noise(size, seed=1):
 
 
 def state(seed=1):
-    return Encoded(noise(200 * KIB, seed), (), [memoryview(noise(6 * MIB, seed))])
+    return Encoded(noise(200 * KIB, seed), [memoryview(noise(6 * MIB, seed))])
 
 
 def files(blobs):
@@ -91,7 +91,7 @@ def test_a_full_disk_is_not_tried_again(blobs, writer):
 
 def test_small_saves_touch_no_file(blobs, writer):
     """Up to 128 KiB rides in the catalog's transaction."""
-    _, data = writer.write(Encoded(noise(100 * KIB), (), ()))
+    _, data = writer.write(Encoded(noise(100 * KIB)))
     assert data.packs == []
     assert all(block.inline is not None for block in data.blocks)
     assert files(blobs) == []
@@ -102,7 +102,7 @@ def test_small_saves_touch_no_file(blobs, writer):
 
 def test_a_sweep_between_two_saves_is_noticed(index, blobs, writer):
     """Remembered numbers of swept chunks are worthless: a large save asks first and stores them again."""
-    encoded = Encoded(noise(2 * MIB), (), ())
+    encoded = Encoded(noise(2 * MIB))
     for _ in range(2):
         _, data = writer.write(encoded)
         assert index.commit(data)
@@ -116,7 +116,7 @@ def test_a_sweep_between_two_saves_is_noticed(index, blobs, writer):
 
 def test_a_sweep_during_a_save_refuses_its_commit(index, blobs, writer):
     """Chunks were found again and then swept: the epoch in the rows tells, and after `forget` it goes well."""
-    encoded = Encoded(noise(50 * KIB), (), ())
+    encoded = Encoded(noise(50 * KIB))
     _, data = writer.write(encoded)
     assert index.commit(data)
     stored, data = writer.write(encoded)
@@ -131,7 +131,7 @@ def test_a_sweep_during_a_save_refuses_its_commit(index, blobs, writer):
 
 def test_what_was_not_committed_is_not_referred_to(index, writer):
     """The first commit failed: the second save carries its chunks itself."""
-    encoded = Encoded(noise(50 * KIB), (), ())
+    encoded = Encoded(noise(50 * KIB))
     _, lost = writer.write(encoded)
     _, data = writer.write(encoded)
     assert {chunk.id for chunk in data.chunks} == {chunk.id for chunk in lost.chunks}
@@ -194,8 +194,9 @@ def store_turns(index, blobs, make, turns, size):
         messages.append(message(turn, size))
         raw += len(messages[-1]["content"])
         stored, data = writer.write(encode(make(messages, turn)))
-        assert index.commit(data)
-        writer.committed(data)
+        if data is not None:
+            assert index.commit(data)
+            writer.committed(data)
         manifests += len(stored.manifest) + len(stored.root)
     assert ChunkReader(index, blobs, INFO).open(stored).document == encode(make(messages, turns - 1)).document
     return (index.bytes() + sum(index.packs().values()) + manifests) / raw, len(stored.manifest)
@@ -220,6 +221,20 @@ def test_500_turns_of_a_kilobyte(index, blobs, make, most):
 
 
 def test_500_turns_of_short_messages(index, blobs):
-    """Without cuts from their structure; 20 times the text if the list were one chunk until it is large."""
+    """Without cuts from their structure; 20 times the text if the list were one chunk until it is large. The first
+    16 KiB, whole at every turn, are a third of it."""
     ratio, _ = store_turns(index, blobs, lambda messages, turn: messages, 500, 300)
-    assert ratio <= 8
+    assert ratio <= 9
+
+
+def test_a_small_state_is_its_manifest(index, blobs):
+    """No chunk, no block, no number; from 16 KiB on there are chunks."""
+    writer = ChunkWriter(index, blobs, INFO)
+    for size in (0, 1, 10_240, 16 * KIB - 1):
+        stored, data = writer.write(Encoded(noise(size)))
+        assert data is None
+        assert (stored.raw_bytes, stored.new_bytes) == (size, size + 2)
+        assert ChunkReader(index, blobs, INFO).open(stored).document == noise(size)
+    _, data = writer.write(Encoded(noise(16 * KIB)))
+    assert data is not None
+    assert len(data.chunks) == 1

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Boolean, Integer, String, bindparam, delete, insert, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.columns import encode_maybe
+from waycairn.catalog.columns import encode_maybe, encode_text
 from waycairn.catalog.database import Session, Values, in_batches
 from waycairn.catalog.filters import any_values, holds_tag, one_of, tag_values
 from waycairn.catalog.parts import NUM, Part
@@ -20,6 +20,7 @@ from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.model.states import CheckpointStatus
 
+_VALID = CheckpointStatus.VALID.value
 _SIZES = (1, 16, 256)
 _JOINED = select(runs.c.id, *CHECKPOINT_COLUMNS).join_from(checkpoints, runs, checkpoints.c.run == runs.c.num)
 _OF_RUN = select(bindparam("id", type_=String), *CHECKPOINT_COLUMNS).where(checkpoints.c.run == NUM)
@@ -107,10 +108,15 @@ class CheckpointPart(Part):
     def latest_checkpoint(
         self, run: RunId, kind: str | None = None, role: str | None = None
     ) -> CheckpointRecord | None:
-        found = self.list_checkpoints(
-            CheckpointFilter(run=run, kind=kind, role=role, status=CheckpointStatus.VALID, limit=1)
-        )
-        return found[0] if found else None
+        values: dict[str, Any] = {"id": run, "status": _VALID, "limit": 1}
+        if kind is not None:
+            values["kind"] = encode_text(kind)
+        if role is not None:
+            values["role"] = role
+        columns = tuple(column for column in ("status", "kind", "role") if column in values)
+        statement = _list_checkpoints(columns, of_run=True, tagged=False, before=False, limited=True)
+        row = self._database.read(lambda session: session.one(statement, values))
+        return None if row is None else checkpoint_of(row)
 
     def list_checkpoints(self, which: CheckpointFilter) -> Sequence[CheckpointRecord]:
         asked = {

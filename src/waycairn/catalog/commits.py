@@ -31,14 +31,15 @@ from waycairn.catalog.runs import ADD_RUN
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import items, outputs, runs, steps
 from waycairn.errors import StoreError
-from waycairn.model.ids import OperationId, RunId
+from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
 from waycairn.model.records import Commit, DoneItems, NewRun, OutputLength, StoredStep
 from waycairn.model.states import RunStatus
 from waycairn.ports import Clock
 
 _PROGRESS: dict[str, Any] = {column: bindparam(column) for column in ("operation", "done", "failed", "total", "note")}
 _IN_ORDER = (
-    runs.c.id == bindparam("of"),
+    runs.c.num == bindparam("num"),
+    runs.c.id == bindparam("of"),  # the number of a removed run may be given out again
     runs.c.epoch == bindparam("was"),
     runs.c.sequence + literal_column("1") == bindparam("number"),
 )
@@ -74,7 +75,7 @@ NEXT_VALUE = Statement(
         status=func.coalesce(bindparam("status"), runs.c.status),
         **_PROGRESS,
     )
-    .returning(runs.c.num, runs.c.sequence, runs.c.epoch),
+    .returning(runs.c.num, runs.c.id, runs.c.sequence, runs.c.epoch),
 )
 
 ADD_ITEMS = Statement(
@@ -133,6 +134,8 @@ NEWEST_OPERATION = Statement(
 
 _FEWEST, _MOST, _PAGE_BYTES = 32, 4096, 2**20
 """Cuts read at a time, and the bytes of keys that such a page should have at most."""
+_NUMS = 4096
+"""Runs whose numbers are remembered."""
 
 
 class CommitPart(Part):
@@ -147,40 +150,38 @@ class CommitPart(Part):
         values = _fence_values(commit)
         self._database.write(lambda session: self._commit(session, commit, values))
 
-    def _commit(self, session: Session, commit: Commit, values: Mapping[str, Any]) -> None:
+    def _commit(self, session: Session, commit: Commit, values: dict[str, Any]) -> None:
+        num = values["num"] = self._nums.get(commit.run) or self._find_num(session, commit.run)
         # 1. The fence: right epoch, right order, not yet committed.
         if not session.change(FENCE if commit.status is None else FENCE_WITH_STATUS, values):
             _explain(session, commit)
             return
         # 2. Everything that hangs on it.
-        num = self._nums.get(commit.run) or self._find_num(session, commit.run)
         _add_rows(session, commit, num, commit.sequence, commit.epoch)
 
     def _find_num(self, session: Session, run: RunId) -> int:
-        """Asked once a run: the number of a run never changes, and the fence before it says that the run exists
-        (an UPDATE that returns it costs twice as much as one that does not)."""
+        """Asked once a run, since the number of a run never changes."""
         row = session.one(GET_NUM, {"id": run})
-        assert row is not None
+        if row is None:
+            missing(run)
+        if len(self._nums) >= _NUMS:
+            self._nums = {}
         num = self._nums[run] = int(row[0])
         return num
 
-    def save_value(self, commit: Commit, name: NewRun) -> int:
-        values = {
-            **_progress_values(commit),
-            "status": None if commit.status is None else commit.status.value,
-            "whose": identity(name.parent, name.name, name.key),
-        }
+    def save_value(self, commit: Commit, name: NewRun) -> CheckpointId:
+        values = {"status": None, **_fence_values(commit), "whose": identity(name.parent, name.name, name.key)}
         return self._database.write(lambda session: self._save_value(session, commit, name, values))
 
-    def _save_value(self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any]) -> int:
+    def _save_value(self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any]) -> CheckpointId:
         row = session.one(NEXT_VALUE, values)
         if row is None:
             session.change(ADD_RUN, values_of_run(name, commit.now))
             row = session.one(NEXT_VALUE, values)
         assert row is not None
-        num, sequence, epoch = row
+        num, run, sequence, epoch = row
         _add_rows(session, commit, num, sequence, epoch)
-        return int(sequence)
+        return checkpoint_id(run, sequence)
 
     def newest_operation(self, run: RunId) -> OperationId | None:
         row = self._database.read(lambda session: session.one(NEWEST_OPERATION, {"id": run}))
@@ -216,9 +217,12 @@ class CommitPart(Part):
         return {output.path: output for output in lengths}
 
 
-def _progress_values(commit: Commit) -> dict[str, Any]:
+def _fence_values(commit: Commit) -> dict[str, Any]:
     progress = commit.progress
-    return {
+    values: dict[str, Any] = {
+        "of": commit.run,
+        "was": commit.epoch,
+        "number": commit.sequence,
         "operation": commit.operation,
         "now": commit.now,
         "done": progress.done,
@@ -226,10 +230,6 @@ def _progress_values(commit: Commit) -> dict[str, Any]:
         "total": progress.total,
         "note": encode_maybe(progress.note),
     }
-
-
-def _fence_values(commit: Commit) -> dict[str, Any]:
-    values = {"of": commit.run, "was": commit.epoch, "number": commit.sequence, **_progress_values(commit)}
     if commit.status is not None:
         values["status"] = commit.status.value
         values["error"] = encode_json(commit.error)

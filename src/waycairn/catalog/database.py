@@ -42,7 +42,7 @@ class Session:
 
     def _run(self, statement: Statement, values: Values) -> Cursor:
         compiled = self._texts[statement]
-        self._cursor.execute(compiled.text, {**compiled.fixed, **values} if compiled.fixed else values)
+        self._cursor.execute(compiled.text, compiled.bind(values))
         return self._cursor
 
     @property
@@ -74,7 +74,7 @@ class Session:
     def many(self, statement: Statement, rows: Iterable[Values]) -> None:
         """The same statement for each row."""
         compiled = self._texts[statement]
-        self._cursor.executemany(compiled.text, [{**compiled.fixed, **row} for row in rows])
+        self._cursor.executemany(compiled.text, list(map(compiled.bind, rows)))
 
 
 class Database(Protocol):

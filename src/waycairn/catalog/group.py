@@ -103,9 +103,10 @@ class GroupCommit:
         finally:
             # Not done here means that only this thread was interrupted (Ctrl-C): the others' work goes back to the
             # head of the queue.
-            others = [other for other in batch if other is not unit]
+            others = [other for other in batch if other is not unit] if len(batch) > 1 else ()
             with self._lock:
-                self._waiting = [other for other in others if not other.is_done] + self._waiting
+                if others:
+                    self._waiting = [other for other in others if not other.is_done] + self._waiting
                 self._pass_on()
             for other in others:
                 if other.is_done and other.wake is not None:

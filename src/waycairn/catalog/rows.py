@@ -54,6 +54,7 @@ CHECKPOINT_COLUMNS = (
     *(checkpoints.c.manifest, checkpoints.c.root, checkpoints.c.raw_bytes, checkpoints.c.new_bytes),
 )
 
+_VALID = CheckpointStatus.VALID.value
 _OWNER_FIELDS = tuple(field.name for field in fields(Owner))
 
 
@@ -159,7 +160,7 @@ def values_of_checkpoint(
         "created": now,
         "kind": encode_text(checkpoint.kind),
         "role": checkpoint.role,
-        "status": CheckpointStatus.VALID.value,
+        "status": _VALID,
         "pinned": False,
         "iteration": checkpoint.iteration,
         "expires": checkpoint.expires,

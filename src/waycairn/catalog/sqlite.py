@@ -38,7 +38,7 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA journal_size_limit = 67108864",
 )
-_TEXTS = Texts(dialects.dialect(paramstyle="named"))
+_TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
 
 
 def create_file(path: Path) -> None:

@@ -5,8 +5,9 @@ Measured per row: Core 7.5 to 10 µs, the driver 2.5 µs. So Core writes the SQL
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Table
@@ -44,14 +45,31 @@ class Build:
 
 
 class Compiled:
-    """SQL text for one driver, and the values that were written into the statement itself."""
+    """SQL text for one driver, and how it wants the values.
 
-    __slots__ = ("fixed", "text")
+    `arrange` brings named values into the order of a text with question marks; sqlite3 binds names at four times
+    the price (a checkpoint row: 8 µs more). None where the driver takes names.
+    """
+
+    __slots__ = ("arrange", "fixed", "text")
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         compiled = statement.core(dialect).compile(dialect=dialect)
         self.text = str(compiled)
         self.fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        self.arrange = _in_order(compiled.positiontup) if compiled.positional else None
+
+    def bind(self, values: Mapping[str, Any]) -> Any:
+        """The values as the driver takes them."""
+        if self.fixed:
+            values = {**self.fixed, **values}
+        return values if self.arrange is None else self.arrange(values)
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 class Texts:

@@ -45,11 +45,7 @@ class PieceHeads:
 def cut_document(document: bytes, cuts: Sequence[int], tuning: Tuning, seed: int, heads: PieceHeads) -> list[Piece]:
     """All of the document, in order. Between two cuts nothing depends on what lies before or behind them, except
     which small pieces are literals: an insertion moves no later cut."""
-    if not document:
-        return []
     view = memoryview(document)
-    if len(document) < tuning.literal_document or (len(document) < tuning.literal_once and not heads.changes(view)):
-        return [Piece(0, len(document), literal=True)]
     pieces: list[Piece] = []
     for piece in _join_small(cuts, len(document), tuning):
         if piece.literal or piece.end - piece.start <= tuning.content_from:

@@ -3,7 +3,8 @@
 Version 1, every number a varint (see `varint`) unless said:
 
     byte 0    version, 1
-    byte 1    0: the body follows as it is; 1: as one zstd frame
+    byte 1    0: the body follows as it is; 1: as one zstd frame; 2: no body and no checksum, but the document itself,
+              to the end: a state without chunks and buffers (all of it stands under the root)
     4 bytes   CRC-32 of what follows, little-endian: damage is told before a damaged count asks for all memory
     body      length of the document
               number of document segments, then each segment:
@@ -39,13 +40,15 @@ from waycairn.errors import Damaged
 from waycairn.model.ids import ChunkId
 
 VERSION = 1
-_PLAIN, _ZSTD = 0, 1
+_PLAIN, _ZSTD, _WHOLE = 0, 1, 2
 _COMPRESS_FROM = 256
 """Shorter bodies gain less than a frame costs (11 µs)."""
 _LARGEST_BODY = 1 << 31
 """A manifest is never larger than this once decompressed."""
 _WHAT = "a manifest"
 _HEADER = struct.Struct("<BBI")
+_WHOLE_HEADER = bytes((VERSION, _WHOLE))
+_WHOLE_ROOT = struct.Struct("<8Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,14 @@ class Manifest:
     own_chunk: int
     chunk: int
     buffer_runs: Sequence[Run]
+
+    @property
+    def whole(self) -> bytes | None:
+        """The document, if it is all there is and one literal."""
+        if len(self.segments) != 1 or self.sizes:
+            return None
+        only = self.segments[0]
+        return only if isinstance(only, bytes) else None
 
     def document_numbers(self) -> list[int]:
         return _numbers(segment for segment in self.segments if isinstance(segment, Run))
@@ -138,6 +149,12 @@ def encode(manifest: Manifest) -> bytes:
     return _wrapped(body)
 
 
+def encode_whole(document: bytes) -> bytes:
+    """A document without buffers in place of its manifest. As it is: compressing 10 KB of text halves them, for a
+    quarter of the time of their save."""
+    return _WHOLE_HEADER + document
+
+
 def _put_run(body: bytearray, run: Run, behind: int) -> int:
     put(body, run.count << 1)
     put_signed(body, run.first - behind)
@@ -154,6 +171,8 @@ def _wrapped(body: bytearray) -> bytes:
 
 def decode(data: bytes) -> Manifest:
     """Raises Damaged if no writer can have made this; whether it is the right one is told by the root."""
+    if data[: len(_WHOLE_HEADER)] == _WHOLE_HEADER:
+        return _whole(data[len(_WHOLE_HEADER) :])
     if len(data) < _HEADER.size:
         raise Damaged(f"a manifest is damaged: it is {len(data)} bytes short. It is not used. See `waycairn doctor`.")
     version, form, checksum = _HEADER.unpack_from(data)
@@ -166,6 +185,10 @@ def decode(data: bytes) -> Manifest:
     if zlib.crc32(body) != checksum:
         raise Damaged("a manifest is damaged: its checksum differs. It is not used. See `waycairn doctor`.")
     return _decode_v1(decompressed(body, _LARGEST_BODY, _WHAT) if form == _ZSTD else body)
+
+
+def _whole(document: bytes) -> Manifest:
+    return Manifest(document_length=len(document), segments=(document,), sizes=(), own_chunk=0, chunk=0, buffer_runs=())
 
 
 def _decode_v1(body: bytes) -> Manifest:
@@ -218,6 +241,8 @@ def _take_run(cursor: Cursor, head: int, behind: int) -> Run:
 
 def root_of(manifest: Manifest, ids: Sequence[ChunkId], lengths: Sequence[int], key: bytes) -> bytes:
     """32 bytes over everything the manifest resolves to; ids and lengths of document chunks, then of buffers."""
+    if (document := manifest.whole) is not None:
+        return root_of_whole(document, key)
     literals = list(manifest.literals())
     parts: list[bytes] = [
         struct.pack(
@@ -236,3 +261,9 @@ def root_of(manifest: Manifest, ids: Sequence[ChunkId], lengths: Sequence[int], 
     for before, literal in literals:
         parts += (struct.pack("<2Q", before, len(literal)), literal)
     return keyed_hash(b"".join(parts), key)
+
+
+def root_of_whole(document: bytes, key: bytes) -> bytes:
+    """The root of what `encode_whole` writes."""
+    size = len(document)
+    return keyed_hash(_WHOLE_ROOT.pack(size, 0, 1, 0, 0, 0, 0, size) + document, key)

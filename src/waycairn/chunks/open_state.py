@@ -41,6 +41,8 @@ class OpenState:
     @cached_property
     def document(self) -> bytes:
         """Read at first use."""
+        if (whole := self._manifest.whole) is not None:
+            return whole
         chunks: dict[int, Buffer] = {}
 
         def keep(place: ChunkPlace, data: Buffer) -> None:
@@ -84,6 +86,8 @@ class OpenState:
 
     def prefetch(self, numbers: Iterable[int] | None = None) -> None:
         """Read and verify many buffers (None: all) with large parallel reads; `fetch` then only hands them out."""
+        if not self._groups:
+            return
         if numbers is None:
             groups: Iterable[int] = range(len(self._groups))
         else:

@@ -51,7 +51,7 @@ class ChunkReader:
             raise Damaged(
                 "a manifest is damaged: it is of another state than its row says. It is not used. See `waycairn doctor`."
             )
-        numbers = [*manifest.document_numbers(), *manifest.buffer_numbers()]
+        numbers = [] if manifest.whole is not None else [*manifest.document_numbers(), *manifest.buffer_numbers()]
         places = self._locate(numbers)
         in_order = [places[number] for number in numbers]
         ids, lengths = [place.id for place in in_order], [place.length for place in in_order]

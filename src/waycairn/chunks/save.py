@@ -9,7 +9,7 @@ from waycairn.chunks.cutting import PieceHeads, cut_document
 from waycairn.chunks.hashing import Keys, chunk_id
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import plan_groups
-from waycairn.chunks.manifest import Manifest, Run, encode, root_of, runs_of
+from waycairn.chunks.manifest import Manifest, Run, Segment, encode, encode_whole, root_of, root_of_whole, runs_of
 from waycairn.chunks.pieces import BufferPiece, hash_windows
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
@@ -22,6 +22,14 @@ from waycairn.ports import Blobs
 _ASK_EPOCH = MIB
 """A sweep that came between refuses the commit in any case; a large save asks first, because writing it again costs
 more than asking."""
+
+
+def save_whole(document: bytes, keys: Keys) -> Stored:
+    """A document without buffers as the one literal of its manifest: most checkpoints of most jobs, and nothing to
+    number, to find again or to pack."""
+    manifest = encode_whole(document)
+    root = root_of_whole(document, keys.root)
+    return Stored(manifest=manifest, root=root, raw_bytes=len(document), new_bytes=len(manifest))
 
 
 class Save:
@@ -53,12 +61,13 @@ class Save:
         self._lengths: list[int] = []
         self._new_bytes = 0
 
-    def write(self, encoded: Encoded) -> tuple[Stored, NewData]:
+    def write(self, encoded: Encoded, *, whole: bool) -> tuple[Stored, NewData]:
+        """`whole`: the document is one literal of the manifest."""
         self._raw_bytes = encoded.size
         self._placing = Placing(self._blobs, self._store, self._tuning, encoded.size)
         try:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
-            segments = runs_of(self._write_document(encoded))
+            segments: Sequence[Segment] = [encoded.document] if whole else runs_of(self._write_document(encoded))
             sizes = [view.nbytes for view in encoded.buffers]
             buffer_runs = runs_of(self._write_buffers(encoded.buffers, sizes))
             # 2. What does not ride inline is made durable.
@@ -75,24 +84,20 @@ class Save:
             chunk=self._tuning.chunk if sizes else 0,
             buffer_runs=[run for run in buffer_runs if isinstance(run, Run)],
         )
-        epoch = self._epoch if self._found_again else None
-        data = NewData(packs=packs, blocks=blocks, chunks=self._new, sweep_epoch=epoch)
-        return self._stored(manifest, encoded.size), data
-
-    def _stored(self, manifest: Manifest, raw_bytes: int) -> Stored:
         manifest_bytes = encode(manifest)
-        root = root_of(manifest, self._ids, self._lengths, self._keys.root)
-        return Stored(
+        stored = Stored(
             manifest=manifest_bytes,
-            root=root,
-            raw_bytes=raw_bytes,
+            root=root_of(manifest, self._ids, self._lengths, self._keys.root),
+            raw_bytes=encoded.size,
             new_bytes=self._new_bytes + len(manifest_bytes),
         )
+        epoch = self._epoch if self._found_again else None
+        return stored, NewData(packs=packs, blocks=blocks, chunks=self._new, sweep_epoch=epoch)
 
     # -- document --------------------------------------------------------------------------------------------
 
     def _write_document(self, encoded: Encoded) -> list[int | bytes]:
-        pieces = cut_document(encoded.document, encoded.cuts, self._tuning, self._keys.seed, self._heads)
+        pieces = cut_document(encoded.document, encoded.cuts(), self._tuning, self._keys.seed, self._heads)
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
         ids = [chunk_id((chunk,), self._keys.chunk) for chunk in chunks]

@@ -12,10 +12,8 @@ MIB = 1024 * KIB
 class Tuning:
     """All sizes in bytes. Every value may differ from save to save: what a reader needs stands in the manifest."""
 
-    literal_document: int = 4 * KIB
-    """A document below this rides whole in the manifest: a chunk row and a block row would cost more."""
-    literal_once: int = 16 * KIB
-    """So does one below this, until it was seen to change from one save to the next: only then can chunks pay."""
+    literal_document: int = 16 * KIB
+    """A document below this rides whole in the manifest: rows for chunks and blocks cost more than they save."""
     small_piece: int = 512
     """A piece below this is no chunk of its own; it joins the piece behind it."""
     literal_piece: int = 128

@@ -7,7 +7,7 @@ from typing import Any
 from waycairn.chunks.cutting import PieceHeads
 from waycairn.chunks.hashing import Keys
 from waycairn.chunks.known import FreshNumbers, KnownChunks
-from waycairn.chunks.save import Save
+from waycairn.chunks.save import Save, save_whole
 from waycairn.chunks.tuning import Tuning
 from waycairn.errors import WriteFailed
 from waycairn.model.encoded import Encoded
@@ -31,19 +31,22 @@ class ChunkWriter:
         self._heads = PieceHeads(_HEADS)
         self._numbers = FreshNumbers(index, self._tuning.numbers)
 
-    def write(self, encoded: Encoded) -> tuple[Stored, NewData]:
+    def write(self, encoded: Encoded) -> tuple[Stored, NewData | None]:
         """Chunk, hash, deduplicate, compress, and make packs durable, if any.
 
-        Both results belong into one catalog transaction; until that is committed nothing refers to what was
-        written. They hold no reference to the user's memory, which must not change before this returned.
+        Both results belong into one catalog transaction (no data: the manifest holds all of a small state); until
+        that is committed nothing refers to what was written. They hold no reference to the user's memory, which must not change before this returned.
         Raises StoreFull, StoreReadOnly, WriteFailed.
         """
+        whole = len(encoded.document) < self._tuning.literal_document
+        if whole and not encoded.buffers:
+            return save_whole(encoded.document, self._keys), None
         try:
-            return self._save().write(encoded)
+            return self._save().write(encoded, whole=whole)
         except WriteFailed:
             # A flush that failed is never asked again: the kernel may have dropped the pages and say yes (fsyncgate).
             # The bytes are still in memory: once more, to a new file.
-            return self._save().write(encoded)
+            return self._save().write(encoded, whole=whole)
 
     def _save(self) -> Save:
         return Save(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -51,7 +52,7 @@ def encode(state: Any, *, types: Types | None = None) -> Encoded:
 
 def _encode_plain(state: Any) -> Encoded:
     document = _HEADERS[0] + _write(state)
-    return Encoded(document, find_cuts(document, 2), ())
+    return Encoded(document, (), partial(find_cuts, document, 2))
 
 
 def _encode(state: Any, types: Types | None, *, careful: bool) -> Encoded:
@@ -63,7 +64,7 @@ def _encode(state: Any, types: Types | None, *, careful: bool) -> Encoded:
     buffers = regions.place(walk.regions)
     head = walk.head()
     document = head + _write(node)
-    return Encoded(document, find_cuts(document, len(head)), buffers)
+    return Encoded(document, buffers, partial(find_cuts, document, len(head)))
 
 
 def _write(node: Node) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 class Encoded:
     """A document and the large buffers it points to by number.
 
-    `cuts` are ascending offsets into the document, without 0 and its length: places where the structure itself
+    `cuts` finds ascending offsets into the document, without 0 and its length: places where the structure itself
     begins or ends an element large enough to be a chunk of its own. They guide deduplication only, never
-    correctness. `buffers` are uncopied views (contiguous bytes): whoever holds an Encoded must not let the user
+    correctness, and are asked for only where a document is cut at all. `buffers` are uncopied views (contiguous bytes): whoever holds an Encoded must not let the user
     change the state until it was written.
     """
 
     document: bytes
-    cuts: Sequence[int]
-    buffers: Sequence[memoryview]
+    buffers: Sequence[memoryview] = ()
+    cuts: Callable[[], Sequence[int]] = tuple
 
     @property
     def size(self) -> int:
@@ -30,4 +30,4 @@ class Encoded:
         """The same with buffers of its own, which further changes of the state cannot reach."""
         if not self.buffers:
             return self
-        return Encoded(self.document, self.cuts, [memoryview(bytes(view)) for view in self.buffers])
+        return Encoded(self.document, [memoryview(bytes(view)) for view in self.buffers], self.cuts)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from waycairn.errors import OwnershipLost, RunNotFound, StoreError, SweptMeanwhile
-from waycairn.model.ids import RunId
+from waycairn.model.ids import RunId, checkpoint_id
 from waycairn.model.records import CheckpointFilter, Commit, OutputLength, Progress, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.ports import Catalog
@@ -204,7 +204,8 @@ class CommitContract(CatalogCase):
                 progress=Progress(done=expected),
                 data=[some_data(catalog.reserve_numbers(1), b"%d" % expected)],
             )
-            assert catalog.save_value(value, a_run("cursor") if expected > 1 else name) == expected
+            saved = catalog.save_value(value, a_run("cursor") if expected > 1 else name)
+            assert saved == checkpoint_id(name.id, expected)
         run = catalog.find_run(None, "cursor", None)
         assert run is not None
         assert (run.id, run.sequence, run.progress.done, run.epoch) == (name.id, 3, 3, 1)

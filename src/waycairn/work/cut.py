@@ -28,6 +28,7 @@ from waycairn.work.keys import Key, pack_keys
 from waycairn.work.output import Output
 from waycairn.work.state import StateSlot
 from waycairn.world.crashpoints import crashpoint
+from waycairn.world.randomness import new_operation_id
 
 STATE_KIND = "processing_state"
 _KEPT_PACED = 2
@@ -168,17 +169,20 @@ class Cutter:
         if detached and encoded is not None:
             encoded = encoded.detached()
         checkpoint = self._checkpoint(request, encoded)
-        lengths = {path: out.length for path, out in self.outputs.items() if out.length != out.committed}
+        outputs = self._outputs_now() if self.outputs else ()
         progress = self.progress_now()
         items, self.pending = self.pending, {}
         draft = Draft(
-            **self._identity(),
+            run=self.run,
+            epoch=self.epoch,
+            sequence=self.sequence + 1,
+            operation=new_operation_id(),
             progress=progress,
             status=status,
             error=error,
-            items=[DoneItems(loop=loop, count=len(keys), keys=pack_keys(keys)) for loop, keys in items.items()],
+            items=_packed(items) if items else (),
             steps=steps,
-            outputs=[OutputLength(path=path, length=length) for path, length in lengths.items()],
+            outputs=outputs,
             checkpoint=checkpoint,
             drop=self._replaced(checkpoint),
         )
@@ -195,7 +199,10 @@ class Cutter:
                     self.outputs[output.path].flush_to(output.length)
                 self._send(draft)
             except BaseException:
-                self._take_back(prepared.items)
+                if self.sequence == draft.sequence:
+                    self._note_committed(draft, prepared.encoded)
+                else:
+                    self._take_back(prepared.items)
                 raise
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
@@ -240,10 +247,24 @@ class Cutter:
             )
 
     def _identity(self) -> dict[str, Any]:
-        return {"run": self.run, "epoch": self.epoch, "sequence": self.sequence + 1}
+        return {
+            "run": self.run,
+            "epoch": self.epoch,
+            "sequence": self.sequence + 1,
+            "operation": new_operation_id(),
+        }
 
     def _send(self, draft: Draft) -> None:
-        self.store.commit(draft)
+        """Commit. Whoever interrupts this thread in the middle (Ctrl-C twice, a signal handler that raises) may come
+        when the commit is there already; the numbers go on from what is there."""
+        try:
+            self.store.commit(draft)
+        except Exception:
+            raise
+        except BaseException:
+            if self.store.catalog.newest_operation(self.run) == draft.operation:
+                self.sequence = draft.sequence
+            raise
         self.sequence = draft.sequence
 
     def _checkpoint(self, request: Request, encoded: Encoded | None) -> CheckpointDraft | None:
@@ -263,8 +284,13 @@ class Cutter:
             metadata=request.metadata,
             expires=expires,
             reason=request.reason,
-            outputs={path: output.length for path, output in self.outputs.items()},
+            outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
         )
+
+    def _outputs_now(self) -> list[OutputLength]:
+        """Those that grew or shrank since the last cut."""
+        lengths = ((path, output.length, output.committed) for path, output in self.outputs.items())
+        return [OutputLength(path=path, length=length) for path, length, committed in lengths if length != committed]
 
     def _is_unchanged(self, encoded: Encoded) -> bool:
         """Only told for states without buffers: comparing those would cost as much as hashing them again."""
@@ -358,3 +384,7 @@ class Cutter:
 
 def _no_buffer(number: int) -> memoryview:
     raise AssertionError(f"a document kept in memory has no buffer {number}")
+
+
+def _packed(items: Mapping[str, list[Key]]) -> list[DoneItems]:
+    return [DoneItems(loop=loop, count=len(keys), keys=pack_keys(keys)) for loop, keys in items.items()]

@@ -139,7 +139,8 @@ class Execution:
         if is_plain:
             request = PACED
         else:
-            check_name("checkpoint's kind", kind)
+            if kind != STATE_KIND:
+                check_name("checkpoint's kind", kind)
             request = Request(
                 kind=kind,
                 iteration=iteration,

@@ -123,7 +123,7 @@ def check_name(what: str, name: Any) -> None:
     """A name is stored, shown and looked up by: text of 1 to 1,000 characters, as JSON writes them."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a {what} is a string, not a {type(name).__name__}: {name!r}")
-    if not name or "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+    if not name or "\0" in name or not (name.isascii() or all(not "\ud800" <= letter <= "\udfff" for letter in name)):
         raise ValueError(
             f"{short(name)} cannot be the name of a {what}: it is empty, or holds a NUL or a lone surrogate. Nothing "
             "was changed."

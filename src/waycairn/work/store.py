@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from waycairn.codec import Types, encode
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
-from waycairn.model.ids import CheckpointId, RunId, checkpoint_id, split_checkpoint_id
+from waycairn.model.ids import CheckpointId, RunId, split_checkpoint_id
 from waycairn.model.policy import Durability, Pace
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
@@ -213,9 +213,7 @@ class Store:
         draft = CheckpointDraft(
             kind="value", role="value", encoded=encode(value), tags=tuple(tags), description=description
         )
-        sequence = self.core.save_value(new, draft)
-        found = self.core.catalog.find_run(None, name, "value")
-        return checkpoint_id(found.id if found else run, sequence)
+        return self.core.save_value(new, draft)
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""
