@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import waycairn as wc
+from commands import waycairn
 from waycairn.errors import (
     CheckpointNotFound,
     CheckpointPinned,
@@ -383,19 +384,46 @@ def _fill(place: Path) -> None:
             run.checkpoint(force=True)
 
 
-def test_a_read_only_store_says_so(tmp_path: Path) -> None:
-    """On a read-only file system the error names it and nothing is changed."""
+LEAVE_A_LOG = """
+import os, signal, sys, waycairn as wc
+with wc.open(sys.argv[1]) as store, store.run("job", pace=0) as run:
+    state = run.state({"n": 0, "array": bytearray(300_000)})
+    for n in run.each(range(10)):
+        state["n"] = n
+        run.checkpoint(force=True)
+        if n == 5 and sys.argv[2] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("end", ["left", "killed"])
+def test_a_read_only_store_is_read_and_not_written(tmp_path: Path, end: str) -> None:
+    """On a file system that is mounted read-only: listed, loaded, verified, exported, also when a kill left a log
+    behind; what would write says why not, and changes nothing."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(place)], capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
     try:
-        with wc.open(place / "store") as store:
-            store.save("cursor", 1)
+        subprocess.run([sys.executable, "-c", LEAVE_A_LOG, str(place / "store"), end], check=end == "left")
+        log = place / "store" / "catalog.db-wal"
+        assert log.exists() == (end == "killed")
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-        with pytest.raises(wc.errors.StoreReadOnly, match="Nothing was"), wc.open(place / "store") as store:
-            store.save("cursor", 2)
+        before = {path: path.read_bytes() for path in (place / "store").rglob("*") if path.is_file()}
+        with wc.open(place / "store") as store:
+            newest = store.checkpoints("job")[0]
+            assert store.find("job").status == ("completed" if end == "left" else "running")
+            assert store.load(newest.id)["n"] == (9 if end == "left" else 4)
+            store.core.verify(newest.checkpoint.stored)
+            with pytest.raises(wc.errors.StoreReadOnly, match=r"mounted read-only\. Nothing was changed"):
+                store.save("cursor", 2)
+            with pytest.raises(wc.errors.StoreReadOnly, match="Nothing was"), store.run("job"):
+                raise AssertionError("entered")
+        for command in (["runs"], ["checkpoints", "job"], ["stats"], ["export", newest.id]):
+            told = waycairn("--store", place / "store", *command, at=tmp_path)
+            assert told.returncode == 0, told.stderr
+        assert before == {path: path.read_bytes() for path in (place / "store").rglob("*") if path.is_file()}
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
 

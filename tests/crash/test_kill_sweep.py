@@ -175,7 +175,6 @@ ELSEWHERE = {
     "lease.": "leases need a database server: tests of PostgreSQL",
     "catalog.migrat": "no older format was released: tests of the migrations",
     "catalog.cop": "the copy before a migration: tests of the migrations",
-    "files.write.": "below, without a store",
     "owner.sweep": "unit tests of the owner files",
     "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
 }
@@ -204,21 +203,6 @@ def test_every_crash_point_is_passed(zygote, tmp_path):
     missing = {name for name in names - passed if not name.startswith(tuple(ELSEWHERE))}
     assert sorted(missing) == []
     assert passed - names == set(), "points are named by literals, so that they can be found"
-
-
-POINTS_OF_A_WHOLE_FILE = ["files.write.flush", "files.write.rename", "files.write.directory", "files.write.done"]
-WRITE_WHOLE = "import pathlib; from waycairn.world.files import write_whole; write_whole(pathlib.Path('f'), b'new')"
-
-
-@pytest.mark.parametrize("place", range(len(POINTS_OF_A_WHOLE_FILE)))
-def test_a_whole_file_is_the_old_one_or_the_new_one(tmp_path, place):
-    """A small file that is replaced changes at its rename, not before and not by halves."""
-    point = POINTS_OF_A_WHOLE_FILE[place]
-    (tmp_path / "f").write_bytes(b"old")
-    environment = {**os.environ, "WAYCAIRN_CRASH": f"{point}@1:KILL"}
-    killed = subprocess.run([sys.executable, "-c", WRITE_WHOLE], cwd=tmp_path, env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert (tmp_path / "f").read_bytes() == (b"old" if place < 2 else b"new")
 
 
 def test_the_environment_arms_a_process(tmp_path):

@@ -18,7 +18,7 @@ from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
 from waycairn.catalog.statement import Texts
-from waycairn.errors import StoreError, WriteFailed
+from waycairn.errors import StoreError, StoreReadOnly, WriteFailed
 from waycairn.model.policy import Durability
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, make_directory, translated
@@ -68,7 +68,9 @@ class SqliteDatabase:
         self.name = str(path)
         self.address = _TEXTS.address
         self._synchronous = "FULL" if durability == "power" else "NORMAL"
-        self._queue = FairQueue(path.with_name(path.name + ".queue"))
+        self._is_frozen = bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+        """On a file system that is mounted read-only: it can be listed, loaded, verified and exported."""
+        self._lazy_queue: FairQueue | None = None
         self._group = GroupCommit(self._apply)
         self._writer: sqlite3.Connection | None = None
         self._session: Session
@@ -94,6 +96,12 @@ class SqliteDatabase:
 
     def write(self, work: Callable[[Session], T]) -> T:
         self._check()
+        if self._is_frozen:
+            raise StoreReadOnly(
+                f"{self.path} lies on a file system that is mounted read-only. Nothing was changed. Mount it for "
+                "writing (mount -o remount,rw), or copy the store to another place.",
+                path=str(self.path),
+            )
         if self._broken is not None:
             raise WriteFailed(
                 f"the device refused an earlier write to {self.path} ({self._broken}), so what this process would "
@@ -155,11 +163,13 @@ class SqliteDatabase:
             writer, self._writer = self._writer, None
         for connection in (*readers, *([writer] if writer else [])):
             connection.close()
-        self._queue.close()
+        if self._lazy_queue is not None:
+            self._lazy_queue.close()
 
     def abandon(self) -> list[Any]:
         self._is_forked = True
-        self._queue.abandon()
+        if self._lazy_queue is not None:
+            self._lazy_queue.abandon()
         writer = [self._writer] if self._writer else []
         return [*writer, *self._readers, *self._lent, self]
 
@@ -168,15 +178,33 @@ class SqliteDatabase:
     def connect(self) -> sqlite3.Connection:
         """A fresh connection in autocommit mode, with our pragmas."""
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            self._frozen_uri() if self._is_frozen else self.path,
+            uri=self._is_frozen,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
         try:
-            for pragma in (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
+            for pragma in () if self._is_frozen else (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
                 connection.execute(pragma)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _frozen_uri(self) -> str:
+        """Without a log there is nothing beside the file to read, and nobody on this host can write one; the log that
+        a crash left is read with an index of it in memory."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return f"{self.path.as_uri()}?mode=ro" + ("" if log.exists() and log.stat().st_size else "&immutable=1")
+
+    @property
+    def _queue(self) -> FairQueue:
+        """Opened by the first who writes: two writers of one process are in line already (see `group`)."""
+        if self._lazy_queue is None:
+            self._lazy_queue = FairQueue(self.path.with_name(self.path.name + ".queue"))
+        return self._lazy_queue
 
     def _borrow(self) -> sqlite3.Connection:
         """An idle reader, or a new one: there are as many as threads read at the same time."""

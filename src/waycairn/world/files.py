@@ -77,27 +77,6 @@ def make_directory(path: Path, mode: int = 0o700) -> None:
     crashpoint("files.mkdir.done")
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Create or replace a small file: after a crash it is the old one or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        try:
-            write_all(handle, data)
-            crashpoint("files.write.flush")
-            flush(handle)
-        finally:
-            os.close(handle)
-        crashpoint("files.write.rename")
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    crashpoint("files.write.directory")
-    flush_directory(path.parent)
-    crashpoint("files.write.done")
-
-
 def write_all(handle: int, data: bytes | bytearray | memoryview) -> None:
     """os.write until everything is written: one call may write less."""
     view = memoryview(data).cast("B")
