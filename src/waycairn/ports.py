@@ -309,6 +309,11 @@ class Ownership(Protocol):
         """The living owner of the run's present epoch, None if its owner is dead or it was left."""
         ...
 
+    def has_rival(self, run: RunRecord) -> bool:
+        """Whether an owner before may still run, as the row was found: it was displaced by force, or its lease ran
+        out where it cannot be seen."""
+        ...
+
     def forget(self, run: RunId, before_epoch: int) -> None:
-        """Remove what older epochs left behind (owner files). Idempotent."""
+        """Remove what dead owners of older epochs left behind; a living one notices. Idempotent."""
         ...

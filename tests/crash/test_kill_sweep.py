@@ -175,6 +175,7 @@ ELSEWHERE = {
     "lease.": "leases need a database server: tests of PostgreSQL",
     "catalog.migrat": "no older format was released: tests of the migrations",
     "catalog.cop": "the copy before a migration: tests of the migrations",
+    "output.renew": "an owner that was displaced: acceptance tests of the ownership",
     "owner.sweep": "unit tests of the owner files",
     "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
 }

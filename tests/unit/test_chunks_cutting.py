@@ -39,7 +39,7 @@ def joined(parts):
 @given(st.lists(st.integers(1, 3000), max_size=60))
 def test_pieces_cover_the_document(sizes):
     """In order, without gap, none empty; and all small ones but literals were joined."""
-    document, cuts = joined([noise(size, size) for size in sizes] or [b""])
+    document, cuts = joined([noise(size, number) for number, size in enumerate(sizes)] or [b""])
     pieces = pieces_of(document, cuts)
     at = 0
     for piece in pieces:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import random
 import time
 
 import pytest
@@ -77,13 +78,26 @@ def test_an_insertion_or_a_change_moves_no_other_cut(at):
 def test_sizes_at_which_cuts_begin():
     """None below 4 KiB; elements from 512 bytes; containers from 16 KiB are cut inside."""
     assert encode(["x" * (SMALL_DOCUMENT - 10)]).cuts() == []
-    assert len(pieces(["a", "x" * SMALL_DOCUMENT, "b"])) == 3
+    assert len(pieces(["a", "x" * SMALL_DOCUMENT, "b"])) == 4  # header, a, x, b
     filler = "x" * SMALL_DOCUMENT
-    assert [len(piece) for piece in pieces([filler, "y" * (ELEMENT - 4), "z"])] == [3, SMALL_DOCUMENT + 3, ELEMENT + 1]
+    assert [len(piece) for piece in pieces([filler, "y" * 20, "z"])] == [3, SMALL_DOCUMENT + 3, 23]
     assert [len(piece) for piece in pieces([filler, "y" * (ELEMENT - 3), "z"])] == [3, SMALL_DOCUMENT + 3, ELEMENT, 2]
     half = "h" * (INSIDE // 2)
     assert len(pieces([filler, [half, half[:-20]], "z"])) == 4
     assert len(pieces([filler, [half, half], "z"])) == 6
+
+
+@pytest.mark.parametrize("size", [40, 100, 300])
+def test_short_elements_are_grouped_by_their_content(size):
+    """The groups are of some hundred bytes; an element that is inserted or changed touches one of them."""
+    texts = [random.Random(number).randbytes(size // 2).hex() for number in range(400)]
+    before = pieces(texts)
+    assert 250 < sum(map(len, before)) / len(before) < 1000
+    for at in (0, 1, 200, 399, 400):
+        inserted = [*texts[:at], "i" * size, *texts[at:]]
+        changed = [*texts[:at], "c" * size, *texts[at + 1 :]]
+        for state in (inserted, changed):
+            assert len(set(pieces(state)) - set(before)) <= 3, at  # two halves of a group, and the header
 
 
 def test_cuts_are_at_the_ends_of_elements():
@@ -113,7 +127,7 @@ def test_two_megabytes_of_messages_are_fast():
     took = []
     for _ in range(20):
         start = time.process_time()
-        encoded = encode(state)
+        cuts = encode(state).cuts()
         took.append(time.process_time() - start)
-    assert len(encoded.cuts()) > 2000
+    assert len(cuts) > 2000
     assert min(took) < 0.010

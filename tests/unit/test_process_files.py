@@ -336,17 +336,50 @@ def test_a_half_written_file_falls_back_to_the_row(ownership):
 
 
 def test_forget_removes_older_epochs_only(ownership):
-    """Older files go, the present one stays, other runs are untouched; a stopped older owner notices."""
+    """Files of dead owners of older epochs go, the present one stays, other runs are untouched; a stopped older owner
+    notices, and is seen to live by all who come after."""
     old, new = ownership.claim(RUN, 2), ownership.claim(RUN, 10)
     other = ownership.claim(RunId("000000000000"), 1)
-    ownership.forget(RUN, 10)
-    ownership.forget(RUN, 10)
-    assert sorted(path.name for path in ownership.directory.iterdir()) == ["000000000000.1", f"{RUN}.10"]
-    assert old.is_lost()
-    assert not new.is_lost()
-    for hold in (old, new, other):
+    (ownership.directory / f"{RUN}.3").write_text("died")
+    assert ownership.has_rival(row(9))
+    for _ in range(2):
+        ownership.forget(RUN, 10)
+        names = sorted(path.name for path in ownership.directory.iterdir())
+        assert names == ["000000000000.1", f"{RUN}.10", f"{RUN}.2", f"{RUN}.2.displaced"]
+        assert old.is_lost()
+        assert not new.is_lost()
+        assert ownership.has_rival(row(9))
+    old.release()
+    assert not ownership.has_rival(row(9))
+    for hold in (new, other):
         hold.release()
     assert list(ownership.directory.iterdir()) == []
+
+
+def test_a_displaced_owner_that_died_leaves_nothing(ownership):
+    """Both names of its file go at the next entry."""
+    with other_process(ownership) as other:
+        ownership.forget(RUN, 2)
+        assert len(list(ownership.directory.iterdir())) == 2
+        other.kill()
+        other.wait()
+    assert not ownership.has_rival(row(3))
+    ownership.forget(RUN, 4)
+    assert list(ownership.directory.iterdir()) == []
+
+
+def test_without_hard_links_a_displaced_owner_notices(ownership, monkeypatch):
+    """Its file is removed instead."""
+
+    def refuse(*_arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    hold = ownership.claim(RUN, 1)
+    ownership.forget(RUN, 2)
+    assert hold.is_lost()
+    assert list(ownership.directory.iterdir()) == []
+    hold.release()
 
 
 def test_a_lock_on_a_removed_file_is_no_claim(ownership, monkeypatch):

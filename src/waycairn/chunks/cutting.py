@@ -71,7 +71,7 @@ def _join_small(cuts: Sequence[int], length: int, tuning: Tuning) -> Iterator[Pi
             start = cut
         position = cut
     if start < length:
-        yield Piece(start, length, literal=length - start <= small)
+        yield Piece(start, length, literal=length - start <= tuning.literal_tail)
 
 
 def _cut_content(document: memoryview, piece: Piece, tuning: Tuning, seed: int, heads: PieceHeads) -> Iterator[Piece]:

@@ -18,6 +18,8 @@ class Tuning:
     """A piece below this is no chunk of its own; it joins the piece behind it."""
     literal_piece: int = 128
     """A small piece up to this may ride in the manifest (a list header that changes with every append)."""
+    literal_tail: int = 2 * KIB
+    """So may the end of a document up to this: what was appended last is rewritten until a chunk is full."""
     literal_budget: int = 512
     """At most so many bytes of literal pieces in a manifest, or it would grow with the state."""
     content_from: int = 2 * KIB

@@ -6,19 +6,24 @@ Found in the encoded bytes: msgspec skips over elements in C (`Raw`), so nothing
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from msgspec import Raw
 
 SMALL_DOCUMENT = 4096
 ELEMENT = 512
-"""Bytes from which an element gets cuts."""
+"""Bytes from which an element gets cuts of its own. Smaller ones are grouped: which of them ends a group is told by
+its content alone, so that an insertion moves no later cut; on average so many bytes lie between two ends."""
 INSIDE = 16384
 """Bytes from which an element is cut inside too."""
 _LEVELS = 32
 """Levels that are cut inside: each one skips over all that lies below it once more."""
-_SPARSE = 128
-"""Average bytes of an element below which a container is not looked into: 100,000 numbers hold no chunk."""
+_SPARSE, _FEW = 128, 10_000
+"""Average bytes of an element below which a container is not looked into, unless it has few: to look at an element
+costs 0.3 µs, and 100,000 numbers hold no chunk."""
+_TINY = 24
+"""The same, however few there are."""
 
 _ARRAY = msgspec.msgpack.Decoder(list[Raw])
 _DICT = msgspec.msgpack.Decoder(dict[Any, Raw])
@@ -41,9 +46,10 @@ def find_cuts(document: bytes, start: int) -> list[int]:
 def _add_cuts(view: memoryview, at: int, found: list[int], levels: int) -> None:
     """Cuts within one value, which begins at offset `at` of the document."""
     count, header, is_dict = _container(view)
-    if not count or len(view) < count * _SPARSE:
+    if not count or len(view) < count * (_SPARSE if count > _FEW else _TINY):
         return
     at += header
+    found.append(at)
     keys, elements = _elements(view, is_dict=is_dict)
     for key, element in zip(keys, elements, strict=True):
         start, length = at, len(element)
@@ -52,6 +58,8 @@ def _add_cuts(view: memoryview, at: int, found: list[int], levels: int) -> None:
             found.append(start)
             if length >= INSIDE and levels:
                 _add_cuts(element, at - length, found, levels - 1)
+            found.append(at)
+        elif crc32(element) % ELEMENT < key + length:
             found.append(at)
 
 

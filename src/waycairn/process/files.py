@@ -30,6 +30,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _PATIENCE = 2.0
 """Seconds to wait for probers: each holds its shared lock for some microseconds."""
 _PAUSE = 0.001
+_DISPLACED = ".displaced"
+"""Ends the second name of a file whose owner was displaced and lives."""
 
 
 class FileHold:
@@ -41,9 +43,9 @@ class FileHold:
         self._handle: int | None = handle
 
     def is_lost(self) -> bool:
-        """True after `release`, in a forked child, and when a later owner removed the file of this epoch."""
+        """True after `release`, in a forked child, and when a later owner marked or removed the file of this epoch."""
         with _forks:
-            return self._handle is None or os.fstat(self._handle).st_nlink == 0
+            return self._handle is None or os.fstat(self._handle).st_nlink != 1
 
     def release(self) -> None:
         """Remove the file and free the lock. Idempotent; does nothing in a forked child."""
@@ -52,9 +54,10 @@ class FileHold:
                 return
             crashpoint("owner.release")
             # Unlinked under the lock: who opened the file before finds after locking that its name is gone.
-            with suppress(OSError):
-                if _is_at(self._path, self._handle):
-                    self._path.unlink()
+            for path in (self._path, _displaced(self._path)):
+                with suppress(OSError):
+                    if _is_at(path, self._handle):
+                        path.unlink()
             self._close()
             crashpoint("owner.released")
 
@@ -108,13 +111,20 @@ class FileOwnership:
             finally:
                 os.close(handle)
 
+    def has_rival(self, run: RunRecord) -> bool:
+        """Whether a file of this epoch or an older one is still locked; so the kernel says, however many came between."""
+        return any(epoch <= run.epoch and not self._is_free(path) for path, epoch in self._files_of(run.root))
+
     def forget(self, run: RunId, before_epoch: int) -> None:
-        """Remove the files of older epochs. A stopped owner notices by `is_lost`. Idempotent."""
-        for path in self.directory.glob(f"{run}.*"):
-            epoch = path.name.rpartition(".")[2]
-            if epoch.isdigit() and int(epoch) < before_epoch:
+        """Remove the files of older epochs. That of a living owner, displaced by force, stays and gets a second name: so
+        it notices by `is_lost`, and others see that it lives. Idempotent."""
+        for path, epoch in self._files_of(run):
+            if epoch < before_epoch:
                 crashpoint("owner.forget")
-                path.unlink(missing_ok=True)
+                if self._is_free(path):
+                    path.unlink(missing_ok=True)
+                elif not path.name.endswith(_DISPLACED):
+                    _mark_displaced(path)
 
     def sweep(self) -> int:
         """Remove the files that no living process holds: what owners left that died, also before the catalog knew
@@ -134,16 +144,26 @@ class FileOwnership:
 
     def abandoned(self) -> list[Path]:
         """The files that no living process holds; what `sweep` would remove at this moment."""
-        found = []
-        for path in self.directory.glob("*.*"):
-            with _forks, suppress(FileNotFoundError):
+        return [path for path in self.directory.glob("*.*") if path.exists() and self._is_free(path)]
+
+    def _files_of(self, run: RunId) -> list[tuple[Path, int]]:
+        """The owner files of a run with their epochs, those of displaced owners too."""
+        found = (
+            (path, path.name.removesuffix(_DISPLACED).rpartition(".")[2]) for path in self.directory.glob(f"{run}.*")
+        )
+        return [(path, int(epoch)) for path, epoch in found if epoch.isdigit()]
+
+    def _is_free(self, path: Path) -> bool:
+        """Whether no living process holds the file, or it is gone."""
+        with _forks:
+            try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    if _try_lock(handle, fcntl.LOCK_SH):
-                        found.append(path)
-                finally:
-                    os.close(handle)
-        return found
+            except FileNotFoundError:
+                return True
+            try:
+                return _try_lock(handle, fcntl.LOCK_SH)
+            finally:
+                os.close(handle)
 
     def _path(self, run: RunId, epoch: int) -> Path:
         return self.directory / f"{run}.{epoch}"
@@ -195,6 +215,20 @@ def _is_at(path: Path, handle: int) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(handle))
+
+
+def _displaced(path: Path) -> Path:
+    return path.with_name(path.name + _DISPLACED)
+
+
+def _mark_displaced(path: Path) -> None:
+    """A second name, which the owner sees at the file that it holds; where there are no hard links, none."""
+    try:
+        os.link(path, _displaced(path))
+    except FileExistsError:
+        pass
+    except OSError:
+        path.unlink(missing_ok=True)
 
 
 def _read_owner(handle: int) -> Owner | None:

@@ -13,6 +13,7 @@ from threading import Event, Lock, Thread
 from waycairn.errors import StoreError
 from waycairn.model.ids import RunId
 from waycairn.model.records import Owner, RunRecord
+from waycairn.model.states import RunStatus
 from waycairn.ports import Catalog, Clock
 from waycairn.process.identity import current_owner, is_dead
 from waycairn.world.crashpoints import crashpoint
@@ -126,6 +127,10 @@ class LeaseOwnership:
         if owner is None or is_dead(owner) or self._database_now() > self._lease_end(run, owner):
             return None
         return owner
+
+    def has_rival(self, run: RunRecord) -> bool:
+        """Unless it was a process of this host that is gone: a lease says nothing about life."""
+        return run.status is RunStatus.RUNNING and (run.owner is None or not is_dead(run.owner))
 
     def forget(self, run: RunId, before_epoch: int) -> None:
         """Nothing: an older epoch leaves nothing behind."""

@@ -44,6 +44,8 @@ class Entered:
     hold: Hold
     resumed: bool
     """True if the run had been entered before and was not completed then."""
+    has_rival: bool = False
+    """True if the former owner may still run and write to the files that it has open."""
 
 
 def enter(store: StoreCore, ask: Ask) -> Entered:
@@ -133,6 +135,7 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
         hold.release()
         raise
     crashpoint("enter.taken")
+    has_rival = store.ownership.has_rival(found)
     store.ownership.forget(found.id, record.epoch)
     resumed = found.status is not RunStatus.COMPLETED
     log.info(
@@ -145,7 +148,7 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
         record.progress.done,
         "" if record.progress.total is None else f" of {record.progress.total}",
     )
-    return Entered(record, hold, resumed)
+    return Entered(record, hold, resumed, has_rival)
 
 
 def _refresh(store: StoreCore, ask: Ask, found: RunRecord) -> RunRecord:

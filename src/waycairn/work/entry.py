@@ -35,7 +35,13 @@ class Entry:
         entered = enter(core, dataclasses.replace(self._ask, launch=current_launch()))
         gate = SignalGate()
         self._execution = Execution(
-            core, entered.record, pace=self._pace, gate=gate, hold=entered.hold, resumed=entered.resumed
+            core,
+            entered.record,
+            pace=self._pace,
+            gate=gate,
+            hold=entered.hold,
+            resumed=entered.resumed,
+            has_rival=entered.has_rival,
         )
         return self._execution
 

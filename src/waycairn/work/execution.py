@@ -44,17 +44,19 @@ class Execution:
         gate: SignalGate,
         hold: Hold | None,
         resumed: bool,
+        has_rival: bool,
     ) -> None:
         self.store = store
         self.record = record
         self.pace = pace
         self.gate = gate
         self.resumed = resumed
+        self.has_rival = has_rival
         self.cutter = Cutter(store, record, pace)
         if hold is not None:
             self.cutter.is_lost = hold.is_lost
         self.loops: dict[str, Loop[Any]] = {}
-        self.files = OutputFiles(self.cutter)
+        self.files = OutputFiles(self.cutter, has_rival=has_rival)
         self.overlaps = False
         """True if other tasks run while a cut is written (async): then what they could change is copied first."""
         self.is_completed = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,17 +26,17 @@ class Output:
     """
 
     def __init__(
-        self, path: str, committed: int | None, *, append: bool, encoding: str, is_lost: Callable[[], bool]
+        self, path: str, committed: int | None, *, encoding: str, is_lost: Callable[[], bool], has_rival: bool
     ) -> None:
         self.path = path
         self._encoding = encoding
         self._is_lost = is_lost
         self._buffer = bytearray()
         with translated("the output file", path):
-            self._handle = self._open(Path(path), committed, append=append)
+            self._handle = self._open(Path(path), committed, has_rival=has_rival)
         self.length = self.committed
 
-    def _open(self, path: Path, committed: int | None, *, append: bool) -> int:
+    def _open(self, path: Path, committed: int | None, *, has_rival: bool) -> int:
         """Open at the committed length; what lies behind it was never committed and goes."""
         existed = path.exists()
         size = path.stat().st_size if existed else 0
@@ -45,9 +46,11 @@ class Output:
                 "from outside. Nothing was changed. Put the file back, or start anew with fresh=True or another key.",
                 path=str(path),
             )
+        keep = size if committed is None else committed
+        if has_rival and existed:
+            _renew(Path(os.path.realpath(path)), keep)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            keep = committed if committed is not None else size if append else 0
             self.committed = keep
             crashpoint("output.truncate")
             os.ftruncate(handle, keep)
@@ -72,6 +75,7 @@ class Output:
     def _drain(self) -> None:
         if self._buffer:
             _refuse_if_lost(self._is_lost, self.path)
+            crashpoint("output.write")
             with translated("the output file", self.path):
                 write_all(self._handle, self._buffer)
             self._buffer.clear()
@@ -112,17 +116,21 @@ class Output:
 
 
 class WholeOutput:
-    """A file that is written anew in each entry and replaces the former one, whole, when the run is left normally."""
+    """A file that is written anew in each entry and replaces the former one, whole, when the run is left normally.
 
-    def __init__(self, path: str, *, encoding: str, is_lost: Callable[[], bool]) -> None:
+    Its draft is named after the epoch, and each entry removes the drafts of those before: a displaced owner that wakes
+    up has nothing to publish.
+    """
+
+    def __init__(self, path: str, epoch: int, *, encoding: str, is_lost: Callable[[], bool]) -> None:
         self.path = path
         self._encoding = encoding
         self._is_lost = is_lost
         self._target = Path(path)
-        self._draft = self._target.with_name(f".{self._target.name}.part")
         with translated("the output file", path):
-            # A file of our own: a displaced owner may still write to the former one.
-            self._draft.unlink(missing_ok=True)
+            for earlier in range(1, epoch + 1):
+                self._draft = self._target.with_name(f".{self._target.name}.{earlier}.part")
+                self._draft.unlink(missing_ok=True)
             self._handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         self._buffer = bytearray()
 
@@ -147,9 +155,13 @@ class WholeOutput:
             flush(self._handle)
             os.close(self._handle)
             self._handle = -1
-            crashpoint("output.whole.rename")
             _refuse_if_lost(self._is_lost, self.path)
-            self._draft.replace(self._target)
+            crashpoint("output.whole.rename")
+            try:
+                self._draft.replace(self._target)
+            except FileNotFoundError:
+                _refuse_if_lost(self._is_lost, self.path)  # an heir came in this moment and removed the draft
+                raise
             crashpoint("output.whole.directory")
             flush_directory(self._target.absolute().parent)
         crashpoint("output.whole.done")
@@ -179,11 +191,31 @@ def _refuse_if_lost(is_lost: Callable[[], bool], path: str) -> None:
         )
 
 
+def _renew(path: Path, length: int) -> None:
+    """The first `length` bytes as a file of our own under the same name. A displaced owner that wakes up between its
+    look and its write then writes to a file without a name."""
+    copy = path.with_name(f".{path.name}.part")
+    copy.unlink(missing_ok=True)
+    with path.open("rb") as old, copy.open("xb") as new:
+        left = length
+        while left and (piece := old.read(min(left, _BUFFER))):
+            new.write(piece)
+            left -= len(piece)
+        new.flush()
+        flush(new.fileno())
+    shutil.copymode(path, copy)
+    crashpoint("output.renew")
+    copy.replace(path)
+    flush_directory(path.parent)
+    crashpoint("output.renewed")
+
+
 class OutputFiles:
     """The output files of one run."""
 
-    def __init__(self, cutter: Cutter) -> None:
+    def __init__(self, cutter: Cutter, *, has_rival: bool) -> None:
         self._cutter = cutter
+        self._has_rival = has_rival
         self._whole: dict[str, WholeOutput] = {}
 
     def open(self, path: str | os.PathLike[str], *, append: bool, encoding: str) -> Output | WholeOutput:
@@ -192,11 +224,11 @@ class OutputFiles:
         if name in grown or name in self._whole:
             raise ValueError(f"the output {name} is opened twice in this run. Nothing was changed. Open it once.")
         if not append:
-            self._whole[name] = WholeOutput(name, encoding=encoding, is_lost=self._is_lost)
+            self._whole[name] = WholeOutput(name, self._cutter.epoch, encoding=encoding, is_lost=self._is_lost)
             return self._whole[name]
         known = self._cutter.store.catalog.outputs(self._cutter.run).get(name)
         length = known.length if known else None
-        output = Output(name, length, append=True, encoding=encoding, is_lost=self._is_lost)
+        output = Output(name, length, encoding=encoding, is_lost=self._is_lost, has_rival=self._has_rival)
         if known is None:
             # Where it begins, before anything is written behind: else a crash before the first cut could not tell
             # what was there from what this run wrote.

@@ -28,7 +28,13 @@ class PhaseCall:
         if not self.is_known:
             cutter.take(PACED)
             self.child = Execution(
-                parent.store, record, pace=parent.pace, gate=parent.gate, hold=None, resumed=record.sequence > 0
+                parent.store,
+                record,
+                pace=parent.pace,
+                gate=parent.gate,
+                hold=None,
+                resumed=record.sequence > 0,
+                has_rival=parent.has_rival,
             )
             self.child.is_in_block = True
             self.child.cutter.is_lost = cutter.is_lost
