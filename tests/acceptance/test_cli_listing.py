@@ -75,7 +75,7 @@ def test_keys_of_a_run_are_stable(place):
         (["--limit", "1"], {"held"}),
         (["--limit", "1", "--status", "orphaned"], {"lost"}),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words)),
 )
 def test_runs_can_be_filtered(place, options, names):
     """Filters are exact, may be combined, and a limit counts what matches."""
