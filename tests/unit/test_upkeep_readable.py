@@ -52,7 +52,7 @@ _UTC = dt.UTC
         (b"\x00\xff", {"type": "bytes", "base64": "AP8="}),
         (bytearray(b"a"), {"type": "bytearray", "base64": "YQ=="}),
         ((1, (2, 3)), [1, [2, 3]]),
-        ({"b", "a"}, {"type": "set", "items": ["a", "b"]}),
+        pytest.param({"b", "a"}, {"type": "set", "items": ["a", "b"]}, id="set"),
         (frozenset({1}), {"type": "frozenset", "items": [1]}),
         ({1: "x", "1": "y"}, {"type": "dict", "items": [[1, "x"], ["1", "y"]]}),
         (deque([1], 3), {"type": "deque", "items": [1], "maxlen": 3}),
