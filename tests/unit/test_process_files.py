@@ -32,7 +32,8 @@ from waycairn.process import FileOwnership
 from waycairn.world.clock import SystemClock
 hold = FileOwnership(pathlib.Path(sys.argv[1]), SystemClock()).claim("k7f3qx0a9m2d", int(sys.argv[2]))
 """
-WAIT = "print('held' if hold else 'none', flush=True)\nsys.stdin.read()\n"
+# One write a line: what two processes print may mix.
+WAIT = "os.write(1, b'held\\n' if hold else b'none\\n')\nsys.stdin.read()\n"
 
 
 def row(epoch: int = 1, owner=None) -> RunRecord:
@@ -177,9 +178,9 @@ def test_a_stopped_process_still_holds(ownership):
 @pytest.mark.parametrize(
     "child",
     [
-        "pid = os.fork()\nif pid == 0:\n    hold.release(); print('child', flush=True); time.sleep(60); os._exit(0)\n",
-        "subprocess.Popen(['sleep', '60'], close_fds=False)\nprint('child', flush=True)\n",
-        "from multiprocessing import get_context\nget_context('fork').Process(target=time.sleep, args=(60,)).start(); print('child', flush=True)\n",
+        "pid = os.fork()\nif pid == 0:\n    hold.release(); os.write(1, b'child\\n'); time.sleep(60); os._exit(0)\n",
+        "subprocess.Popen(['sleep', '60'], close_fds=False)\nos.write(1, b'child\\n')\n",
+        "from multiprocessing import get_context\nget_context('fork').Process(target=time.sleep, args=(60,)).start(); os.write(1, b'child\\n')\n",
     ],
     ids=["fork", "subprocess", "multiprocessing"],
 )
