@@ -174,6 +174,10 @@ class StepChanged(RunError):
     """A remembered step was called with other arguments. Nothing was changed."""
 
 
+class ItemsOverlap(WaycairnError):
+    """Two items were open at once in a run with a state or a growing output."""
+
+
 class StateAhead(RunError):
     """An old step was replayed beside a newer restored state that then changed: it would be counted twice."""
 

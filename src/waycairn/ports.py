@@ -13,6 +13,7 @@ from waycairn.model.records import (
     ChunkPlace,
     Commit,
     DoneItems,
+    FailedItem,
     NewRun,
     OutputLength,
     Owner,
@@ -192,6 +193,18 @@ class CommitRows(Protocol):
         transaction, fenced like a commit; the run's own sequence goes on growing."""
         ...
 
+    def get_step(self, run: RunId, scope: str, name: str) -> StoredStep | None: ...
+
+    def list_steps(self, run: RunId) -> Sequence[StoredStep]: ...
+
+    def outputs(self, run: RunId) -> Mapping[str, OutputLength]:
+        """Path to committed length, as of the newest commit."""
+        ...
+
+
+class ItemRows(Protocol):
+    """Items, read; they are written by commits."""
+
     def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
         """In the order of the commits, read lazily, a bounded number at a time."""
         ...
@@ -200,12 +213,12 @@ class CommitRows(Protocol):
         """Name of each loop to its number of done items."""
         ...
 
-    def get_step(self, run: RunId, scope: str, name: str) -> StoredStep | None: ...
+    def failures(self, run: RunId) -> Iterator[FailedItem]:
+        """Of all loops, those of a loop together, read lazily, a bounded number at a time."""
+        ...
 
-    def list_steps(self, run: RunId) -> Sequence[StoredStep]: ...
-
-    def outputs(self, run: RunId) -> Mapping[str, OutputLength]:
-        """Path to committed length, as of the newest commit."""
+    def failed_digests(self, run: RunId, loop: str) -> set[bytes]:
+        """Digests of the items of a loop that failed and are not done."""
         ...
 
 
@@ -257,7 +270,7 @@ class ChunkRows(Protocol):
         ...
 
 
-class Catalog(RunRows, CommitRows, CheckpointRows, ChunkRows, Protocol):
+class Catalog(RunRows, CommitRows, ItemRows, CheckpointRows, ChunkRows, Protocol):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 

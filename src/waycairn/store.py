@@ -7,17 +7,19 @@ What every commit makes anew are msgspec Structs: frozen dataclasses of as many 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from waycairn.codec import Types, decode
+from waycairn.codec import Packed, Types, decode, unbundle
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
 from waycairn.model.records import (
     Commit,
     DoneItems,
+    FailedItem,
     NewCheckpoint,
     NewData,
     NewRun,
@@ -72,6 +74,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     status: RunStatus | None = None
     error: Mapping[str, Any] | None = None
     items: Sequence[DoneItems] = ()
+    results: Mapping[str, Encoded] = msgspec.field(default_factory=dict)
+    """Loop to what its items gave, see `codec.bundles`."""
+    failures: Sequence[FailedItem] = ()
+    settled: Sequence[tuple[str, bytes]] = ()
     steps: Sequence[StepDraft] = ()
     outputs: Sequence[OutputLength] = ()
     checkpoint: CheckpointDraft | None = None
@@ -117,6 +123,7 @@ class StoreCore:
         crashpoint("store.begin")
         # 1. New chunks become durable in a pack, or stay in memory to ride inline.
         written: list[NewData] = []
+        items = self._place_results(draft, written) if draft.results else draft.items
         steps = [self._place_step(step, written) for step in draft.steps] if draft.steps else ()
         checkpoint = self._place_checkpoint(draft.checkpoint, written) if draft.checkpoint else None
         crashpoint("store.chunks")
@@ -131,7 +138,9 @@ class StoreCore:
                 progress=draft.progress,
                 status=draft.status,
                 error=draft.error,
-                items=draft.items,
+                items=items,
+                failures=draft.failures,
+                settled=draft.settled,
                 steps=steps,
                 outputs=draft.outputs,
                 checkpoint=checkpoint,
@@ -173,6 +182,10 @@ class StoreCore:
             self._writer.committed(data)
         return saved
 
+    def _place_results(self, draft: Draft, written: list[NewData]) -> list[DoneItems]:
+        stored = {loop: self._write(encoded, written) for loop, encoded in draft.results.items()}
+        return [replace(done, results=stored.get(done.loop)) for done in draft.items]
+
     def _place_step(self, step: StepDraft, written: list[NewData]) -> StepResult:
         return StepResult(
             scope=step.scope,
@@ -208,6 +221,11 @@ class StoreCore:
         if only is None:
             state.prefetch()
         return decode(state.document, state.fetch, types=types, only=only, strict=strict)
+
+    def load_results(self, stored: Stored) -> list[Packed | None]:
+        """What the items of one cut gave, in the order of their keys; each is decoded by its own call. Raises Damaged."""
+        state = self._reader.open(stored)
+        return unbundle(state.document, state.fetch)
 
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""

@@ -19,6 +19,7 @@ from typing import Any
 import waycairn as wc
 from waycairn.errors import RunNotFound, StoreNotFound
 from waycairn.model.records import CheckpointRecord, RunRecord
+from waycairn.work.keys import unpack_keys
 
 Told = Callable[[str], None]
 Acks = Mapping[str, int]
@@ -286,6 +287,52 @@ def check_forgotten(store: wc.Store, acks: Acks) -> None:
         assert len(found) == 1, "what was deleted does not come back"
 
 
+# -- 9 items that fail, and results --------------------------------------------------------------------------------
+
+BAD = {2, 5}
+
+
+def given(number: int) -> dict[str, Any]:
+    return {"number": number, "data": blob(number) if number in {3, 4} else "small"}
+
+
+def work_through_a_batch(store: wc.Store, told: Told) -> None:
+    with store.run("batch", pace="2 items") as run:
+        for item in run.items(range(8)):
+            with item:
+                if item.value in BAD:
+                    raise ValueError(f"bad {item.value}")
+                item.result = given(item.value)
+    told("left 1")
+
+
+def check_batch(store: wc.Store, acks: Acks) -> None:
+    run = find(store, "batch")
+    if run is None:
+        assert not acks
+        return
+    results = results_of(store, run)
+    assert all(result == given(int(key)) for key, result in results.items())
+    failures = {unpack_keys(failed.key)[0]: failed.error["message"] for failed in store.core.catalog.failures(run.id)}
+    assert failures.keys() <= BAD
+    assert all(message == f"bad {number}" for number, message in failures.items())
+    counts = (run.progress.done, run.progress.failed)
+    assert counts == (len(results), len(failures)), "items, results, failures and counts are of one cut"
+    if acks.get("left"):
+        assert counts == (6, 2)
+        assert run.status == "partial"
+
+
+def results_of(store: wc.Store, run: RunRecord) -> dict[str, Any]:
+    """Of the loop `items`, by key."""
+    found = {}
+    for block in store.core.catalog.done_items(run.id, "items"):
+        if block.results is not None:
+            parts = store.core.load_results(block.results)
+            found |= {str(key): part.load() for key, part in zip(unpack_keys(block.keys), parts, strict=True) if part}
+    return found
+
+
 # -- all of them ---------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +351,7 @@ WORKLOADS = {
     "phases": Workload(go_through_phases, check_phases),
     "again": Workload(enter_again, check_again),
     "forget": Workload(forget_values, check_forgotten),
+    "batch": Workload(work_through_a_batch, check_batch),
 }
 
 
@@ -355,6 +403,8 @@ def outcome() -> dict[str, Any]:
                 runs[f"{root.name}/{run.name}"] = {
                     "status": run.status.value,
                     "done": run.progress.done,
+                    "failed": [run.progress.failed, sorted(repr(one.key) for one in catalog.failures(run.id))],
+                    "results": repr(results_of(store, run)),
                     "loops": dict(catalog.loops(run.id)),
                     "steps": sorted((one.step.scope, one.step.name) for one in catalog.list_steps(run.id)),
                     "outputs": {one.path: one.length for one in catalog.outputs(run.id).values()},

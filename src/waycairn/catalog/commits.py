@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, func, insert, literal_column, null, select, update
@@ -15,10 +15,10 @@ from waycairn.catalog.columns import (
     encode_json,
     encode_maybe,
     encode_place,
-    encode_text,
     identity,
 )
 from waycairn.catalog.database import Database, Session
+from waycairn.catalog.items import add_items
 from waycairn.catalog.parts import FENCE_STATE, NUM, Part, lost, missing
 from waycairn.catalog.rows import (
     STEP_COLUMNS,
@@ -29,10 +29,10 @@ from waycairn.catalog.rows import (
 )
 from waycairn.catalog.runs import ADD_RUN
 from waycairn.catalog.statement import Statement
-from waycairn.catalog.tables import items, outputs, runs, steps
+from waycairn.catalog.tables import outputs, runs, steps
 from waycairn.errors import StoreError
 from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
-from waycairn.model.records import Commit, DoneItems, NewRun, OutputLength, StoredStep
+from waycairn.model.records import Commit, NewRun, OutputLength, StoredStep
 from waycairn.model.states import RunStatus
 from waycairn.ports import Clock
 
@@ -78,25 +78,6 @@ NEXT_VALUE = Statement(
     .returning(runs.c.num, runs.c.id, runs.c.sequence, runs.c.epoch),
 )
 
-ADD_ITEMS = Statement(
-    "add_items",
-    "The items of one loop in one cut.",
-    insert(items).values(**{column.name: bindparam(column.name) for column in items.c}),
-)
-ITEMS_AFTER = Statement(
-    "items_after",
-    "A bounded number of cuts of a loop, in the order of the commits.",
-    select(items.c.sequence, items.c.count, items.c["keys"])
-    .where(items.c.run == NUM, items.c.loop == bindparam("loop"), items.c.sequence > bindparam("after"))
-    .order_by(items.c.sequence)
-    .limit(bindparam("limit", type_=Integer)),
-)
-LOOPS = Statement(
-    "loops",
-    "The loops of a run and how many items each has done.",
-    select(items.c.loop, func.sum(items.c.count)).where(items.c.run == NUM).group_by(items.c.loop),
-)
-
 ADD_STEP = Statement(
     "add_step",
     "A step and its result. A second result for the same step is refused by the key.",
@@ -132,8 +113,6 @@ NEWEST_OPERATION = Statement(
 )
 
 
-_FEWEST, _MOST, _PAGE_BYTES = 32, 4096, 2**20
-"""Cuts read at a time, and the bytes of keys that such a page should have at most."""
 _NUMS = 4096
 """Runs whose numbers are remembered."""
 
@@ -187,22 +166,6 @@ class CommitPart(Part):
         row = self._database.read(lambda session: session.one(NEWEST_OPERATION, {"id": run}))
         return None if row is None or row[0] is None else OperationId(bytes(row[0]))
 
-    def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
-        values: dict[str, Any] = {"id": run, "loop": encode_text(loop), "after": -1, "limit": _FEWEST}
-        while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
-            size = 0
-            for _, count, keys in rows:
-                size += len(keys)
-                yield DoneItems(loop=loop, count=count, keys=bytes(keys))
-            # The next page begins behind the last row; nothing stays open between pages. Cuts of one item each are
-            # read by the thousand, long ones a few at a time.
-            values["after"] = rows[-1][0]
-            values["limit"] = max(_FEWEST, min(_MOST, len(rows) * _PAGE_BYTES // (size + 1)))
-
-    def loops(self, run: RunId) -> Mapping[str, int]:
-        rows = self._database.read(lambda session: session.all(LOOPS, {"id": run}))
-        return {decode_text(loop): int(count) for loop, count in rows}
-
     def get_step(self, run: RunId, scope: str, name: str) -> StoredStep | None:
         values = {"id": run, "place": encode_place(scope, name)}
         row = self._database.read(lambda session: session.one(GET_STEP, values))
@@ -240,8 +203,8 @@ def _fence_values(commit: Commit) -> dict[str, Any]:
 def _add_rows(session: Session, commit: Commit, num: int, sequence: int, epoch: int) -> None:
     for data in commit.data:
         add_data(session, data)
-    if commit.items:
-        session.many(ADD_ITEMS, (_item_values(num, sequence, done) for done in commit.items))
+    if commit.items or commit.failures or commit.settled:
+        add_items(session, commit, num, sequence)
     if commit.steps:
         session.many(ADD_STEP, (values_of_step(num, sequence, step) for step in commit.steps))
     for output in commit.outputs:
@@ -250,10 +213,6 @@ def _add_rows(session: Session, commit: Commit, num: int, sequence: int, epoch: 
         session.change(DROP_CHECKPOINT, {"num": num, "number": dropped})
     if commit.checkpoint is not None:
         session.change(ADD_CHECKPOINT, values_of_checkpoint(num, sequence, epoch, commit.now, commit.checkpoint))
-
-
-def _item_values(num: int, sequence: int, done: DoneItems) -> dict[str, Any]:
-    return {"run": num, "loop": encode_text(done.loop), "sequence": sequence, "count": done.count, "keys": done.keys}
 
 
 def _explain(session: Session, commit: Commit) -> None:

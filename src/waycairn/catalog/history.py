@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from waycairn.catalog.columns import decode_json, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
 from waycairn.catalog.database import Session
 from waycairn.catalog.parts import Part, refuse_unless_ours
 from waycairn.catalog.statement import Statement
-from waycairn.catalog.tables import checkpoints, items, outputs, runs, steps
+from waycairn.catalog.tables import checkpoints, failures, items, outputs, runs, steps
 from waycairn.errors import CheckpointNotFound
 from waycairn.model.ids import RunId, checkpoint_id
 from waycairn.model.states import CheckpointStatus
@@ -36,6 +36,28 @@ FORGET_ITEMS = Statement(
     "forget_items",
     _LATER,
     delete(items).where(items.c.run == bindparam("num"), items.c.sequence > bindparam("number")),
+)
+COUNT_BACK = Statement(
+    "count_back",
+    "Items of later commits count no longer; those that failed later neither.",
+    update(runs)
+    .where(runs.c.num == bindparam("num"))
+    .values(
+        done=runs.c.done
+        - select(func.coalesce(func.sum(items.c.count), 0))
+        .where(items.c.run == bindparam("num"), items.c.sequence > bindparam("number"))
+        .scalar_subquery(),
+        failed=runs.c.failed
+        - select(func.count())
+        .select_from(failures)
+        .where(failures.c.run == bindparam("num"), failures.c.sequence > bindparam("number"))
+        .scalar_subquery(),
+    ),
+)
+FORGET_FAILURES = Statement(
+    "forget_failures",
+    _LATER,
+    delete(failures).where(failures.c.run == bindparam("num"), failures.c.sequence > bindparam("number")),
 )
 FORGET_STEPS = Statement(
     "forget_steps",
@@ -84,7 +106,9 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
             sequence=sequence,
         )
     # 3. What came later goes.
+    session.change(COUNT_BACK, values)
     session.change(FORGET_ITEMS, values)
+    session.change(FORGET_FAILURES, values)
     session.change(FORGET_STEPS, values)
     session.change(SET_ASIDE, values)
     # 4. Output files get their old lengths.

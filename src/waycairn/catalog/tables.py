@@ -121,8 +121,29 @@ items = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("count", BigInteger, nullable=False),
     Column("keys", LargeBinary, nullable=False),
+    # The results of these items, if there are any: a state of its own.
+    Column("manifest", LargeBinary),
+    Column("root", LargeBinary),
+    Column("raw_bytes", BigInteger),
+    Column("new_bytes", BigInteger),
     PrimaryKeyConstraint("run", "loop", "sequence"),
     sqlite_with_rowid=False,
+)
+
+# Items that failed and are not done.
+failures = Table(
+    "failures",
+    metadata,
+    _run(),
+    Column("loop", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # 16 bytes over the key, which may be long
+    Column("key", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("first", Double, nullable=False),
+    Column("last", Double, nullable=False),
+    Column("error", Json, nullable=False),
+    PrimaryKeyConstraint("run", "loop", "digest"),
 )
 
 steps = Table(

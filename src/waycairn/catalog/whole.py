@@ -14,6 +14,7 @@ from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
+from waycairn.catalog.items import ItemPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
@@ -81,7 +82,7 @@ _TOTAL_NAMES = (
 )
 
 
-class SqlCatalog(RunPart, CommitPart, HistoryPart, CheckpointPart, ChunkPart):
+class SqlCatalog(RunPart, CommitPart, ItemPart, HistoryPart, CheckpointPart, ChunkPart):
     """Implements `ports.Catalog` over any `Database`."""
 
     def __init__(self, database: Database, clock: Clock, info: StoreInfo) -> None:

@@ -61,10 +61,11 @@ bytes and code 32: a tuple; c3 True, c0 None.
 
 from __future__ import annotations
 
+from waycairn.codec.bundles import Packed, bundle, unbundle
 from waycairn.codec.decoding import decode
 from waycairn.codec.records import Record
 from waycairn.codec.registry import register
 from waycairn.codec.tree import encode
 from waycairn.codec.types import Types
 
-__all__ = ["Record", "Types", "decode", "encode", "register"]
+__all__ = ["Packed", "Record", "Types", "bundle", "decode", "encode", "register", "unbundle"]

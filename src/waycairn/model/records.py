@@ -116,6 +116,25 @@ class DoneItems:
     loop: str
     count: int
     keys: bytes
+    results: Stored | None = None
+    """What the items gave, in the order of the keys; None if none of them gave anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedItem:
+    """An item that failed and is not done. `digest` names it within its loop (16 bytes over the key)."""
+
+    loop: str
+    digest: bytes
+    key: bytes
+    """A block of one key, made by `work.keys`."""
+    attempts: int
+    """How often it was tried; in a commit: how often since the last one."""
+    first: float
+    last: float
+    """When it failed first and last."""
+    error: Json
+    """type, message, where, traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +288,10 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """A new status (leaving), else None."""
     error: Json | None = None
     items: Sequence[DoneItems] = ()
+    failures: Sequence[FailedItem] = ()
+    """Items that failed; one that failed before is counted on."""
+    settled: Sequence[tuple[str, bytes]] = ()
+    """Loop and digest of items that failed before and are done now: no failures any more."""
     steps: Sequence[StepResult] = ()
     outputs: Sequence[OutputLength] = ()
     checkpoint: NewCheckpoint | None = None

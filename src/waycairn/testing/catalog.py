@@ -15,6 +15,7 @@ from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
+from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sharing import SharingContract
 
@@ -26,6 +27,7 @@ class CatalogContract(
     RunContract,
     CommitContract,
     HistoryContract,
+    ItemContract,
     CheckpointContract,
     ChunkContract,
     SharingContract,

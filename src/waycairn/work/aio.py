@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import CheckpointRecord
 from waycairn.work.execution import Execution
+from waycairn.work.items import ItemLoop
 from waycairn.work.loop import Loop
 from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
@@ -39,6 +40,10 @@ class AsyncRun:
     def each(self, items: Iterable[T] | AsyncIterable[T], **how: Any) -> Loop[T]:
         """As Run.each, for `async for`."""
         return self._run.each(items, **how)
+
+    def items(self, items: Iterable[T] | AsyncIterable[T], **how: Any) -> ItemLoop[T]:
+        """As Run.items, for `async for`; its blocks stay plain `with`."""
+        return self._run.items(items, **how)
 
     async def step(
         self, name: str, function: Callable[..., Any], *arguments: Any, returns: Any = None, **named: Any

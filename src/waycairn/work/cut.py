@@ -20,12 +20,13 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
-from waycairn.model.records import CheckpointFilter, DoneItems, OutputLength, Progress, RunRecord
+from waycairn.model.records import CheckpointFilter, OutputLength, Progress, RunRecord
 from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.guard import StateGuard
-from waycairn.work.keys import Key, pack_keys
+from waycairn.work.keys import Key
 from waycairn.work.output import Output
+from waycairn.work.pending import PendingItems, Taken
 from waycairn.work.state import StateSlot
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
@@ -57,7 +58,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
     draft: Draft
     encoded: Encoded | None
-    items: Mapping[str, list[Key]]
+    items: Taken
     started: float
 
 
@@ -75,7 +76,7 @@ class Cutter:
         self.state: StateSlot | None = None
         self.guard = StateGuard()
         self.outputs: dict[str, Output] = {}
-        self.pending: dict[str, list[Key]] = {}
+        self.items = PendingItems()
         self.progress = record.progress
         self.open_item: tuple[str, Key] | None = None
         self.left_item: tuple[str, Key] | None = None
@@ -101,7 +102,7 @@ class Cutter:
     def end_item(self, loop: str, keys: Sequence[Key]) -> None:
         """The item (or batch) is done; it becomes durable with the next cut."""
         self.open_item = None
-        self.pending.setdefault(loop, []).extend(keys)
+        self.items.end(loop, keys)
 
     def abandon_item(self) -> None:
         """The open item was left undone: forget what it did to the outputs and, with a state, all since the last cut.
@@ -116,10 +117,18 @@ class Cutter:
             for path, length in self._boundary.items():
                 self.outputs[path].cut_back(length)
             return
-        self.pending.clear()
+        self.items.clear()
         for output in self.outputs.values():
             output.cut_back(output.committed)
         self.put_state_back()
+
+    def undo_item(self, before: Encoded | None) -> None:
+        """The open item failed: outputs as at its beginning, and the state, which is encoded in `before`."""
+        for path, length in self._boundary.items():
+            self.outputs[path].cut_back(length)
+        if self.state is not None and before is not None:
+            views = before.buffers
+            self.state.restore(decode(before.document, lambda n: views[n], types=self.state.types))
 
     def put_state_back(self) -> None:
         """The state as of the last cut, into the user's object."""
@@ -171,7 +180,7 @@ class Cutter:
         checkpoint = self._checkpoint(request, encoded)
         outputs = self._outputs_now() if self.outputs else ()
         progress = self.progress_now()
-        items, self.pending = self.pending, {}
+        items = self.items.take()
         draft = Draft(
             run=self.run,
             epoch=self.epoch,
@@ -180,7 +189,10 @@ class Cutter:
             progress=progress,
             status=status,
             error=error,
-            items=_packed(items) if items else (),
+            items=items.blocks() if items.keys else (),
+            results=items.bundles() if items.results else {},
+            failures=items.failures,
+            settled=items.settled,
             steps=steps,
             outputs=outputs,
             checkpoint=checkpoint,
@@ -209,11 +221,10 @@ class Cutter:
             self.pacer.took(prepared.started, self.store.clock.monotonic())
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
-    def _take_back(self, items: Mapping[str, list[Key]]) -> None:
-        for loop, keys in items.items():
-            self.pending[loop] = keys + self.pending.get(loop, [])
-        count = sum(map(len, items.values()))
-        self.progress = dataclasses.replace(self.progress, done=self.progress.done - count)
+    def _take_back(self, items: Taken) -> None:
+        self.items.give_back(items)
+        now = self.progress
+        self.progress = dataclasses.replace(now, done=now.done - items.count, failed=now.failed - items.failed)
 
     def commit_inside(self, step: StepDraft) -> None:
         """A step inside an item: its result is remembered now, without the half-done item, its state or outputs."""
@@ -340,8 +351,10 @@ class Cutter:
 
     def progress_now(self) -> Progress:
         """Including what is done but not yet committed."""
-        waiting = sum(map(len, self.pending.values()))
-        return dataclasses.replace(self.progress, done=self.progress.done + waiting) if waiting else self.progress
+        if self.items.is_empty:
+            return self.progress
+        done, failed = self.progress.done + self.items.done, self.progress.failed + self.items.failed
+        return dataclasses.replace(self.progress, done=done, failed=failed)
 
     def expect(self, total: int) -> None:
         """So many items there will be."""
@@ -384,7 +397,3 @@ class Cutter:
 
 def _no_buffer(number: int) -> memoryview:
     raise AssertionError(f"a document kept in memory has no buffer {number}")
-
-
-def _packed(items: Mapping[str, list[Key]]) -> list[DoneItems]:
-    return [DoneItems(loop=loop, count=len(keys), keys=pack_keys(keys)) for loop, keys in items.items()]

@@ -27,7 +27,7 @@ from waycairn.work.restoring import attach_state
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
 
 if TYPE_CHECKING:
-    from waycairn.work.loop import Loop
+    from waycairn.work.passing import Pass
 
 Write = Callable[[], CheckpointId | None]
 
@@ -55,7 +55,7 @@ class Execution:
         self.cutter = Cutter(store, record, pace)
         if hold is not None:
             self.cutter.is_lost = hold.is_lost
-        self.loops: dict[str, Loop[Any]] = {}
+        self.loops: dict[str, Pass] = {}
         self.files = OutputFiles(self.cutter, has_rival=has_rival)
         self.overlaps = False
         """True if other tasks run while a cut is written (async): then what they could change is copied first."""
@@ -70,7 +70,7 @@ class Execution:
 
     # -- loops ---------------------------------------------------------------------------------------------------
 
-    def open_loop(self, loop: Loop[Any]) -> None:
+    def open_loop(self, loop: Pass) -> None:
         """ValueError if the name is used in this entry already."""
         self.cutter.check_usable()
         if loop.name in self.loops:
@@ -199,10 +199,10 @@ class Execution:
 
     # -- leaving -------------------------------------------------------------------------------------------------
 
-    def stop_if_asked(self) -> None:
-        """Raise Interrupted if a signal came; called right after a cut."""
+    def stop_if_asked(self, *, inside: bool = False) -> None:
+        """Raise Interrupted if a signal came; called right after a cut. `inside`: also while an item is open."""
         number = self.gate.received
-        if number is not None and self.cutter.open_item is None:
+        if number is not None and (inside or self.cutter.open_item is None):
             raise interruption(number, self.record.name)
 
     def complete(self, result: Any, types: Types | None = None, metadata: Mapping[str, Any] | None = None) -> None:

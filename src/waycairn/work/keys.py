@@ -139,6 +139,11 @@ def pack_keys(keys: Iterable[Key]) -> bytes:
     return _KEYS_VERSION + b"\1" + zstd.compress(raw, 1)
 
 
+def key_digest(key: Key) -> bytes:
+    """16 bytes that name a key within its loop."""
+    return blake3(_encoder.encode(key)).digest(16)
+
+
 def unpack_keys(block: bytes) -> list[Key]:
     """Back to canonical keys. Raises Damaged."""
     try:

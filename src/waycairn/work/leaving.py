@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +11,18 @@ from waycairn.errors import Interrupted, StoreError, WaycairnError
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft
 from waycairn.work.cut import END, Cutter
+from waycairn.work.facts import describe
 from waycairn.work.keys import shown
 
 if TYPE_CHECKING:
-    from waycairn.work.loop import Loop
+    from waycairn.work.passing import Pass
 
 log = logging.getLogger("waycairn")
 
-_MOST_TRACEBACK = 20_000
 
-
-def status_of(cutter: Cutter, loops: Iterable[Loop[Any]], *, is_completed: bool) -> RunStatus:
+def status_of(cutter: Cutter, loops: Iterable[Pass], *, is_completed: bool) -> RunStatus:
     """The status of a run whose body ended without an exception."""
-    if cutter.progress.failed:
+    if cutter.progress_now().failed:
         return RunStatus.PARTIAL
     if not is_completed and any(not loop.is_exhausted for loop in loops):
         return RunStatus.INTERRUPTED
@@ -47,30 +45,12 @@ def leave_by_error(cutter: Cutter, error: BaseException) -> None:
         facts = describe(error, where)
         partial = _partial(cutter, facts)
         cutter.abandon_item()
-        if cutter.state is None and cutter.pending:
+        if cutter.state is None and not cutter.items.is_empty:
             cutter.take(END)
         status = RunStatus.INTERRUPTED if isinstance(error, Interrupted | KeyboardInterrupt) else RunStatus.FAILED
         cutter.commit_status(status, None if isinstance(error, Interrupted) else facts, partial)
     except (WaycairnError, TypeError, ValueError) as second:
         log.error("run %s failed, and recording that failed too: %s", cutter.run, second)  # noqa: TRY400
-
-
-def describe(error: BaseException, item: str | None) -> dict[str, Any]:
-    """Type, message, place and traceback of an error, as JSON."""
-    frames = traceback.extract_tb(error.__traceback__)
-    text = "".join(traceback.format_exception(error))
-    return {
-        "type": type(error).__qualname__,
-        "message": _clean(str(error)),
-        "item": item,
-        "where": _clean(f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}") if frames else None,
-        "traceback": _clean(text[-_MOST_TRACEBACK:]),
-    }
-
-
-def _clean(text: str) -> str:
-    """Text that every database takes: no NUL, no lone surrogate."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _partial(cutter: Cutter, facts: Mapping[str, Any]) -> CheckpointDraft | None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from waycairn.codec import Types, decode
+from waycairn.model.records import FailedItem
 from waycairn.work.done import DoneKeys
-from waycairn.work.keys import canonical, key_function, unpack_keys
+from waycairn.work.keys import canonical, key_function, shown, unpack_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,41 @@ class Summary:
         return f"{self.completed}{of} done, {self.failed} failed{rate}{eta}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An item that failed. Times are UTC."""
+
+    loop: str
+    key: str
+    """As a person reads it."""
+    type: str
+    message: str
+    where: str | None
+    traceback: str
+    attempts: int
+    first: datetime
+    last: datetime
+
+    @classmethod
+    def of(cls, failed: FailedItem) -> Failure:
+        error = failed.error
+        return cls(
+            loop=failed.loop,
+            key=shown(unpack_keys(failed.key)[0]),
+            type=error["type"],
+            message=error["message"],
+            where=error["where"],
+            traceback=error["traceback"],
+            attempts=failed.attempts,
+            first=datetime.fromtimestamp(failed.first, UTC),
+            last=datetime.fromtimestamp(failed.last, UTC),
+        )
+
+    def __str__(self) -> str:
+        times = "" if self.attempts == 1 else f" ({self.attempts} times)"
+        return f"{self.key}: {self.type}: {self.message}{times}"
+
+
 class Ledger:
     """A view of one run's items. Counts include what is done and not yet committed."""
 
@@ -52,7 +89,7 @@ class Ledger:
         """Whether the item of that key is done, committed or waiting for the next cut. Reads the keys of the loop."""
         wanted = canonical(key)
         cutter = self._cutter
-        if wanted in cutter.pending.get(loop, ()):
+        if wanted in cutter.items.keys.get(loop, ()):
             return True
         blocks = cutter.store.catalog.done_items(cutter.run, loop)
         return any(wanted in unpack_keys(block.keys) for block in blocks)
@@ -64,11 +101,44 @@ class Ledger:
         cutter, find = self._cutter, key_function(key)
         catalog = cutter.store.catalog
         done = DoneKeys(catalog.done_items(cutter.run, loop), catalog.loops(cutter.run).get(loop, 0))
-        waiting = set(cutter.pending.get(loop, ()))
+        waiting = set(cutter.items.keys.get(loop, ()))
         for item in items:
             name = canonical(find(item))
             if name not in waiting and not done.contains(name):
                 yield item
+
+    def failures(self, loop: str | None = None) -> Iterator[Failure]:
+        """The items that failed and are not done, of one loop or of all, as committed; read as they are asked for."""
+        for failed in self._cutter.store.catalog.failures(self._cutter.run):
+            if loop is None or failed.loop == loop:
+                yield Failure.of(failed)
+
+    def result(self, key: Any, default: Any = None, *, loop: str = "items", returns: Any = None) -> Any:
+        """What the item of that key gave (`item.result`), also before it is committed, else `default`. Reads the keys
+        of the loop."""
+        wanted = canonical(key)
+        types = None if returns is None else Types.of(returns)
+        cutter = self._cutter
+        waiting = cutter.items.result_of(loop, wanted)
+        if waiting is not None:
+            return decode(waiting.document, lambda number: waiting.buffers[number], types=types)
+        for block in cutter.store.catalog.done_items(cutter.run, loop):
+            keys = unpack_keys(block.keys)
+            if wanted in keys:
+                part = cutter.store.load_results(block.results)[keys.index(wanted)] if block.results else None
+                return default if part is None else part.load(types)
+        return default
+
+    def results(self, *, loop: str = "items", returns: Any = None) -> Iterator[tuple[str, Any]]:
+        """Key (as a person reads it) and result of every item that gave one, in the order in which they were done;
+        those of one cut are in memory at a time."""
+        types = None if returns is None else Types.of(returns)
+        cutter = self._cutter
+        for block in cutter.store.catalog.done_items(cutter.run, loop):
+            if block.results is not None:
+                for key, part in zip(unpack_keys(block.keys), cutter.store.load_results(block.results), strict=True):
+                    if part is not None:
+                        yield shown(key), part.load(types)
 
     def summary(self) -> Summary:
         cutter = self._cutter

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.model.ids import CheckpointId
 from waycairn.work.cut import END, PACED, SIGNAL, Cutter, Request
-from waycairn.work.done import DoneKeys, SeenKeys
-from waycairn.work.keys import Key, canonical, key_function, shown, unpack_keys
+from waycairn.work.keys import Key
+from waycairn.work.passing import Pass
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Loop(Generic[T]):
+class Loop(Pass, Generic[T]):
     """One pass over an input, skipping what is done; T is what it yields. Iterated once; `for` in a Run, `async for` in an AsyncRun.
 
     An item is committed exactly once. Those done since the last cut run again after a crash.
@@ -35,59 +35,9 @@ class Loop(Generic[T]):
     ) -> None:
         if batch is not None and batch < 1:
             raise ValueError(f"a batch holds at least one item, not {batch}")
-        self.name = name
-        self.is_exhausted = False
+        super().__init__(execution, items, key=key, name=name, total=total)
         self._is_left = False
-        self.skipped = 0
-        self._execution = execution
-        self._items = items
-        self._key = key_function(key)
-        self._total = total if total is not None else len(items) if isinstance(items, Sized) else None
         self._batch = batch
-        self._seen = SeenKeys()
-        self._done: DoneKeys | None = None
-
-    # -- decisions, shared by both faces ---------------------------------------------------------------------------
-
-    def _start(self) -> Cutter:
-        self._execution.open_loop(self)
-        cutter = self._execution.cutter
-        cutter.guard.enter_loop(cutter.state)
-        catalog = cutter.store.catalog
-        count = catalog.loops(cutter.run).get(self.name, 0)
-        self._done = DoneKeys(catalog.done_items(cutter.run, self.name), count) if count else None
-        if self._total is not None:
-            self._execution.expect(self.name, self._total)
-        return cutter
-
-    def _admit(self, item: Any) -> Key | None:
-        """The key of an item that is to be done; None if it is done already. ValueError if the key repeats."""
-        key = canonical(self._key(item))
-        if self._seen.may_repeat(key) and self._is_known(key):
-            raise ValueError(
-                f"the key {shown(key)} appears twice in the input of loop {self.name!r}: the second item would be "
-                "taken for the first and never be done. Items before it are safe. Pass key= so that every item has "
-                "its own."
-            )
-        if self._done is None:
-            return key
-        if self._done.contains(key):
-            self.skipped += 1
-            return None
-        if self._done.is_empty:
-            self._done = None
-        return key
-
-    def _is_known(self, key: Key) -> bool:
-        """Only asked when a hash repeats: is it the very key?"""
-        cutter = self._execution.cutter
-        if key in cutter.pending.get(self.name, ()):
-            return True
-        blocks = cutter.store.catalog.done_items(cutter.run, self.name)
-        return any(key in unpack_keys(block.keys) for block in blocks)
-
-    def _finish(self) -> None:
-        self.is_exhausted = True
 
     # -- the two faces -----------------------------------------------------------------------------------------------
 
@@ -108,7 +58,7 @@ class Loop(Generic[T]):
                 cutter.take(self._request(cutter))
                 self._execution.stop_if_asked()
         self._finish()
-        if cutter.pending or cutter.wanted:
+        if not cutter.items.is_empty or cutter.wanted:
             cutter.take(cutter.wanted or END)
         self._execution.stop_if_asked()
 
@@ -126,7 +76,7 @@ class Loop(Generic[T]):
                 await take_async(cutter, self._request(cutter))
                 self._execution.stop_if_asked()
         self._finish()
-        if cutter.pending or cutter.wanted:
+        if not cutter.items.is_empty or cutter.wanted:
             await take_async(cutter, cutter.wanted or END)
         self._execution.stop_if_asked()
 

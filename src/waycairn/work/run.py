@@ -12,6 +12,7 @@ from waycairn.model.ids import CheckpointId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.work.cut import STATE_KIND
 from waycairn.work.execution import Execution
+from waycairn.work.items import ItemLoop
 from waycairn.work.ledger import Ledger
 from waycairn.work.loop import Loop
 from waycairn.work.output import Output, WholeOutput
@@ -85,6 +86,28 @@ class Run:
         """
         check_name("loop", name)
         return Loop(self._execution, items, key=key, name=name, total=total, batch=batch)
+
+    def items(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        key: str | Callable[[T], Any] | None = None,
+        name: str = "items",
+        total: int | None = None,
+        retry_failed: bool = True,
+    ) -> ItemLoop[T]:
+        """As `each`, for items of which some may fail: it yields Items, each of which is ended by its own block.
+
+            for item in run.items(prompts, key="id"):
+                with item:
+                    item.result = ask(item.value)
+
+        An exception in the block is recorded against the item (`run.ledger.failures()`), the state and growing
+        outputs are put back as they were at its beginning, and the loop goes on. A run that is left with failed
+        items is `partial`; entered again it tries them once more, unless `retry_failed` is False.
+        """
+        check_name("loop", name)
+        return ItemLoop(self._execution, items, key=key, name=name, total=total, retry_failed=retry_failed)
 
     # -- remembered calls ----------------------------------------------------------------------------------------
 

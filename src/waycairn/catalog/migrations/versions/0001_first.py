@@ -1,4 +1,4 @@
-"""Format 1: meta, counters, runs, items, steps, outputs, checkpoints, packs, blocks, chunks."""
+"""Format 1: meta, counters, runs, items, failures, steps, outputs, checkpoints, packs, blocks, chunks."""
 
 from __future__ import annotations
 
@@ -117,12 +117,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "sequence", name="pk_checkpoints"),
     )
     op.create_table(
+        "failures",
+        sa.Column("run", _NUMBER, nullable=False),
+        sa.Column("loop", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("first", sa.Double(), nullable=False),
+        sa.Column("last", sa.Double(), nullable=False),
+        sa.Column("error", _JSON, nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_failures_run", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run", "loop", "digest", name="pk_failures"),
+    )
+    op.create_table(
         "items",
         sa.Column("run", _NUMBER, nullable=False),
         sa.Column("loop", sa.Text(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("keys", sa.LargeBinary(), nullable=False),
+        sa.Column("manifest", sa.LargeBinary(), nullable=True),
+        sa.Column("root", sa.LargeBinary(), nullable=True),
+        sa.Column("raw_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("new_bytes", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_items_run", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "loop", "sequence", name="pk_items"),
         sqlite_with_rowid=False,

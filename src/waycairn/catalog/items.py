@@ -1,0 +1,182 @@
+"""Items: blocks of keys that are done, with their results, and those that failed, one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
+
+from waycairn.catalog.columns import decode_json, decode_text, encode_json, encode_text
+from waycairn.catalog.database import Row, Session
+from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.statement import Statement
+from waycairn.catalog.tables import failures, items
+from waycairn.model.ids import RunId
+from waycairn.model.records import Commit, DoneItems, FailedItem, Stored
+
+ADD_ITEMS = Statement(
+    "add_items",
+    "The items of one loop in one cut.",
+    insert(items).values(**{column.name: bindparam(column.name) for column in items.c}),
+)
+ITEMS_AFTER = Statement(
+    "items_after",
+    "A bounded number of cuts of a loop, in the order of the commits.",
+    select(
+        *(items.c.sequence, items.c.count, items.c["keys"]),
+        *(items.c.manifest, items.c.root, items.c.raw_bytes, items.c.new_bytes),
+    )
+    .where(items.c.run == NUM, items.c.loop == bindparam("loop"), items.c.sequence > bindparam("after"))
+    .order_by(items.c.sequence)
+    .limit(bindparam("limit", type_=Integer)),
+)
+LOOPS = Statement(
+    "loops",
+    "The loops of a run and how many items each has done.",
+    select(items.c.loop, func.sum(items.c.count)).where(items.c.run == NUM).group_by(items.c.loop),
+)
+
+SET_FAILURE = Statement(
+    "set_failure",
+    "An item that failed, perhaps again: attempts are added up, the newest error stands.",
+    lambda build: (
+        build.insert(failures)
+        .values(**{column.name: bindparam(column.name) for column in failures.c})
+        .on_conflict_do_update(
+            index_elements=["run", "loop", "digest"],
+            set_={
+                "attempts": failures.c.attempts + bindparam("attempts"),
+                **{name: bindparam(name) for name in ("sequence", "last", "error")},
+            },
+        )
+    ),
+)
+SETTLE_FAILURE = Statement(
+    "settle_failure",
+    "An item that had failed is done.",
+    delete(failures).where(
+        failures.c.run == bindparam("num"),
+        failures.c.loop == bindparam("of"),
+        failures.c.digest == bindparam("which"),
+    ),
+)
+FAILURES_AFTER = Statement(
+    "failures_after",
+    "A bounded number of failures, in the order of their key.",
+    select(
+        *(failures.c.loop, failures.c.digest, failures.c.key, failures.c.attempts),
+        *(failures.c.first, failures.c.last, failures.c.error),
+    )
+    .where(
+        failures.c.run == NUM,
+        or_(
+            failures.c.loop > bindparam("after"),
+            (failures.c.loop == bindparam("after")) & (failures.c.digest > bindparam("which")),
+        ),
+    )
+    .order_by(failures.c.loop, failures.c.digest)
+    .limit(bindparam("limit", type_=Integer)),
+)
+FAILED_DIGESTS = Statement(
+    "failed_digests",
+    "Which items of a loop failed.",
+    select(failures.c.digest).where(failures.c.run == NUM, failures.c.loop == bindparam("loop")),
+)
+
+_FEWEST, _MOST, _PAGE_BYTES = 32, 4096, 2**20
+"""Cuts read at a time, and the bytes of keys that such a page should have at most."""
+_FAILURES = 256
+"""Failures read at a time; each may hold a traceback."""
+
+
+class ItemPart(Part):
+    """Implements `ports.ItemRows`."""
+
+    def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
+        values: dict[str, Any] = {"id": run, "loop": encode_text(loop), "after": -1, "limit": _FEWEST}
+        while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
+            size = 0
+            for row in rows:
+                size += len(row[2])
+                yield _done_of(loop, row)
+            # The next page begins behind the last row; nothing stays open between pages. Cuts of one item each are
+            # read by the thousand, long ones a few at a time.
+            values["after"] = rows[-1][0]
+            values["limit"] = max(_FEWEST, min(_MOST, len(rows) * _PAGE_BYTES // (size + 1)))
+
+    def loops(self, run: RunId) -> Mapping[str, int]:
+        rows = self._database.read(lambda session: session.all(LOOPS, {"id": run}))
+        return {decode_text(loop): int(count) for loop, count in rows}
+
+    def failures(self, run: RunId) -> Iterator[FailedItem]:
+        values: dict[str, Any] = {"id": run, "after": "", "which": b"", "limit": _FAILURES}
+        while rows := self._database.read(lambda session: session.all(FAILURES_AFTER, values)):
+            yield from map(_failed_of, rows)
+            values["after"], values["which"] = rows[-1][0], bytes(rows[-1][1])
+
+    def failed_digests(self, run: RunId, loop: str) -> set[bytes]:
+        values = {"id": run, "loop": encode_text(loop)}
+        return {bytes(row[0]) for row in self._database.read(lambda session: session.all(FAILED_DIGESTS, values))}
+
+
+def add_items(session: Session, commit: Commit, num: int, sequence: int) -> None:
+    """What a commit says of items, in its transaction."""
+    if commit.items:
+        session.many(ADD_ITEMS, (_values_of_done(num, sequence, done) for done in commit.items))
+    for failed in commit.failures:
+        session.change(SET_FAILURE, _values_of_failed(num, sequence, failed))
+    for loop, digest in commit.settled:
+        session.change(SETTLE_FAILURE, {"num": num, "of": encode_text(loop), "which": digest})
+
+
+def _values_of_done(num: int, sequence: int, done: DoneItems) -> dict[str, Any]:
+    results = done.results
+    return {
+        "run": num,
+        "loop": encode_text(done.loop),
+        "sequence": sequence,
+        "count": done.count,
+        "keys": done.keys,
+        "manifest": None if results is None else results.manifest,
+        "root": None if results is None else results.root,
+        "raw_bytes": None if results is None else results.raw_bytes,
+        "new_bytes": None if results is None else results.new_bytes,
+    }
+
+
+def _done_of(loop: str, row: Row) -> DoneItems:
+    """From ITEMS_AFTER."""
+    _, count, keys, manifest, root, raw_bytes, new_bytes = row
+    results = None
+    if manifest is not None:
+        results = Stored(manifest=bytes(manifest), root=bytes(root), raw_bytes=raw_bytes, new_bytes=new_bytes)
+    return DoneItems(loop=loop, count=count, keys=bytes(keys), results=results)
+
+
+def _values_of_failed(num: int, sequence: int, failed: FailedItem) -> dict[str, Any]:
+    return {
+        "run": num,
+        "loop": encode_text(failed.loop),
+        "digest": failed.digest,
+        "key": failed.key,
+        "sequence": sequence,
+        "attempts": failed.attempts,
+        "first": failed.first,
+        "last": failed.last,
+        "error": encode_json(dict(failed.error)),
+    }
+
+
+def _failed_of(row: Row) -> FailedItem:
+    """From FAILURES_AFTER."""
+    loop, digest, key, attempts, first, last, error = row
+    return FailedItem(
+        loop=decode_text(loop),
+        digest=bytes(digest),
+        key=bytes(key),
+        attempts=attempts,
+        first=first,
+        last=last,
+        error=decode_json(error),
+    )

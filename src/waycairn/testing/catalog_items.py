@@ -1,0 +1,96 @@
+"""Contract: items that failed, and what done ones gave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from waycairn.errors import OwnershipLost
+from waycairn.model.records import DoneItems, FailedItem, Progress
+from waycairn.ports import Catalog
+from waycairn.testing.catalog_case import CatalogCase, added, present
+from waycairn.testing.records import NOW, a_checkpoint, a_cut, a_run, a_stored, an_owner, some_items
+
+
+def a_failure(key: bytes, loop: str = "items", **given: Any) -> FailedItem:
+    error = {"type": "ValueError", "message": f"bad {key!r}\0\udcff", "where": None, "traceback": "Traceback ..."}
+    facts: dict[str, Any] = {"attempts": 1, "first": NOW, "last": NOW, "error": error, **given}
+    return FailedItem(loop=loop, digest=(key * 16)[:16], key=key, **facts)
+
+
+class ItemContract(CatalogCase):
+    def test_results_come_back_with_their_items(self, catalog: Catalog) -> None:
+        """Beside the keys of the same cut; a cut without results has none."""
+        run = added(catalog)
+        with_results = DoneItems(loop="items", count=2, keys=b"ab", results=a_stored(b"r"))
+        catalog.commit(a_cut(run.id, 1, items=[with_results, some_items("other", b"c")]))
+        catalog.commit(a_cut(run.id, 2, items=[some_items("items", b"d")]))
+        assert list(catalog.done_items(run.id, "items")) == [with_results, some_items("items", b"d")]
+        assert list(catalog.done_items(run.id, "other")) == [some_items("other", b"c")]
+
+    def test_failures_are_counted_on_and_settled(self, catalog: Catalog) -> None:
+        """Attempts add up, the first time stays, the newest error stands; one that is settled is gone."""
+        run, other = added(catalog), added(catalog, a_run("other"))
+        catalog.commit(a_cut(run.id, 1, failures=[a_failure(b"a"), a_failure(b"b"), a_failure(b"a", "loop\0")]))
+        catalog.commit(a_cut(other.id, 1, failures=[a_failure(b"a")]))
+        again = a_failure(b"a", attempts=2, first=NOW + 5, last=NOW + 6, error={"type": "OSError"})
+        catalog.commit(a_cut(run.id, 2, failures=[again], settled=[("items", a_failure(b"b").digest)]))
+        assert sorted(catalog.failures(run.id), key=lambda failed: failed.loop) == [
+            a_failure(b"a", attempts=3, first=NOW, last=NOW + 6, error={"type": "OSError"}),
+            a_failure(b"a", "loop\0"),
+        ]
+        assert catalog.failed_digests(run.id, "items") == {a_failure(b"a").digest}
+        assert catalog.failed_digests(run.id, "loop\0") == {a_failure(b"a").digest}
+        assert catalog.failed_digests(run.id, "nothing") == set()
+        assert list(catalog.failures(other.id)) == [a_failure(b"a")]
+
+    def test_many_failures_are_read_in_pages(self, catalog: Catalog) -> None:
+        """None twice, none left out."""
+        run = added(catalog)
+        many = [a_failure(b"%03d" % number, f"loop {number % 3}") for number in range(600)]
+        catalog.commit(a_cut(run.id, 1, failures=many))
+        found = list(catalog.failures(run.id))
+        assert found == sorted(many, key=lambda failed: (failed.loop, failed.digest))
+
+    def test_failures_are_fenced(self, catalog: Catalog) -> None:
+        """An owner that was displaced records none."""
+        run = added(catalog)
+        assert catalog.take_over(run.id, 1, an_owner(), NOW)
+        with pytest.raises(OwnershipLost):
+            catalog.commit(a_cut(run.id, 1, failures=[a_failure(b"a")]))
+        assert list(catalog.failures(run.id)) == []
+
+    def test_a_deleted_run_takes_its_failures_along(self, catalog: Catalog) -> None:
+        """Nothing hangs in the air."""
+        run = added(catalog)
+        catalog.commit(a_cut(run.id, 1, failures=[a_failure(b"a")]))
+        catalog.delete_run(run.id)
+        assert list(catalog.failures(run.id)) == []
+
+    def test_rewind_takes_later_items_out_of_the_count(self, catalog: Catalog) -> None:
+        """Done and failed ones; what stood before stands."""
+        run = added(catalog)
+        catalog.commit(
+            a_cut(
+                run.id,
+                1,
+                items=[some_items("items", b"a", b"b")],
+                failures=[a_failure(b"x")],
+                checkpoint=a_checkpoint(),
+                progress=Progress(done=2, failed=1, total=9),
+            )
+        )
+        catalog.commit(
+            a_cut(
+                run.id,
+                2,
+                items=[some_items("items", b"c"), some_items("other", b"d", b"e")],
+                failures=[a_failure(b"y"), a_failure(b"z")],
+                progress=Progress(done=5, failed=3, total=9),
+            )
+        )
+        catalog.rewind(run.id, 1, 1, NOW)
+        assert present(catalog, run.id).progress == Progress(done=2, failed=1, total=9)
+        assert list(catalog.failures(run.id)) == [a_failure(b"x")]
+        assert catalog.loops(run.id) == {"items": 2}
