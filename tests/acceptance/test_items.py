@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import waycairn as wc
+from commands import document, waycairn
 from killing import sweep
 from waycairn.world.crashpoints import arm, disarm
 
@@ -305,3 +306,45 @@ def test_a_kill_between_any_two_lines_changes_nothing(program: Any, tmp_path: Pa
     """Nothing lost, nothing counted twice."""
     swept = sweep(program, tmp_path)
     assert swept.kills > 20
+
+
+# -- from a shell --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    """A store with a run of which some items failed."""
+    with wc.open(tmp_path / ".waycairn") as store, store.run("job") as run:
+        for item in run.items(range(12)):
+            with item:
+                if item.value % 5 == 1:
+                    raise ValueError("equal" if item.value < 10 else f"number {item.value}\x1b[31m")
+                item.result = {"square": item.value**2, "raw": b"\0\1"}
+    return tmp_path
+
+
+def test_items_are_listed(batch: Path) -> None:
+    """Failed ones first; chosen, cut short, as JSON; control characters of an error never reach the terminal."""
+    everything = document("items", "job", at=batch)["items"]
+    assert sorted(item["key"] for item in everything if item["status"] == "failed") == ["1", "11", "6"]
+    assert [item["key"] for item in everything if item["status"] == "done"] == [*"02345789", "10"]
+    done = document("items", "job", "--status", "done", "--limit", "1", at=batch)["items"]
+    assert done[0]["result"]["square"] == 0
+    (eleven,) = [item for item in everything if item["key"] == "11"]
+    assert (eleven["attempts"], eleven["error"]["type"], eleven["loop"]) == (1, "ValueError", "items")
+    told = waycairn("items", "job", "--status", "failed", "--traceback", at=batch)
+    assert told.returncode == 0
+    assert "Traceback (most recent call last)" in told.stdout
+    assert "\x1b" not in told.stdout
+    assert document("items", "job", "--loop", "other", at=batch)["items"] == []
+    wrong = waycairn("items", "job", "--status", "bad", at=batch)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_show_groups_equal_failures(batch: Path) -> None:
+    """Equal errors once, the most frequent first."""
+    groups = document("show", "job", at=batch)["run"]["failures"]
+    assert [(group["count"], group["message"][:6]) for group in groups] == [(2, "equal"), (1, "number")]
+    told = waycairn("show", "job", at=batch).stdout
+    assert "2 items, such as" in told
+    assert "ValueError: equal" in told

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import waycairn as wc
+from waycairn.codec.keys import unpack_keys
 from waycairn.errors import RunNotFound, StoreNotFound
 from waycairn.model.records import CheckpointRecord, RunRecord
-from waycairn.work.keys import unpack_keys
 
 Told = Callable[[str], None]
 Acks = Mapping[str, int]

@@ -17,8 +17,8 @@ from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
 from waycairn.chunks.sealing import RAW, Member
 from waycairn.codec import Types, decode, encode
+from waycairn.codec.keys import canonical, pack_keys, unpack_keys
 from waycairn.model.ids import ChunkId, PackId
-from waycairn.work.keys import canonical, pack_keys, unpack_keys
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
 STORE, PACK = "k7f3qx0a9m2d", PackId("00112233445566778899aabbccddeeff")

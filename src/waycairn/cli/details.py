@@ -11,6 +11,7 @@ from waycairn.cli import facts, picture
 from waycairn.cli.output import clean, text
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord, StoredStep
+from waycairn.upkeep.batch import Group, grouped
 from waycairn.upkeep.sizes import duration_text, size_text
 from waycairn.upkeep.standing import ORPHANED, Standing, below, owner_words, standing_of
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from waycairn.store import StoreCore
 
-_STEPS_SHOWN, _CHECKPOINTS_SHOWN = 10, 5
+_STEPS_SHOWN, _CHECKPOINTS_SHOWN, _GROUPS_SHOWN = 10, 5, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Details:
     phases: Sequence[Standing]
     """All runs below it, oldest first."""
     loops: Mapping[str, int]
+    failures: Sequence[Group]
+    """The most frequent first."""
     steps: Sequence[StoredStep]
     outputs: Sequence[OutputLength]
     checkpoints: Sequence[CheckpointRecord]
@@ -41,6 +44,10 @@ class Details:
         return {
             **facts.whole_run_facts(self.standing),
             "loops": dict(self.loops),
+            "failures": [
+                {"type": group.type, "message": group.message, "count": group.count, "example": group.example}
+                for group in self.failures
+            ],
             "steps": [_step_facts(stored) for stored in self.steps],
             "outputs": [{"path": output.path, "length": output.length} for output in self.outputs],
             "phases": self._phase_facts(self.standing.run.id),
@@ -116,6 +123,8 @@ class Details:
             yield "phases", [self._tree()]
         if self.loops:
             yield "loops", [text(f"{name}: {count:,} done") for name, count in self.loops.items()]
+        if self.failures:
+            yield "failed items", list(self._failure_lines())
         if self.steps:
             yield "steps", list(self._step_lines())
         if self.outputs:
@@ -140,6 +149,14 @@ class Details:
         progress = phase.run.progress
         told = filter(None, (picture.bar(progress), picture.items_text(progress), clean(progress.note or "")))
         return Text("  ").join([text(phase.run.name), picture.status_text(phase.word), *map(text, told)])
+
+    def _failure_lines(self) -> Iterator[RenderableType]:
+        for group in self.failures[:_GROUPS_SHOWN]:
+            which = group.example if group.count == 1 else f"{group.count:,} items, such as {group.example}"
+            yield text(f"{which}: {group.type}: {group.message}", "red")
+        left_out = sum(group.count for group in self.failures[_GROUPS_SHOWN:])
+        if left_out:
+            yield text(f"({left_out:,} more: waycairn items {self.standing.run.id} --status failed)", "dim")
 
     def _step_lines(self) -> Iterator[RenderableType]:
         left_out = len(self.steps) - _STEPS_SHOWN
@@ -173,6 +190,7 @@ def gather(core: StoreCore, run: RunRecord) -> Details:
         standing=standing,
         phases=[phase for phase in listed if _is_below(phase, run, listed)],
         loops=catalog.loops(run.id),
+        failures=grouped(catalog.failures(run.id)),
         steps=catalog.list_steps(run.id),
         outputs=list(catalog.outputs(run.id).values()),
         checkpoints=catalog.list_checkpoints(CheckpointFilter(run=run.id)),

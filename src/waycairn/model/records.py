@@ -111,7 +111,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoneItems:
-    """The keys done in one cut of one loop, in the order they were done (`keys` is made by `work.keys`)."""
+    """The keys done in one cut of one loop, in the order they were done (`keys` is made by `codec.keys`)."""
 
     loop: str
     count: int
@@ -127,7 +127,7 @@ class FailedItem:
     loop: str
     digest: bytes
     key: bytes
-    """A block of one key, made by `work.keys`."""
+    """A block of one key, made by `codec.keys`."""
     attempts: int
     """How often it was tried; in a commit: how often since the last one."""
     first: float

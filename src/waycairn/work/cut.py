@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from waycairn.codec import decode, encode
+from waycairn.codec.keys import Key
 from waycairn.errors import RunClosed, UsedAfterFork
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
@@ -24,7 +25,6 @@ from waycairn.model.records import CheckpointFilter, OutputLength, Progress, Run
 from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.guard import StateGuard
-from waycairn.work.keys import Key
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems, Taken
 from waycairn.work.state import StateSlot

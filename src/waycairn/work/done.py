@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from waycairn.codec.keys import Key, unpack_keys
 from waycairn.model.records import DoneItems
-from waycairn.work.keys import Key, unpack_keys
 
 
 class DoneKeys:

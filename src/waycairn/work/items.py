@@ -7,11 +7,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.codec import encode
+from waycairn.codec.keys import Key, key_digest, shown
 from waycairn.errors import ItemsOverlap, WaycairnError
 from waycairn.model.encoded import Encoded
 from waycairn.work.cut import END, PACED, SIGNAL, Cutter, Request
 from waycairn.work.facts import describe
-from waycairn.work.keys import Key, key_digest, shown
 from waycairn.work.loop import take_async
 from waycairn.work.passing import Pass
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from waycairn.codec import encode
+from waycairn.codec.keys import shown
 from waycairn.errors import Interrupted, StoreError, WaycairnError
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft
 from waycairn.work.cut import END, Cutter
 from waycairn.work.facts import describe
-from waycairn.work.keys import shown
 
 if TYPE_CHECKING:
     from waycairn.work.passing import Pass

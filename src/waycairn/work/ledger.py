@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from waycairn.codec import Types, decode
+from waycairn.codec.keys import canonical, key_function, shown, unpack_keys
 from waycairn.model.records import FailedItem
 from waycairn.work.done import DoneKeys
-from waycairn.work.keys import canonical, key_function, shown, unpack_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from waycairn.codec.keys import Key
 from waycairn.model.ids import CheckpointId
 from waycairn.work.cut import END, PACED, SIGNAL, Cutter, Request
-from waycairn.work.keys import Key
 from waycairn.work.passing import Pass
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from typing import TYPE_CHECKING, Any
 
+from waycairn.codec.keys import Key, canonical, key_function, shown, unpack_keys
 from waycairn.work.cut import Cutter
 from waycairn.work.done import DoneKeys, SeenKeys
-from waycairn.work.keys import Key, canonical, key_function, shown, unpack_keys
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from waycairn.codec import bundle
+from waycairn.codec.keys import Key, key_digest, pack_keys
 from waycairn.model.encoded import Encoded
 from waycairn.model.records import DoneItems, FailedItem
-from waycairn.work.keys import Key, key_digest, pack_keys
 
 _NO_FAILURES: Sequence[FailedItem] = ()
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 
 from waycairn.codec import Types, encode
+from waycairn.codec.keys import scope_of, short, shown
 from waycairn.errors import StepChanged
 from waycairn.store import StepDraft
 from waycairn.work.cut import PACED, Cutter
-from waycairn.work.keys import scope_of, short, shown
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Write

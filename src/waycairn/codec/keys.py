@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 from blake3 import blake3
 
+from waycairn.codec.tree import encode
 from waycairn.errors import Damaged
 
 if sys.version_info >= (3, 14):
@@ -66,8 +67,6 @@ def content_key(item: Any) -> Any:
     """The item itself where it can be a key, else a hash of its content."""
     if type(item) in _KEY_TYPES or isinstance(item, PurePath | UUID | tuple):
         return item
-    from waycairn.codec import encode  # a key by content is the exception, and codec is heavy
-
     encoded = encode(item)
     digest = blake3(encoded.document)
     for view in encoded.buffers:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from waycairn.codec.keys import canonical, content_key, key_function, pack_keys, scope_of, shown, unpack_keys
 from waycairn.errors import Damaged
 from waycairn.model.records import DoneItems
 from waycairn.work.done import DoneKeys, SeenKeys
-from waycairn.work.keys import canonical, content_key, key_function, pack_keys, scope_of, shown, unpack_keys
 
 
 class Colour(IntEnum):
