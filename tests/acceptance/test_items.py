@@ -267,6 +267,16 @@ def test_the_async_face_does_the_same(tmp_path: Path) -> None:
             assert {int(key): value for key, value in run.ledger.results()} == {n: n + 1 for n in range(40) if n != 5}
 
 
+def test_large_results_do_not_pile_up(store: wc.Store) -> None:
+    """With no cut by the pace, 64 MiB of results take one."""
+    with store.run("job", pace=0) as run:
+        for item in run.items(range(20)):
+            with item:
+                item.result = np.full(2**20, item.value, dtype=np.float64)
+        assert store.find("job").sequence >= 2
+        assert [float(result[0]) for _, result in run.ledger.results()] == [*range(20)]
+
+
 # -- killed --------------------------------------------------------------------------------------------------------
 
 

@@ -207,7 +207,7 @@ class ItemLoop(Pass, Generic[T]):
             return None
         if self._execution.gate.received:
             return SIGNAL
-        if cutter.pacer.is_due(cutter.store.clock.monotonic()) or cutter.wanted:
+        if cutter.pacer.is_due(cutter.store.clock.monotonic()) or cutter.wanted or cutter.items.is_large:
             return cutter.wanted or PACED
         return None
 

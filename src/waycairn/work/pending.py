@@ -13,7 +13,7 @@ from waycairn.codec.keys import Key, key_digest, pack_keys
 from waycairn.model.encoded import Encoded
 from waycairn.model.records import DoneItems, FailedItem
 
-_NO_FAILURES: Sequence[FailedItem] = ()
+_MOST_WAITING = 64 * 2**20
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -50,6 +50,7 @@ class PendingItems:
         self._failures: list[FailedItem] = []
         self._settled: list[tuple[str, bytes]] = []
         self._failed = 0
+        self._waiting = 0
         self._lock = threading.Lock()
 
     @property
@@ -65,6 +66,11 @@ class PendingItems:
         """How many more items stand as failed than at the last cut."""
         return self._failed
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the results that wait for a cut take much memory: then one is due, whatever the pace."""
+        return self._waiting >= _MOST_WAITING
+
     def end(self, loop: str, keys: Sequence[Key]) -> None:
         """Items of a loop without results."""
         self.keys.setdefault(loop, []).extend(keys)
@@ -73,6 +79,7 @@ class PendingItems:
         with self._lock:
             self.keys.setdefault(loop, []).append(key)
             self._results.setdefault(loop, []).append(result)
+            self._waiting += 0 if result is None else result.size
             if had_failed:
                 self._settled.append((loop, key_digest(key)))
                 self._failed -= 1
@@ -117,3 +124,4 @@ class PendingItems:
 
     def _clear(self) -> None:
         self.keys, self._results, self._failures, self._settled, self._failed = {}, {}, [], [], 0
+        self._waiting = 0
