@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -275,6 +276,53 @@ def test_large_results_do_not_pile_up(store: wc.Store) -> None:
                 item.result = np.full(2**20, item.value, dtype=np.float64)
         assert store.find("job").sequence >= 2
         assert [float(result[0]) for _, result in run.ledger.results()] == [*range(20)]
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize(
+    "order",
+    [
+        [*range(3000)],
+        [*range(2999, -1, -1)],
+        [*range(1, 3000), 0],
+        [-1, *range(3000)],
+        [*range(1000), *range(1500, 3000), *range(1000, 1500)],
+        [*range(0, 3000, 2), *range(1, 3000, 2)],
+    ],
+    ids=["same", "reversed", "first last", "new first", "moved", "even first"],
+)
+def test_what_is_done_is_skipped_in_any_order(store: wc.Store, order: list[int], kind: Any) -> None:
+    """With holes in it, in the order of the first time and in any other; a repeated key is noticed all the same."""
+    holes = {5, 1000, 1001, 2999, 3000}
+    with store.run("job") as run:
+        square(run, range(3000), bad=tuple(holes))
+    with store.run("job") as run:
+        loop = run.items(kind([*order, 3000]))
+        tried = [item.value for item in loop]
+        assert sorted(tried) == sorted({*holes, *order, 3000} - ({*range(3000)} - holes))
+        assert loop.skipped == 3000 - 4
+    for repeated in (order[0], order[-1], order[1500]):
+        with pytest.raises(ValueError, match="appears twice"), store.run("job") as run:
+            list(run.items(kind([*order, repeated])))
+
+
+def test_a_slow_input_is_not_read_ahead(store: wc.Store) -> None:
+    """An input that waits for work hands its items out at once, also beside many that are done."""
+    with store.run("job") as run:
+        square(run, range(1000))
+    taken: list[int] = []
+
+    def slow() -> Iterator[int]:
+        for number in range(995, 1010):
+            time.sleep(0.001)
+            taken.append(number)
+            yield number
+
+    with store.run("job") as run:
+        for item in run.items(slow()):
+            assert taken[-1] == item.value
+            with item:
+                pass
 
 
 # -- killed --------------------------------------------------------------------------------------------------------

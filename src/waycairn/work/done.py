@@ -7,8 +7,7 @@ where the orders part are keys kept until they turn up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 
 from waycairn.codec.keys import Key, unpack_keys
 from waycairn.model.records import DoneItems
@@ -19,20 +18,34 @@ class DoneKeys:
 
     def __init__(self, blocks: Iterable[DoneItems], count: int) -> None:
         """`count` is how many were done when the loop was entered: the blocks grow while it runs."""
-        keys = (key for block in blocks for key in unpack_keys(block.keys))
-        self._stream: Iterator[Key] = islice(keys, count)
-        self._next: Key | None = next(self._stream, None)
+        self._blocks = (unpack_keys(block.keys) for block in blocks)
+        self._left = count
+        self._block: list[Key] = []
+        self._at = 0
         self._ahead: set[Key] = set()
+        self.skip(0)
 
     @property
     def is_empty(self) -> bool:
         """True once every done key was met: nothing further can be done already."""
-        return self._next is None and not self._ahead
+        return self._at == len(self._block) and not self._ahead
+
+    def upcoming(self, most: int) -> list[Key]:
+        """The keys that were done next; none while keys wait that were passed over."""
+        return [] if self._ahead else self._block[self._at : self._at + most]
+
+    def skip(self, count: int) -> None:
+        """So many of the upcoming keys were met."""
+        self._at += count
+        while self._at == len(self._block) and self._left:
+            self._block = next(self._blocks, [])[: self._left]
+            self._left = self._left - len(self._block) if self._block else 0
+            self._at = 0
 
     def contains(self, key: Key) -> bool:
         """Whether the key is done. Each key may be asked for once."""
-        if key == self._next:
-            self._next = next(self._stream, None)
+        if self._at < len(self._block) and key == self._block[self._at]:
+            self.skip(1)
             return True
         if key in self._ahead:
             self._ahead.discard(key)
@@ -40,8 +53,9 @@ class DoneKeys:
         return self._search(key)
 
     def _search(self, key: Key) -> bool:
-        while self._next is not None:
-            passed, self._next = self._next, next(self._stream, None)
+        while self._at < len(self._block):
+            passed = self._block[self._at]
+            self.skip(1)
             if passed == key:
                 return True
             self._ahead.add(passed)
@@ -69,3 +83,8 @@ class SeenKeys:
             return True
         known.add(number)
         return False
+
+    def note(self, keys: list[Key]) -> None:
+        """Note keys that surely do not repeat."""
+        self._numbers.update(key for key in keys if type(key) is int)
+        self._hashes.update(hash(key) for key in keys if type(key) is not int)

@@ -89,13 +89,13 @@ class ItemLoop(Pass, Generic[T]):
         self._failed_before: set[bytes] = set()
         self._failed_now: set[Key] = set()
         self._open: dict[Key, Encoded | None] = {}
-        self._handed_out = 0
-        self._ended = 0
+        self._unended: set[Key] = set()
+        """Handed out, and neither done nor failed yet."""
 
     @property
     def is_exhausted(self) -> bool:
         """Whether the input ended and every item that was handed out is done or failed."""
-        return self._is_exhausted and self._handed_out == self._ended
+        return self._is_exhausted and not self._unended
 
     @property
     def _is_alone(self) -> bool:
@@ -124,7 +124,7 @@ class ItemLoop(Pass, Generic[T]):
         """Done; durable with the next cut."""
         cutter = self._leave(key)
         cutter.items.end_with(self.name, key, result, had_failed=had_failed)
-        self._ended += 1
+        self._unended.discard(key)
 
     def fail(self, key: Key, error: Exception, *, had_failed: bool) -> None:
         """Failed: what it did to the state and to outputs is taken back."""
@@ -136,7 +136,7 @@ class ItemLoop(Pass, Generic[T]):
         self._failed_now.add(key)
         facts = describe(error, shown(key))
         cutter.items.fail(self.name, key, facts, cutter.store.clock.now(), had_failed=had_failed)
-        self._ended += 1
+        self._unended.discard(key)
 
     def give_up(self, key: Key) -> None:
         """Neither done nor failed: something stops the run."""
@@ -155,8 +155,8 @@ class ItemLoop(Pass, Generic[T]):
         if not isinstance(self._items, Iterable):
             raise TypeError("this input is asynchronous; use `async with wc.run(...)` and `async for`")
         cutter = self._begin()
-        for value in self._items:
-            item = self._handed(value)
+        for key, value in self._admitted(self._items):
+            item = self._handed(key, value)
             if item is None:
                 continue
             yield item
@@ -171,7 +171,8 @@ class ItemLoop(Pass, Generic[T]):
     async def __aiter__(self) -> AsyncIterator[Item[T]]:
         cutter = self._begin()
         async for value in _values(self._items):
-            item = self._handed(value)
+            key = self._admit(value)
+            item = None if key is None else self._handed(key, value)
             if item is None:
                 continue
             yield item
@@ -189,16 +190,13 @@ class ItemLoop(Pass, Generic[T]):
             self._failed_before = cutter.store.catalog.failed_digests(cutter.run, self.name)
         return cutter
 
-    def _handed(self, value: Any) -> Item[T] | None:
-        """The item, if it is to be done."""
-        key = self._admit(value)
-        if key is None:
-            return None
+    def _handed(self, key: Key, value: Any) -> Item[T] | None:
+        """The item, unless it failed before and is to be left alone."""
         had_failed = bool(self._failed_before) and key_digest(key) in self._failed_before
         if had_failed and not self._retry_failed:
             self.skipped += 1
             return None
-        self._handed_out += 1
+        self._unended.add(key)
         return Item(self, key, value, had_failed=had_failed)
 
     def _due(self, cutter: Cutter) -> Request | None:
@@ -212,7 +210,7 @@ class ItemLoop(Pass, Generic[T]):
         return None
 
     def _is_known(self, key: Key) -> bool:
-        return key in self._failed_now or key in self._open or super()._is_known(key)
+        return key in self._failed_now or key in self._unended or super()._is_known(key)
 
 
 async def _values(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

@@ -94,10 +94,7 @@ class Loop(Pass, Generic[T]):
         size = self._batch
         keys: list[Key] = []
         batch: list[Any] = []
-        for item in items:
-            key = self._admit(item)
-            if key is None:
-                continue
+        for key, item in self._admitted(items):
             if size is None:
                 yield [key], item
                 continue
