@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -406,3 +408,36 @@ def test_show_groups_equal_failures(batch: Path) -> None:
     told = waycairn("show", "job", at=batch).stdout
     assert "2 items, such as" in told
     assert "ValueError: equal" in told
+
+
+JOB = """
+import sys, waycairn as wc
+with wc.open(".waycairn") as store, store.run("job") as run:
+    for item in run.items(range(6)):
+        with item:
+            print(item.value, flush=True)
+            if item.value % 2:
+                raise ValueError("odd")
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "tried"), [("--retry-failed", [1, 3, 5]), ("--only-pending", []), (None, [1, 3, 5])]
+)
+def test_resume_tries_failed_items_or_leaves_them(tmp_path: Path, option: str | None, tried: list[int]) -> None:
+    """As the command says, else they are tried."""
+    (tmp_path / "job.py").write_text(JOB)
+    subprocess.run([sys.executable, "job.py"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    told = waycairn("resume", "job", *([option] if option else []), at=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert [int(line) for line in told.stdout.split()] == tried
+    assert document("runs", at=tmp_path)["runs"][0]["progress"]["failed"] == 3
+
+
+def test_a_setting_that_is_neither_is_named(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """WAYCAIRN_RETRY_FAILED is 0 or 1; what the code says comes first."""
+    monkeypatch.setenv("WAYCAIRN_RETRY_FAILED", "maybe")
+    with pytest.raises(ValueError, match="0 or 1, not 'maybe'"), store.run("job") as run:
+        run.items([1])
+    with store.run("job") as run:
+        assert square(run, [1], retry_failed=True) == [1]

@@ -20,8 +20,12 @@ def resume(
     face: Face,
     run: RunName,
     key: Key = None,
+    *,
     show: Annotated[bool, typer.Option("--print", help="Show the command, do not start it.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Also if the run is completed or discarded.")] = False,
+    retry_failed: Annotated[
+        bool | None, typer.Option("--retry-failed/--only-pending", help="Whether failed items are tried once more.")
+    ] = None,
 ) -> None:
     """Start the recorded command line of a run again: same directory, same environment where it matters.
 
@@ -34,6 +38,8 @@ def resume(
     with face.open() as store:
         found = root_of(store.core, store.find(run, key))
         command = command_of(store.core, found)
+        if retry_failed is not None:
+            command = command.with_variable("WAYCAIRN_RETRY_FAILED", str(int(retry_failed)))
         if not (show or face.as_json):
             _refuse_resume(standing_of(store.core, found), again=again)
     if face.as_json:

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,6 +36,10 @@ class StartCommand:
             "environment": dict(self.changes),
             "unset": list(self.without),
         }
+
+    def with_variable(self, name: str, value: str) -> StartCommand:
+        """The same, with a variable set."""
+        return replace(self, changes={**self.changes, name: value})
 
     def shell_line(self) -> str:
         """To be pasted into a shell."""

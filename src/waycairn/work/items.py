@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -82,10 +83,10 @@ class ItemLoop(Pass, Generic[T]):
         key: str | Callable[[Any], Any] | None,
         name: str,
         total: int | None,
-        retry_failed: bool,
+        retry_failed: bool | None,
     ) -> None:
         super().__init__(execution, items, key=key, name=name, total=total)
-        self._retry_failed = retry_failed
+        self._retry_failed = _setting() if retry_failed is None else retry_failed
         self._failed_before: set[bytes] = set()
         self._failed_now: set[Key] = set()
         self._open: dict[Key, Encoded | None] = {}
@@ -211,6 +212,14 @@ class ItemLoop(Pass, Generic[T]):
 
     def _is_known(self, key: Key) -> bool:
         return key in self._failed_now or key in self._unended or super()._is_known(key)
+
+
+def _setting() -> bool:
+    """What `waycairn resume --only-pending` asks for."""
+    found = os.environ.get("WAYCAIRN_RETRY_FAILED", "1")
+    if found not in {"0", "1"}:
+        raise ValueError(f"WAYCAIRN_RETRY_FAILED is 0 or 1, not {found!r}. Nothing was done. Correct it, or unset it.")
+    return found == "1"
 
 
 async def _values(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

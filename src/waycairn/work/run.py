@@ -94,7 +94,7 @@ class Run:
         key: str | Callable[[T], Any] | None = None,
         name: str = "items",
         total: int | None = None,
-        retry_failed: bool = True,
+        retry_failed: bool | None = None,
     ) -> ItemLoop[T]:
         """As `each`, for items of which some may fail: it yields Items, each of which is ended by its own block.
 
@@ -104,7 +104,8 @@ class Run:
 
         An exception in the block is recorded against the item (`run.ledger.failures()`), the state and growing
         outputs are put back as they were at its beginning, and the loop goes on. A run that is left with failed
-        items is `partial`; entered again it tries them once more, unless `retry_failed` is False.
+        items is `partial`; entered again it tries them once more, unless `retry_failed` is False (by default it is as
+        WAYCAIRN_RETRY_FAILED says, which `waycairn resume` sets).
         """
         check_name("loop", name)
         return ItemLoop(self._execution, items, key=key, name=name, total=total, retry_failed=retry_failed)
