@@ -19,6 +19,7 @@ import pytest
 import waycairn as wc
 from commands import document, waycairn
 from killing import sweep
+from waycairn.work.pending import PendingItems
 from waycairn.world.crashpoints import arm, disarm
 
 
@@ -193,6 +194,28 @@ def test_items_may_be_done_by_threads(store: wc.Store) -> None:
     with store.run("job") as run:
         assert dict(run.ledger.results()) == {str(number): number * 2 for number in range(500) if number % 10 != 3}
         assert len({failure.key for failure in run.ledger.failures()}) == 50
+
+
+def test_an_item_that_ends_while_a_cut_is_taken_is_counted(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread ends it in the very moment: counts and blocks of a cut hold the same items."""
+    with store.run("job", pace=0) as run:
+        loop = iter(run.items(range(3)))
+        first, second = next(loop), next(loop)
+        with first:
+            pass
+        second.__enter__()
+        take = PendingItems.take
+
+        def end_and_take(pending: PendingItems) -> Any:
+            monkeypatch.undo()
+            second.__exit__(None, None, None)
+            return take(pending)
+
+        monkeypatch.setattr(PendingItems, "take", end_and_take)
+        run.checkpoint(force=True)
+        next(loop)  # takes the cut
+        found = store.find("job")
+        assert (found.progress.done, store.core.catalog.loops(run.id)) == (2, {"items": 2})
 
 
 def test_beside_a_state_items_are_done_one_at_a_time(store: wc.Store) -> None:

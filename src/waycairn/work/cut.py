@@ -179,8 +179,8 @@ class Cutter:
             encoded = encoded.detached()
         checkpoint = self._checkpoint(request, encoded)
         outputs = self._outputs_now() if self.outputs else ()
-        progress = self.progress_now()
-        items = self.items.take()
+        items = self.items.take()  # what other threads end from here on is in the next cut, also in the counts
+        progress = self._counting(items.count, items.failed)
         draft = Draft(
             run=self.run,
             epoch=self.epoch,
@@ -223,8 +223,7 @@ class Cutter:
 
     def _take_back(self, items: Taken) -> None:
         self.items.give_back(items)
-        now = self.progress
-        self.progress = dataclasses.replace(now, done=now.done - items.count, failed=now.failed - items.failed)
+        self.progress = self._counting(-items.count, -items.failed)
 
     def commit_inside(self, step: StepDraft) -> None:
         """A step inside an item: its result is remembered now, without the half-done item, its state or outputs."""
@@ -351,10 +350,11 @@ class Cutter:
 
     def progress_now(self) -> Progress:
         """Including what is done but not yet committed."""
-        if self.items.is_empty:
-            return self.progress
-        done, failed = self.progress.done + self.items.done, self.progress.failed + self.items.failed
-        return dataclasses.replace(self.progress, done=done, failed=failed)
+        return self._counting(self.items.done, self.items.failed)
+
+    def _counting(self, done: int, failed: int) -> Progress:
+        now = self.progress
+        return dataclasses.replace(now, done=now.done + done, failed=now.failed + failed) if done or failed else now
 
     def expect(self, total: int) -> None:
         """So many items there will be."""
