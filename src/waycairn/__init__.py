@@ -26,6 +26,7 @@ from waycairn.world.crashpoints import crashpoint
 
 if TYPE_CHECKING:
     from waycairn.codec import register
+    from waycairn.model.retry import Retry
     from waycairn.work.aio import AsyncRun
     from waycairn.work.face import latest, run, save
     from waycairn.work.run import Run
@@ -39,6 +40,7 @@ __all__ = [
     "Interrupted",
     "OwnershipLost",
     "Pace",
+    "Retry",
     "Run",
     "RunIsHeld",
     "RunStatus",
@@ -55,6 +57,7 @@ __all__ = [
 
 _LAZY = {
     "AsyncRun": ("waycairn.work.aio", "AsyncRun"),
+    "Retry": ("waycairn.model.retry", "Retry"),
     "Run": ("waycairn.work.run", "Run"),
     "Store": ("waycairn.work.store", "Store"),
     "latest": ("waycairn.work.face", "latest"),

@@ -24,6 +24,8 @@
     │   ├── FingerprintMismatch    entered with other inputs than it was started with
     │   ├── StepChanged            a remembered step was called with other arguments
     │   └── StateAhead             an old step was replayed beside a newer state that then changed
+    ├── ItemsOverlap               two items were open at once beside a state or a growing output
+    ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
     Stop(BaseException)            leaves every loop; never recorded as a failed item
     ├── Interrupted                SIGTERM or SIGINT was received and the cut was taken
@@ -45,6 +47,8 @@ __all__ = [
     "Damaged",
     "FingerprintMismatch",
     "Interrupted",
+    "ItemFailed",
+    "ItemsOverlap",
     "OwnershipLost",
     "RunClosed",
     "RunError",
@@ -176,6 +180,10 @@ class StepChanged(RunError):
 
 class ItemsOverlap(WaycairnError):
     """Two items were open at once in a run with a state or a growing output."""
+
+
+class ItemFailed(WaycairnError):
+    """An item failed in a worker process, and the map was to raise that. The item is undone."""
 
 
 class StateAhead(RunError):

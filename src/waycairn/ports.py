@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from waycairn.model.records import (
     CheckpointRecord,
     ChunkPlace,
     Commit,
+    ComputedItem,
     DoneItems,
     FailedItem,
     NewRun,
@@ -19,10 +20,12 @@ from waycairn.model.records import (
     Owner,
     RunFilter,
     RunRecord,
+    Stored,
     StoredStep,
     StoreInfo,
 )
 from waycairn.model.states import CheckpointStatus
+from waycairn.model.tasks import Outcome, Task
 
 Buffer = bytes | bytearray | memoryview
 
@@ -217,8 +220,20 @@ class ItemRows(Protocol):
         """Of all loops, those of a loop together, read lazily, a bounded number at a time."""
         ...
 
-    def failed_digests(self, run: RunId, loop: str) -> set[bytes]:
-        """Digests of the items of a loop that failed and are not done."""
+    def failed_digests(self, run: RunId, loop: str) -> Mapping[bytes, bool]:
+        """Digests of the items of a loop that failed and are not done, and whether they are poison."""
+        ...
+
+
+class WaitingRows(Protocol):
+    """What waits, read; it is written by commits."""
+
+    def computed(self, run: RunId, loop: str) -> Sequence[ComputedItem]:
+        """Items of a loop whose results are there and wait for their fold, in the order of the commits. Few."""
+        ...
+
+    def queued(self, run: RunId, queue: str) -> Iterator[Stored]:
+        """What was added to a queue, a bundle a commit, in order, read lazily."""
         ...
 
 
@@ -270,7 +285,7 @@ class ChunkRows(Protocol):
         ...
 
 
-class Catalog(RunRows, CommitRows, ItemRows, CheckpointRows, ChunkRows, Protocol):
+class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, CheckpointRows, ChunkRows, Protocol):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 
@@ -330,3 +345,54 @@ class Ownership(Protocol):
     def forget(self, run: RunId, before_epoch: int) -> None:
         """Remove what dead owners of older epochs left behind; a living one notices. Idempotent."""
         ...
+
+
+# -- working in parallel -------------------------------------------------------------------------------------
+
+
+class Job(Protocol):
+    """What an executor runs for each task. Picklable if its function is. None of its methods raises."""
+
+    is_async: bool
+
+    def perform(self, number: int, value: Any) -> Outcome: ...
+
+    async def perform_async(self, number: int, value: Any) -> Outcome: ...
+
+    def failed(self, number: int, error: BaseException) -> Outcome:
+        """The outcome of a call that ended with this error."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs a job for many tasks, away from the thread that asks. One map uses it, from one thread."""
+
+    workers: int
+    """How many run at once."""
+
+    def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
+        """Begin. `post` is called from any thread with what became of tasks and the seconds that took; before a task
+        runs, its digest stands in the slot of its worker (`flights.begin`)."""
+        ...
+
+    def submit(self, tasks: Sequence[Task]) -> None:
+        """Hand out tasks: one worker does them, in their order. Returns at once."""
+        ...
+
+    def tend(self, now: float) -> None:
+        """Called several times a second: whatever runs out of time is ended here."""
+        ...
+
+    def close(self) -> None:
+        """Stop. Nothing is posted after this; what still runs is given up."""
+        ...
+
+
+class Flights(Protocol):
+    """Which items run right now, kept outside this process so that its death leaves their names behind."""
+
+    path: str
+
+    def begin(self, slot: int, digest: bytes) -> None: ...
+
+    def end(self, slot: int) -> None: ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,7 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
 from waycairn.model.records import (
     Commit,
+    ComputedItem,
     DoneItems,
     FailedItem,
     NewCheckpoint,
@@ -62,6 +64,15 @@ class StepDraft(msgspec.Struct, frozen=True, kw_only=True):
     took: float
 
 
+class ComputedDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A result that waits for its fold, before its bytes have a place in the store."""
+
+    loop: str
+    digest: bytes
+    key: bytes
+    encoded: Encoded
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One cut, encoded on the caller's thread: nothing in it changes when the user's objects do."""
 
@@ -78,6 +89,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """Loop to what its items gave, see `codec.bundles`."""
     failures: Sequence[FailedItem] = ()
     settled: Sequence[tuple[str, bytes]] = ()
+    computed: Sequence[ComputedDraft] = ()
+    folded: Sequence[tuple[str, bytes]] = ()
+    queued: Mapping[str, Encoded] = msgspec.field(default_factory=dict)
+    """Queue to what was added to it, see `codec.bundles`."""
     steps: Sequence[StepDraft] = ()
     outputs: Sequence[OutputLength] = ()
     checkpoint: CheckpointDraft | None = None
@@ -97,12 +112,15 @@ class StoreCore:
         ownership: Ownership,
         clock: Clock,
         url: str,
+        scratch: Path | None = None,
     ) -> None:
+        """`scratch` is a directory of this host for what only its next process needs to know."""
         self.catalog = catalog
         self.blobs = blobs
         self.ownership = ownership
         self.clock = clock
         self.url = url
+        self.scratch = scratch
         self._writer = writer
         self._reader = reader
 
@@ -124,6 +142,8 @@ class StoreCore:
         # 1. New chunks become durable in a pack, or stay in memory to ride inline.
         written: list[NewData] = []
         items = self._place_results(draft, written) if draft.results else draft.items
+        computed = [self._place_computed(item, written) for item in draft.computed] if draft.computed else ()
+        queued = {queue: self._write(added, written) for queue, added in draft.queued.items()} if draft.queued else {}
         steps = [self._place_step(step, written) for step in draft.steps] if draft.steps else ()
         checkpoint = self._place_checkpoint(draft.checkpoint, written) if draft.checkpoint else None
         crashpoint("store.chunks")
@@ -141,6 +161,9 @@ class StoreCore:
                 items=items,
                 failures=draft.failures,
                 settled=draft.settled,
+                computed=computed,
+                folded=draft.folded,
+                queued=queued,
                 steps=steps,
                 outputs=draft.outputs,
                 checkpoint=checkpoint,
@@ -186,6 +209,9 @@ class StoreCore:
         stored = {loop: self._write(encoded, written) for loop, encoded in draft.results.items()}
         return [replace(done, results=stored.get(done.loop)) for done in draft.items]
 
+    def _place_computed(self, item: ComputedDraft, written: list[NewData]) -> ComputedItem:
+        return ComputedItem(loop=item.loop, digest=item.digest, key=item.key, result=self._write(item.encoded, written))
+
     def _place_step(self, step: StepDraft, written: list[NewData]) -> StepResult:
         return StepResult(
             scope=step.scope,
@@ -222,8 +248,15 @@ class StoreCore:
             state.prefetch()
         return decode(state.document, state.fetch, types=types, only=only, strict=strict)
 
+    def load_encoded(self, stored: Stored) -> Encoded:
+        """Read and verify, as it was before it was saved. Raises Damaged."""
+        state = self._reader.open(stored)
+        state.prefetch()
+        return Encoded(state.document, [state.fetch(number) for number in range(state.buffer_count)])
+
     def load_results(self, stored: Stored) -> list[Packed | None]:
-        """What the items of one cut gave, in the order of their keys; each is decoded by its own call. Raises Damaged."""
+        """The parts of a bundle (what the items of one cut gave, in the order of their keys); each is decoded by its own
+        call. Raises Damaged."""
         state = self._reader.open(stored)
         return unbundle(state.document, state.fetch)
 

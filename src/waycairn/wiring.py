@@ -115,6 +115,7 @@ def _assemble(  # noqa: PLR0917 - one private call
             ownership=FileOwnership(owners, clock) if owners else LeaseOwnership(catalog, clock),
             clock=clock,
             url=address,
+            scratch=(owners or packs).with_name("flights"),
         )
     except BaseException:
         catalog.close()

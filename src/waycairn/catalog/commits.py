@@ -30,6 +30,7 @@ from waycairn.catalog.rows import (
 from waycairn.catalog.runs import ADD_RUN
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import outputs, runs, steps
+from waycairn.catalog.waiting import add_waiting
 from waycairn.errors import StoreError
 from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
 from waycairn.model.records import Commit, NewRun, OutputLength, StoredStep
@@ -205,6 +206,8 @@ def _add_rows(session: Session, commit: Commit, num: int, sequence: int, epoch: 
         add_data(session, data)
     if commit.items or commit.failures or commit.settled:
         add_items(session, commit, num, sequence)
+    if commit.computed or commit.folded or commit.queued:
+        add_waiting(session, commit, num, sequence)
     if commit.steps:
         session.many(ADD_STEP, (values_of_step(num, sequence, step) for step in commit.steps))
     for output in commit.outputs:

@@ -11,7 +11,7 @@ from waycairn.catalog.commits import SET_OUTPUT
 from waycairn.catalog.database import Session
 from waycairn.catalog.parts import Part, refuse_unless_ours
 from waycairn.catalog.statement import Statement
-from waycairn.catalog.tables import checkpoints, failures, items, outputs, runs, steps
+from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
 from waycairn.errors import CheckpointNotFound
 from waycairn.model.ids import RunId, checkpoint_id
 from waycairn.model.states import CheckpointStatus
@@ -58,6 +58,16 @@ FORGET_FAILURES = Statement(
     "forget_failures",
     _LATER,
     delete(failures).where(failures.c.run == bindparam("num"), failures.c.sequence > bindparam("number")),
+)
+FORGET_COMPUTED = Statement(
+    "forget_computed",
+    "Rows of later commits. What was folded since then is gone from here and is computed again.",
+    delete(computed).where(computed.c.run == bindparam("num"), computed.c.sequence > bindparam("number")),
+)
+FORGET_QUEUED = Statement(
+    "forget_queued",
+    _LATER,
+    delete(queued).where(queued.c.run == bindparam("num"), queued.c.sequence > bindparam("number")),
 )
 FORGET_STEPS = Statement(
     "forget_steps",
@@ -109,6 +119,8 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
     session.change(COUNT_BACK, values)
     session.change(FORGET_ITEMS, values)
     session.change(FORGET_FAILURES, values)
+    session.change(FORGET_COMPUTED, values)
+    session.change(FORGET_QUEUED, values)
     session.change(FORGET_STEPS, values)
     session.change(SET_ASIDE, values)
     # 4. Output files get their old lengths.

@@ -10,10 +10,11 @@ from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
 from waycairn.catalog.columns import decode_json, decode_text, encode_json, encode_text
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import failures, items
 from waycairn.model.ids import RunId
-from waycairn.model.records import Commit, DoneItems, FailedItem, Stored
+from waycairn.model.records import Commit, DoneItems, FailedItem
 
 ADD_ITEMS = Statement(
     "add_items",
@@ -47,7 +48,7 @@ SET_FAILURE = Statement(
             index_elements=["run", "loop", "digest"],
             set_={
                 "attempts": failures.c.attempts + bindparam("attempts"),
-                **{name: bindparam(name) for name in ("sequence", "last", "error")},
+                **{name: bindparam(name) for name in ("sequence", "last", "poison", "error")},
             },
         )
     ),
@@ -66,7 +67,7 @@ FAILURES_AFTER = Statement(
     "A bounded number of failures, in the order of their key.",
     select(
         *(failures.c.loop, failures.c.digest, failures.c.key, failures.c.attempts),
-        *(failures.c.first, failures.c.last, failures.c.error),
+        *(failures.c.first, failures.c.last, failures.c.poison, failures.c.error),
     )
     .where(
         failures.c.run == NUM,
@@ -81,7 +82,7 @@ FAILURES_AFTER = Statement(
 FAILED_DIGESTS = Statement(
     "failed_digests",
     "Which items of a loop failed.",
-    select(failures.c.digest).where(failures.c.run == NUM, failures.c.loop == bindparam("loop")),
+    select(failures.c.digest, failures.c.poison).where(failures.c.run == NUM, failures.c.loop == bindparam("loop")),
 )
 
 _FEWEST, _MOST, _PAGE_BYTES = 32, 4096, 2**20
@@ -115,9 +116,10 @@ class ItemPart(Part):
             yield from map(_failed_of, rows)
             values["after"], values["which"] = rows[-1][0], bytes(rows[-1][1])
 
-    def failed_digests(self, run: RunId, loop: str) -> set[bytes]:
+    def failed_digests(self, run: RunId, loop: str) -> Mapping[bytes, bool]:
         values = {"id": run, "loop": encode_text(loop)}
-        return {bytes(row[0]) for row in self._database.read(lambda session: session.all(FAILED_DIGESTS, values))}
+        rows = self._database.read(lambda session: session.all(FAILED_DIGESTS, values))
+        return {bytes(digest): bool(poison) for digest, poison in rows}
 
 
 def add_items(session: Session, commit: Commit, num: int, sequence: int) -> None:
@@ -130,27 +132,24 @@ def add_items(session: Session, commit: Commit, num: int, sequence: int) -> None
         session.change(SETTLE_FAILURE, {"num": num, "of": encode_text(loop), "which": digest})
 
 
+_NO_RESULTS = dict.fromkeys(("manifest", "root", "raw_bytes", "new_bytes"))
+
+
 def _values_of_done(num: int, sequence: int, done: DoneItems) -> dict[str, Any]:
-    results = done.results
     return {
         "run": num,
         "loop": encode_text(done.loop),
         "sequence": sequence,
         "count": done.count,
         "keys": done.keys,
-        "manifest": None if results is None else results.manifest,
-        "root": None if results is None else results.root,
-        "raw_bytes": None if results is None else results.raw_bytes,
-        "new_bytes": None if results is None else results.new_bytes,
+        **(_NO_RESULTS if done.results is None else values_of_stored(done.results)),
     }
 
 
 def _done_of(loop: str, row: Row) -> DoneItems:
     """From ITEMS_AFTER."""
-    _, count, keys, manifest, root, raw_bytes, new_bytes = row
-    results = None
-    if manifest is not None:
-        results = Stored(manifest=bytes(manifest), root=bytes(root), raw_bytes=raw_bytes, new_bytes=new_bytes)
+    _, count, keys, *stored = row
+    results = None if stored[0] is None else stored_of(*stored)
     return DoneItems(loop=loop, count=count, keys=bytes(keys), results=results)
 
 
@@ -164,13 +163,14 @@ def _values_of_failed(num: int, sequence: int, failed: FailedItem) -> dict[str, 
         "attempts": failed.attempts,
         "first": failed.first,
         "last": failed.last,
+        "poison": failed.poison,
         "error": encode_json(dict(failed.error)),
     }
 
 
 def _failed_of(row: Row) -> FailedItem:
     """From FAILURES_AFTER."""
-    loop, digest, key, attempts, first, last, error = row
+    loop, digest, key, attempts, first, last, poison, error = row
     return FailedItem(
         loop=decode_text(loop),
         digest=bytes(digest),
@@ -178,5 +178,6 @@ def _failed_of(row: Row) -> FailedItem:
         attempts=attempts,
         first=first,
         last=last,
+        poison=bool(poison),
         error=decode_json(error),
     )

@@ -133,11 +133,23 @@ def values_of_step(num: int, sequence: int, step: StepResult) -> dict[str, Any]:
         "sequence": sequence,
         "arguments": step.arguments,
         "took": step.took,
-        "manifest": step.result.manifest,
-        "root": step.result.root,
-        "raw_bytes": step.result.raw_bytes,
-        "new_bytes": step.result.new_bytes,
+        **values_of_stored(step.result),
     }
+
+
+def values_of_stored(stored: Stored) -> dict[str, Any]:
+    """For the four columns that say where an encoded state lies."""
+    return {
+        "manifest": stored.manifest,
+        "root": stored.root,
+        "raw_bytes": stored.raw_bytes,
+        "new_bytes": stored.new_bytes,
+    }
+
+
+def stored_of(manifest: bytes, root: bytes, raw_bytes: int, new_bytes: int) -> Stored:
+    """From those columns."""
+    return Stored(manifest=bytes(manifest), root=bytes(root), raw_bytes=raw_bytes, new_bytes=new_bytes)
 
 
 def step_of(row: Row) -> StoredStep:
@@ -169,10 +181,7 @@ def values_of_checkpoint(
         "tags": encode_json(list(checkpoint.tags)),
         "metadata": encode_json(dict(checkpoint.metadata)),
         "outputs": encode_json(dict(checkpoint.outputs)),
-        "manifest": stored.manifest,
-        "root": stored.root,
-        "raw_bytes": stored.raw_bytes,
-        "new_bytes": stored.new_bytes,
+        **values_of_stored(stored),
     }
 
 

@@ -109,6 +109,16 @@ def _run() -> Column[int]:
     return Column("run", Number, ForeignKey("runs.num", ondelete="CASCADE"), nullable=False)
 
 
+def _stored() -> tuple[Column[Any], ...]:
+    """Where an encoded state lies."""
+    return (
+        Column("manifest", LargeBinary, nullable=False),
+        Column("root", LargeBinary, nullable=False),
+        Column("raw_bytes", BigInteger, nullable=False),
+        Column("new_bytes", BigInteger, nullable=False),
+    )
+
+
 # The tables below are clustered by their key on SQLite (WITHOUT ROWID): one page to write where an index beside
 # the table would make it two.
 
@@ -142,8 +152,33 @@ failures = Table(
     Column("attempts", BigInteger, nullable=False),
     Column("first", Double, nullable=False),
     Column("last", Double, nullable=False),
+    Column("poison", Boolean, nullable=False),  # it killed the process that ran it
     Column("error", Json, nullable=False),
     PrimaryKeyConstraint("run", "loop", "digest"),
+)
+
+# Items whose result was computed in one cut and is to be folded in a later one. Few: as many as wait for the fold.
+computed = Table(
+    "computed",
+    metadata,
+    _run(),
+    Column("loop", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    *_stored(),
+    PrimaryKeyConstraint("run", "loop", "digest"),
+)
+
+# What was added to a queue: one row a cut and queue, as a bundle.
+queued = Table(
+    "queued",
+    metadata,
+    _run(),
+    Column("queue", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    *_stored(),
+    PrimaryKeyConstraint("run", "queue", "sequence"),
 )
 
 steps = Table(

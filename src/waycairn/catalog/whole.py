@@ -18,6 +18,7 @@ from waycairn.catalog.items import ItemPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
+from waycairn.catalog.waiting import WaitingPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
 from waycairn.ports import Clock
@@ -82,7 +83,7 @@ _TOTAL_NAMES = (
 )
 
 
-class SqlCatalog(RunPart, CommitPart, ItemPart, HistoryPart, CheckpointPart, ChunkPart):
+class SqlCatalog(RunPart, CommitPart, ItemPart, WaitingPart, HistoryPart, CheckpointPart, ChunkPart):
     """Implements `ports.Catalog` over any `Database`."""
 
     def __init__(self, database: Database, clock: Clock, info: StoreInfo) -> None:

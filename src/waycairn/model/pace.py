@@ -34,10 +34,14 @@ class Pacer:
             self._total = total
             self._plan(self._last)
 
-    def is_due(self, now: float) -> bool:
-        """Count one finished item (or one offered cut) and say whether a cut should be taken now."""
-        self._items += 1
+    def is_due(self, now: float, items: int = 1) -> bool:
+        """Count finished items (or an offered cut) and say whether a cut should be taken now."""
+        self._items += items
         return now >= self._due_time or self._items >= self._due_items
+
+    def seconds_left(self, now: float) -> float:
+        """How long until one is due if no further item ends."""
+        return self._due_time - now
 
     def took(self, started: float, ended: float) -> None:
         """A cut was taken between these times (seconds, monotonic)."""

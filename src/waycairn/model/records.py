@@ -133,8 +133,20 @@ class FailedItem:
     first: float
     last: float
     """When it failed first and last."""
+    poison: bool = False
+    """True if it killed the process that ran it; it is not tried again unless that is asked for."""
     error: Json
     """type, message, where, traceback."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputedItem:
+    """An item whose result is there and waits for its fold. `digest` and `key` as in FailedItem."""
+
+    loop: str
+    digest: bytes
+    key: bytes
+    result: Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +304,11 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """Items that failed; one that failed before is counted on."""
     settled: Sequence[tuple[str, bytes]] = ()
     """Loop and digest of items that failed before and are done now: no failures any more."""
+    computed: Sequence[ComputedItem] = ()
+    folded: Sequence[tuple[str, bytes]] = ()
+    """Loop and digest of items that were computed in an earlier commit and are done now."""
+    queued: Mapping[str, Stored] = msgspec.field(default_factory=dict)
+    """Queue to what was added to it, a bundle."""
     steps: Sequence[StepResult] = ()
     outputs: Sequence[OutputLength] = ()
     checkpoint: NewCheckpoint | None = None

@@ -40,10 +40,19 @@ class ItemContract(CatalogCase):
             a_failure(b"a", attempts=3, first=NOW, last=NOW + 6, error={"type": "OSError"}),
             a_failure(b"a", "loop\0"),
         ]
-        assert catalog.failed_digests(run.id, "items") == {a_failure(b"a").digest}
-        assert catalog.failed_digests(run.id, "loop\0") == {a_failure(b"a").digest}
-        assert catalog.failed_digests(run.id, "nothing") == set()
+        assert catalog.failed_digests(run.id, "items") == {a_failure(b"a").digest: False}
+        assert catalog.failed_digests(run.id, "loop\0") == {a_failure(b"a").digest: False}
+        assert catalog.failed_digests(run.id, "nothing") == {}
         assert list(catalog.failures(other.id)) == [a_failure(b"a")]
+
+    def test_poison_is_told_from_other_failures(self, catalog: Catalog) -> None:
+        """And the newest failure says which of both it is."""
+        run = added(catalog)
+        catalog.commit(a_cut(run.id, 1, failures=[a_failure(b"a"), a_failure(b"b", poison=True)]))
+        assert catalog.failed_digests(run.id, "items") == {b"a" * 16: False, b"b" * 16: True}
+        catalog.commit(a_cut(run.id, 2, failures=[a_failure(b"a", poison=True), a_failure(b"b")]))
+        assert catalog.failed_digests(run.id, "items") == {b"a" * 16: True, b"b" * 16: False}
+        assert [failed.poison for failed in catalog.failures(run.id)] == [True, False]
 
     def test_many_failures_are_read_in_pages(self, catalog: Catalog) -> None:
         """None twice, none left out."""

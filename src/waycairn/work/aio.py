@@ -17,6 +17,7 @@ from waycairn.model.records import CheckpointRecord
 from waycairn.work.execution import Execution
 from waycairn.work.items import ItemLoop
 from waycairn.work.loop import Loop
+from waycairn.work.mapping import AsyncMap, make_map
 from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
 from waycairn.work.run import Run
@@ -44,6 +45,10 @@ class AsyncRun:
     def items(self, items: Iterable[T] | AsyncIterable[T], **how: Any) -> ItemLoop[T]:
         """As Run.items, for `async for`; its blocks stay plain `with`."""
         return self._run.items(items, **how)
+
+    def map(self, function: Callable[[T], Any], items: Iterable[T] | AsyncIterable[T], **how: Any) -> AsyncMap[T, Any]:
+        """As Run.map, for `async for`, or `await run.map(...).drain()`; coroutine functions run in this event loop."""
+        return make_map(AsyncMap, self._execution, self.ledger, function, items, **how)
 
     async def step(
         self, name: str, function: Callable[..., Any], *arguments: Any, returns: Any = None, **named: Any

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from waycairn.codec import decode, encode
+from waycairn.codec import bundle, decode, encode
 from waycairn.codec.keys import Key
 from waycairn.errors import RunClosed, UsedAfterFork
 from waycairn.model.encoded import Encoded
@@ -27,30 +27,13 @@ from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.guard import StateGuard
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems, Taken
+from waycairn.work.request import PACED, Request
 from waycairn.work.state import StateSlot
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
-STATE_KIND = "processing_state"
 _KEPT_PACED = 2
 """Paced checkpoints replace each other; the one before the newest stays, to fall back on if that is damaged."""
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint was asked to carry. The plain one may be paced away, one with any attribute never."""
-
-    kind: str = STATE_KIND
-    iteration: int | None = None
-    tags: Sequence[str] = ()
-    description: str | None = None
-    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    ttl: float | None = None
-    reason: str | None = None
-
-
-PACED = Request(reason="pace")
-END = Request(reason="end")
-SIGNAL = Request(reason="signal")
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -193,6 +176,9 @@ class Cutter:
             results=items.bundles() if items.results else {},
             failures=items.failures,
             settled=items.settled,
+            computed=items.drafts() if items.computed else (),
+            folded=items.dropped() if items.folded else (),
+            queued={queue: bundle(added) for queue, added in items.queued.items()} if items.queued else {},
             steps=steps,
             outputs=outputs,
             checkpoint=checkpoint,
@@ -238,6 +224,18 @@ class Cutter:
             self.check_usable()
             lengths = [OutputLength(path=path, length=length)]
             self._send(Draft(**self._identity(), progress=self.progress, outputs=lengths))
+
+    def commit_computed(self) -> None:
+        """What workers gave and no fold took yet: nothing of it is to be computed again."""
+        with self.lock:
+            self.check_usable()
+            items = self.items.take_computed()
+            if items.computed:
+                try:
+                    self._send(Draft(**self._identity(), progress=self.progress, computed=items.drafts()))
+                except BaseException:
+                    self.items.give_back(items)
+                    raise
 
     def commit_value(self, draft: CheckpointDraft, status: RunStatus | None = None) -> CheckpointId:
         """A saved value, a result or an error checkpoint: beside the cut, in a commit of its own."""

@@ -20,9 +20,10 @@ from waycairn.ports import Hold
 from waycairn.process import SignalGate, interruption
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.work import leaving
-from waycairn.work.cut import PACED, STATE_KIND, Cutter, Request
+from waycairn.work.cut import Cutter
 from waycairn.work.forks import watch
 from waycairn.work.output import OutputFiles
+from waycairn.work.request import PACED, STATE_KIND, Request
 from waycairn.work.restoring import attach_state
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
 
@@ -222,6 +223,8 @@ class Execution:
         if self._pid != os.getpid() or self.cutter.is_closed:
             return
         try:
+            for loop in self.loops.values():
+                loop.close()
             if error is None:
                 self._leave_normally()
             elif not isinstance(error, OwnershipLost | GeneratorExit):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,10 +10,12 @@ from waycairn.codec import encode
 from waycairn.codec.keys import Key, key_digest, shown
 from waycairn.errors import ItemsOverlap, WaycairnError
 from waycairn.model.encoded import Encoded
-from waycairn.work.cut import END, PACED, SIGNAL, Cutter, Request
+from waycairn.work.computed import retries_failed
+from waycairn.work.cut import Cutter
 from waycairn.work.facts import describe
 from waycairn.work.loop import take_async
 from waycairn.work.passing import Pass
+from waycairn.work.request import END, PACED, SIGNAL, Request
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -86,8 +87,8 @@ class ItemLoop(Pass, Generic[T]):
         retry_failed: bool | None,
     ) -> None:
         super().__init__(execution, items, key=key, name=name, total=total)
-        self._retry_failed = _setting() if retry_failed is None else retry_failed
-        self._failed_before: set[bytes] = set()
+        self._retry_failed = retries_failed(retry_failed)
+        self._failed_before: Mapping[bytes, bool] = {}
         self._failed_now: set[Key] = set()
         self._open: dict[Key, Encoded | None] = {}
         self._unended: set[Key] = set()
@@ -212,14 +213,6 @@ class ItemLoop(Pass, Generic[T]):
 
     def _is_known(self, key: Key) -> bool:
         return key in self._failed_now or key in self._unended or super()._is_known(key)
-
-
-def _setting() -> bool:
-    """What `waycairn resume --only-pending` asks for."""
-    found = os.environ.get("WAYCAIRN_RETRY_FAILED", "1")
-    if found not in {"0", "1"}:
-        raise ValueError(f"WAYCAIRN_RETRY_FAILED is 0 or 1, not {found!r}. Nothing was done. Correct it, or unset it.")
-    return found == "1"
 
 
 async def _values(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

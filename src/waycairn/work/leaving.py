@@ -11,8 +11,9 @@ from waycairn.codec.keys import shown
 from waycairn.errors import Interrupted, StoreError, WaycairnError
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft
-from waycairn.work.cut import END, Cutter
+from waycairn.work.cut import Cutter
 from waycairn.work.facts import describe
+from waycairn.work.request import END
 
 if TYPE_CHECKING:
     from waycairn.work.passing import Pass
@@ -47,6 +48,9 @@ def leave_by_error(cutter: Cutter, error: BaseException) -> None:
         cutter.abandon_item()
         if cutter.state is None and not cutter.items.is_empty:
             cutter.take(END)
+        elif cutter.state is not None:
+            cutter.items.clear()
+            cutter.commit_computed()
         status = RunStatus.INTERRUPTED if isinstance(error, Interrupted | KeyboardInterrupt) else RunStatus.FAILED
         cutter.commit_status(status, None if isinstance(error, Interrupted) else facts, partial)
     except (WaycairnError, TypeError, ValueError) as second:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.codec.keys import Key
 from waycairn.model.ids import CheckpointId
-from waycairn.work.cut import END, PACED, SIGNAL, Cutter, Request
+from waycairn.work.cut import Cutter
 from waycairn.work.passing import Pass
+from waycairn.work.request import END, PACED, SIGNAL, Request
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution

@@ -49,8 +49,12 @@ class Pass:
         """Whether everything was done that the input held."""
         return self._is_exhausted
 
-    def _start(self) -> Cutter:
+    def _enter(self) -> None:
+        """Its name is used from now on."""
         self._execution.open_loop(self)
+
+    def _start(self) -> Cutter:
+        self._enter()
         cutter = self._execution.cutter
         cutter.guard.enter_loop(cutter.state)
         catalog = cutter.store.catalog
@@ -126,6 +130,9 @@ class Pass:
             return True
         blocks = cutter.store.catalog.done_items(cutter.run, self.name)
         return any(key in unpack_keys(block.keys) for block in blocks)
+
+    def close(self) -> None:
+        """The run is left."""
 
     def _finish(self) -> None:
         self._is_exhausted = True

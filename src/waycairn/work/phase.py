@@ -8,9 +8,9 @@ from waycairn.codec import Types
 from waycairn.errors import Damaged
 from waycairn.model.records import RunRecord
 from waycairn.model.states import RunStatus
-from waycairn.work.cut import PACED
 from waycairn.work.entering import enter_phase
 from waycairn.work.execution import Execution
+from waycairn.work.request import PACED
 
 
 class PhaseCall:

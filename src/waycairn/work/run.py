@@ -10,13 +10,17 @@ from typing import Any, Literal, Self, TypeVar, overload
 from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord
-from waycairn.work.cut import STATE_KIND
+from waycairn.model.retry import Retry
+from waycairn.ports import Executor
+from waycairn.work.computed import OnError, Order, Where
 from waycairn.work.execution import Execution
 from waycairn.work.items import ItemLoop
 from waycairn.work.ledger import Ledger
 from waycairn.work.loop import Loop
+from waycairn.work.mapping import Map, make_map
 from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
+from waycairn.work.request import STATE_KIND
 from waycairn.work.restoring import newest_value
 from waycairn.work.step import check_name, result_types
 
@@ -109,6 +113,61 @@ class Run:
         """
         check_name("loop", name)
         return ItemLoop(self._execution, items, key=key, name=name, total=total, retry_failed=retry_failed)
+
+    def map(
+        self,
+        function: Callable[[T], Any],
+        items: Iterable[T] | AsyncIterable[T],
+        *,
+        key: str | Callable[[T], Any] | None = None,
+        name: str = "items",
+        total: int | None = None,
+        workers: int | None = None,
+        on: Where | Executor | None = None,
+        retry: Retry | int | None = None,
+        timeout: float | None = None,
+        rate: float | str | None = None,
+        on_error: OnError = "record",
+        retry_failed: bool | None = None,
+        order: Order = "done",
+        returns: Any = None,
+    ) -> Map[T, Any]:
+        """Compute the function of every item that is not done yet, several at once; see Map for what to do with it.
+
+            for item in run.map(ask, prompts, key="id", workers=8, retry=wc.Retry(attempts=3)):
+                out.write(item.json())              # the fold: item.key, item.value, item.result
+            run.map(resize, photos, on="processes").drain()
+
+        `on` is "threads" (the default), "processes" (spawned: function and items are pickled, results are not),
+        "async" (the default for coroutine functions), or an Executor. `workers` run at once (default: processors + 4
+        threads, at most 32; as many processes as processors; 100 coroutines). An item that fails is tried again as
+        `retry` says, then recorded (`run.ledger.failures()`) while the others go on; with on_error="raise" the error
+        is raised here and the item is undone. `timeout` is seconds an item; a process is killed for it, a coroutine
+        cancelled, a thread given up. `rate`, as "500/m", limits how often one begins. Bodies come in the order in
+        which results are there, or, reproducibly, in that of the input. `key`, `name`, `total` as in `each`,
+        `retry_failed` as in `items`; results come back as the return annotation or `returns` says.
+
+        Raises TypeError and ValueError for what cannot be meant, before anything runs.
+        """
+        return make_map(
+            Map,
+            self._execution,
+            self.ledger,
+            function,
+            items,
+            key=key,
+            name=name,
+            total=total,
+            workers=workers,
+            on=on,
+            retry=retry,
+            timeout=timeout,
+            rate=rate,
+            on_error=on_error,
+            retry_failed=retry_failed,
+            order=order,
+            returns=returns,
+        )
 
     # -- remembered calls ----------------------------------------------------------------------------------------
 

@@ -28,5 +28,10 @@ def new_secret() -> bytes:
     return os.urandom(32)
 
 
+def chance() -> float:
+    """A number from 0 up to 1, for waits that must not coincide."""
+    return int.from_bytes(os.urandom(7), "big") / 2**56
+
+
 def new_nonce() -> str:
     return os.urandom(8).hex()

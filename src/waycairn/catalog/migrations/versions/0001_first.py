@@ -1,4 +1,4 @@
-"""Format 1: meta, counters, runs, items, failures, steps, outputs, checkpoints, packs, blocks, chunks."""
+"""Format 1: meta, counters, runs, items, failures, computed, queued, steps, outputs, checkpoints, packs, blocks, chunks."""
 
 from __future__ import annotations
 
@@ -117,6 +117,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run", "sequence", name="pk_checkpoints"),
     )
     op.create_table(
+        "computed",
+        sa.Column("run", _NUMBER, nullable=False),
+        sa.Column("loop", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("manifest", sa.LargeBinary(), nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("raw_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("new_bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_computed_run", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run", "loop", "digest", name="pk_computed"),
+    )
+    op.create_table(
         "failures",
         sa.Column("run", _NUMBER, nullable=False),
         sa.Column("loop", sa.Text(), nullable=False),
@@ -126,6 +140,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("first", sa.Double(), nullable=False),
         sa.Column("last", sa.Double(), nullable=False),
+        sa.Column("poison", sa.Boolean(), nullable=False),
         sa.Column("error", _JSON, nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_failures_run", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "loop", "digest", name="pk_failures"),
@@ -154,6 +169,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_outputs_run", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run", "place", name="pk_outputs"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "queued",
+        sa.Column("run", _NUMBER, nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("manifest", sa.LargeBinary(), nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("raw_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("new_bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["run"], ["runs.num"], name="fk_queued_run", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run", "queue", "sequence", name="pk_queued"),
     )
     op.create_table(
         "steps",

@@ -1,0 +1,97 @@
+"""What waits: results that were computed and are not folded yet, and what was added to queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, delete, insert, select
+
+from waycairn.catalog.columns import encode_text
+from waycairn.catalog.database import Session
+from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.rows import stored_of, values_of_stored
+from waycairn.catalog.statement import Statement
+from waycairn.catalog.tables import computed, queued
+from waycairn.model.ids import RunId
+from waycairn.model.records import Commit, ComputedItem, Stored
+
+ADD_COMPUTED = Statement(
+    "add_computed",
+    "A result that waits for its fold. A second result for the same item is refused by the key.",
+    insert(computed).values(**{column.name: bindparam(column.name) for column in computed.c}),
+)
+DROP_COMPUTED = Statement(
+    "drop_computed",
+    "An item whose result waited is folded.",
+    delete(computed).where(
+        computed.c.run == bindparam("num"),
+        computed.c.loop == bindparam("of"),
+        computed.c.digest == bindparam("which"),
+    ),
+)
+COMPUTED = Statement(
+    "computed",
+    "The results of a loop that wait for their fold, in the order of the commits.",
+    select(
+        *(computed.c.digest, computed.c.key),
+        *(computed.c.manifest, computed.c.root, computed.c.raw_bytes, computed.c.new_bytes),
+    )
+    .where(computed.c.run == NUM, computed.c.loop == bindparam("loop"))
+    .order_by(computed.c.sequence),
+)
+ADD_QUEUED = Statement(
+    "add_queued",
+    "What one cut added to a queue.",
+    insert(queued).values(**{column.name: bindparam(column.name) for column in queued.c}),
+)
+QUEUED_AFTER = Statement(
+    "queued_after",
+    "A bounded number of the cuts that added to a queue, in the order of the commits.",
+    select(queued.c.sequence, queued.c.manifest, queued.c.root, queued.c.raw_bytes, queued.c.new_bytes)
+    .where(queued.c.run == NUM, queued.c.queue == bindparam("queue"), queued.c.sequence > bindparam("after"))
+    .order_by(queued.c.sequence)
+    .limit(bindparam("limit", type_=Integer)),
+)
+
+_PAGE = 64
+
+
+class WaitingPart(Part):
+    """Implements `ports.WaitingRows`."""
+
+    def computed(self, run: RunId, loop: str) -> Sequence[ComputedItem]:
+        values = {"id": run, "loop": encode_text(loop)}
+        rows = self._database.read(lambda session: session.all(COMPUTED, values))
+        return [
+            ComputedItem(loop=loop, digest=bytes(digest), key=bytes(key), result=stored_of(*stored))
+            for digest, key, *stored in rows
+        ]
+
+    def queued(self, run: RunId, queue: str) -> Iterator[Stored]:
+        values: dict[str, Any] = {"id": run, "queue": encode_text(queue), "after": -1, "limit": _PAGE}
+        while rows := self._database.read(lambda session: session.all(QUEUED_AFTER, values)):
+            for _, *stored in rows:
+                yield stored_of(*stored)
+            values["after"] = rows[-1][0]
+
+
+def add_waiting(session: Session, commit: Commit, num: int, sequence: int) -> None:
+    """What a commit says of them, in its transaction."""
+    for item in commit.computed:
+        session.change(
+            ADD_COMPUTED,
+            {
+                "run": num,
+                "loop": encode_text(item.loop),
+                "digest": item.digest,
+                "key": item.key,
+                "sequence": sequence,
+                **values_of_stored(item.result),
+            },
+        )
+    for loop, digest in commit.folded:
+        session.change(DROP_COMPUTED, {"num": num, "of": encode_text(loop), "which": digest})
+    for queue, stored in commit.queued.items():
+        values = {"run": num, "queue": encode_text(queue), "sequence": sequence, **values_of_stored(stored)}
+        session.change(ADD_QUEUED, values)

@@ -1,0 +1,88 @@
+"""What goes through the pipe between the owner and a worker process: msgpack, but for the values of tasks.
+
+Those are the user's own objects on their way to the user's own function, and are pickled; results come back the way
+they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from waycairn.model.encoded import Encoded
+from waycairn.model.tasks import Outcome
+
+Sent = tuple[int, bytes, bytes]
+"""Number, digest and pickled value of a task."""
+
+
+class _Result(msgspec.Struct, array_like=True, gc=False):
+    number: int
+    document: bytes | None
+    buffers: list[bytes]
+    error: dict[str, Any] | None
+    again: bool
+    after: float
+    stops: bool
+
+
+class Answer(msgspec.Struct, array_like=True, gc=False):
+    """From a worker: it is ready, could not begin (with the facts of the error), or what became of tasks."""
+
+    ready: bool
+    broken: dict[str, Any] | None
+    seconds: float
+    results: list[_Result]
+
+    def outcomes(self) -> list[Outcome]:
+        return [_outcome_of(result) for result in self.results]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_read_tasks = msgspec.msgpack.Decoder(list[Sent]).decode
+_read_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+def pack_tasks(tasks: Sequence[Sent]) -> bytes:
+    return _encode(tasks)
+
+
+def unpack_tasks(message: bytes) -> list[Sent]:
+    return _read_tasks(message)
+
+
+def pack_ready() -> bytes:
+    return _encode(Answer(True, None, 0.0, []))
+
+
+def pack_broken(facts: Mapping[str, Any]) -> bytes:
+    return _encode(Answer(False, dict(facts), 0.0, []))
+
+
+def pack_outcomes(outcomes: Sequence[Outcome], seconds: float) -> bytes:
+    return _encode(Answer(False, None, seconds, [_result_of(outcome) for outcome in outcomes]))
+
+
+def unpack_answer(message: bytes) -> Answer:
+    return _read_answer(message)
+
+
+def _result_of(outcome: Outcome) -> _Result:
+    encoded, error = outcome.encoded, outcome.error
+    return _Result(
+        outcome.number,
+        None if encoded is None else encoded.document,
+        [] if encoded is None else [bytes(view) for view in encoded.buffers],
+        None if error is None else dict(error),
+        outcome.again,
+        outcome.after,
+        outcome.stops,
+    )
+
+
+def _outcome_of(result: _Result) -> Outcome:
+    if result.document is None:
+        return Outcome(result.number, error=result.error, again=result.again, after=result.after, stops=result.stops)
+    return Outcome(result.number, Encoded(result.document, [memoryview(buffer) for buffer in result.buffers]))

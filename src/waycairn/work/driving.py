@@ -1,0 +1,429 @@
+"""The owner's side of a map: hands items out, takes what came back, says when to fold, to cut and to wait.
+
+One generator decides, for both faces: it yields a Computed (fold it), a Request (take that cut), or a float (wait so
+many seconds for something to happen), and goes on when that was done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from waycairn import errors
+from waycairn.codec import Types, decode, encode
+from waycairn.codec.keys import Key, key_digest, shown, unpack_keys
+from waycairn.errors import Damaged, ItemFailed, WaycairnError
+from waycairn.fanout import PROVEN, FlightLog, Inbox
+from waycairn.model.encoded import Encoded
+from waycairn.model.limit import RateLimit
+from waycairn.model.records import ComputedItem
+from waycairn.model.tasks import Outcome, Task
+from waycairn.ports import Executor
+from waycairn.work.computed import Computed, Options
+from waycairn.work.feeding import AsyncFeed, Feed
+from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.world.crashpoints import crashpoint
+from waycairn.world.randomness import chance
+
+if TYPE_CHECKING:
+    from waycairn.work.execution import Execution
+    from waycairn.work.mapping import Map
+
+log = logging.getLogger("waycairn")
+
+Command = Computed[Any, Any] | Request | float
+
+_BATCH_SECONDS = 0.004
+"""Work that one worker gets at once, where items are short."""
+_MOST_AT_ONCE = 256
+_TICK = 0.1
+"""Seconds at most between two looks at signals and at what runs out of time."""
+_SLOW_INPUT = 0.002
+"""Seconds after which an input that gives nothing is left alone for a round."""
+_PATIENCE = 0.1
+"""Seconds that a cut waits for what is computed to be folded, so that it need not be stored twice."""
+_AHEAD = 1024
+"""In the order of the input: how far others may be ahead of the one that is waited for."""
+_SUSPECT_DEATHS = 2
+"""Deaths of this process after which an item that ran each time runs alone."""
+_WORKER_DEATHS = 3
+"""Deaths of worker processes after which the item that they ran has failed."""
+_LEARN = 0.2
+_NONE = encode(None).document
+
+
+class Ticket:
+    """One item on its way."""
+
+    __slots__ = ("attempts", "deaths", "digest", "had_failed", "key", "place", "result", "value")
+
+    def __init__(self, place: int, key: Key, value: Any, *, had_failed: bool) -> None:
+        self.place = place
+        self.key = key
+        self.value = value
+        self.digest = key_digest(key)
+        self.had_failed = had_failed
+        self.attempts = 0
+        self.deaths = 0
+        self.result: Any = None
+
+
+class Driver:
+    """One pass of one map. Everything here runs on the owner's thread."""
+
+    def __init__(
+        self,
+        loop: Map[Any, Any],
+        execution: Execution,
+        options: Options,
+        *,
+        feed: Feed | AsyncFeed,
+        executor: Executor,
+        inbox: Inbox,
+        flights: FlightLog,
+        is_folding: bool,
+    ) -> None:
+        self.done = 0
+        self.failed = 0
+        self._execution = execution
+        self._cutter = execution.cutter
+        self._items = execution.cutter.items
+        self._now = execution.store.clock.monotonic
+        self._feed = feed
+        self._map = loop
+        self._loop = loop.name
+        self._executor = executor
+        self._inbox = inbox
+        self._flights = flights
+        self._options = options
+        self._types = options.types
+        self._is_folding = is_folding
+        self._is_ordered = is_folding and options.order == "input"
+        self._limit = RateLimit(options.rate, self._now()) if options.rate else None
+        self._recalled = self._recall()
+        self._numbers = count()
+        self._places = count()
+        self._damaged: set[Key] = set()
+        """Computed before, but what was stored of it cannot be read."""
+        self._flying: dict[int, Ticket] = {}
+        self._ready: deque[Ticket] = deque()
+        self._unordered: dict[int, Ticket | None] = {}
+        """Computed (or failed: None) before the item that is to be folded next."""
+        self._next_place = 0
+        self._retries: list[tuple[float, int, Ticket]] = []
+        self._lonely: Ticket | None = None
+        """Waits until nothing else runs, and then runs alone."""
+        self._held_until = 0.0
+        self._item_seconds: float | None = None
+        self._unpaced = 0
+        """Items that ended since the pacer was asked last."""
+        self._due_since: float | None = None
+
+    def _recall(self) -> dict[Key, ComputedItem]:
+        """What earlier entries computed and did not fold."""
+        cutter = self._cutter
+        return {unpack_keys(found.key)[0]: found for found in cutter.store.catalog.computed(cutter.run, self._loop)}
+
+    # -- the decisions -----------------------------------------------------------------------------------------------
+
+    def commands(self) -> Iterator[Command]:
+        """Until everything the input holds is done or failed."""
+        while not self._is_over:
+            self._collect()
+            yield from self._fold_ready()
+            if request := self._due():
+                self._due_since = None
+                yield request
+                continue
+            yield from self._hand_out()
+            if not (self._ready or self._can_read or self._is_over):
+                self._executor.tend(self._now())
+                yield self._patience()
+        if not self._items.is_empty or self._cutter.wanted:
+            yield self._cutter.wanted or END
+
+    def _fold_ready(self) -> Iterator[Command]:
+        """What is computed, as long as that leaves no worker without work."""
+        while self._ready:
+            yield from self._fold(self._ready.popleft())
+            is_idle = len(self._flying) + len(self._ready) < self._executor.workers
+            if is_idle or self._execution.gate.received:
+                return
+
+    @property
+    def _is_over(self) -> bool:
+        is_waiting = self._ready or self._unordered or self._retries or self._lonely
+        return self._feed.is_exhausted and not (self._flying or is_waiting)
+
+    @property
+    def _can_read(self) -> bool:
+        """The input is next: a slow one is read item by item, and what came back meanwhile goes first."""
+        feed = self._feed
+        is_open = not (feed.is_exhausted or feed.is_waiting or self._lonely)
+        return is_open and self._now() >= self._held_until and self._room() > 0
+
+    def _fold(self, ticket: Ticket) -> Iterator[Command]:
+        cutter, key = self._cutter, ticket.key
+        cutter.begin_item(self._loop, key)
+        yield Computed(shown(key), ticket.value, ticket.result)
+        cutter.open_item = None
+        self._items.fold(self._loop, key, gave=ticket.result is not None, had_failed=ticket.had_failed)
+        self._ended(ticket)
+
+    def _ended(self, ticket: Ticket) -> None:
+        self.done += 1
+        self._unpaced += 1
+        self._map.ended(ticket.key, is_done=True)
+
+    def _due(self) -> Request | None:
+        """The cut that is to be taken now, if one is."""
+        cutter = self._cutter
+        if self._execution.gate.received:
+            return SIGNAL
+        now = self._now()
+        if cutter.pacer.is_due(now, self._unpaced) and not self._items.is_empty:
+            self._due_since = now if self._due_since is None else self._due_since
+        self._unpaced = 0
+        if cutter.wanted or self._items.is_large:
+            return cutter.wanted or PACED
+        if self._due_since is None or (self._ready and now - self._due_since < _PATIENCE):
+            return None
+        return PACED
+
+    def _patience(self) -> float:
+        now = self._now()
+        until = [_TICK]
+        if self._retries:
+            until.append(self._retries[0][0] - now)
+        if self._held_until > now:
+            until.append(self._held_until - now)
+        if self._limit is not None:
+            until.append(self._limit.seconds())
+        if not self._items.is_empty:
+            until.append(self._cutter.pacer.seconds_left(now))
+        return max(0.001, min(until))
+
+    # -- handing out -------------------------------------------------------------------------------------------------
+
+    def _hand_out(self) -> Iterator[Command]:
+        """As much as workers can use; returns early where the input is slow, since something may be ready."""
+        now = self._now()
+        if now < self._held_until or self._execution.gate.received:
+            return
+        while self._retries and self._retries[0][0] <= now and self._room():
+            self._submit([heappop(self._retries)[2]])
+        while not self._lonely and (room := self._room()):
+            batch = self._read(min(room, self._batch_size()))
+            if batch:
+                self._submit(batch)
+            feed = self._feed
+            if feed.is_slow or feed.is_exhausted or feed.is_waiting or self._ready:
+                break
+        if self._lonely and not self._flying:
+            yield from self._run_alone(self._lonely)
+
+    def _room(self) -> int:
+        """How many more may be on their way."""
+        direct = self._limit is not None or self._options.timeout is not None
+        most = self._executor.workers * (1 if direct else 2 * self._batch_size())
+        room = most - len(self._flying) - len(self._ready)
+        if self._is_ordered:
+            room = min(room, _AHEAD + most - len(self._unordered))
+        if self._limit is not None and room > 0:
+            room = min(room, self._limit.available(self._now()))
+        return max(0, room)
+
+    def _batch_size(self) -> int:
+        if self._item_seconds is None or self._limit is not None or self._options.timeout is not None:
+            return 1
+        return max(1, min(_MOST_AT_ONCE, int(_BATCH_SECONDS / (self._item_seconds + 1e-9))))
+
+    def _read(self, most: int) -> list[Ticket]:
+        """The next items that are to be computed; what is computed already, or known to kill, goes its own way."""
+        batch: list[Ticket] = []
+        for key, value, had_failed in self._feed.take(most, _SLOW_INPUT):
+            ticket = Ticket(next(self._places), key, value, had_failed=had_failed)
+            if self._recalled and (found := self._recalled.pop(key, None)) and self._bring(ticket, found):
+                continue
+            deaths = self._flights.suspects.get(ticket.digest, 0) if self._flights.suspects else 0
+            if deaths >= _SUSPECT_DEATHS:
+                ticket.deaths = deaths
+                self._lonely = ticket
+                break
+            batch.append(ticket)
+        return batch
+
+    def _submit(self, batch: list[Ticket]) -> None:
+        tasks = []
+        for ticket in batch:
+            number = next(self._numbers)
+            self._flying[number] = ticket
+            tasks.append(Task(number, ticket.digest, ticket.value))
+        if self._limit is not None:
+            self._limit.took(len(tasks))
+        self._executor.submit(tasks)
+
+    def _run_alone(self, ticket: Ticket) -> Iterator[Command]:
+        """It ran each time this process died. What is done is committed first; then nothing else runs."""
+        self._lonely = None
+        if ticket.deaths == PROVEN:
+            self._poison(ticket)
+            yield PACED
+            return
+        if not self._items.is_empty:
+            yield PACED
+        log.warning("item %s ran %d times when the process died; it runs alone now", shown(ticket.key), ticket.deaths)
+        self._flights.alone(True)
+        self._submit([ticket])
+        while self._flying:
+            self._executor.tend(self._now())
+            yield self._patience()
+            self._collect()
+        self._flights.alone(False)
+
+    def _bring(self, ticket: Ticket, found: ComputedItem) -> bool:
+        """A result of an earlier entry; False if it cannot be read and has to be computed again."""
+        store = self._cutter.store
+        try:
+            encoded = store.load_encoded(found.result)
+            if self._is_folding:
+                ticket.result = _decoded(encoded, self._types)
+        except Damaged as error:
+            log.warning("the result of item %s is damaged and is computed again: %s", shown(ticket.key), error)
+            self._damaged.add(ticket.key)
+            return False
+        self._items.recall(self._loop, ticket.key, encoded)
+        if self._is_folding:
+            self._order(ticket)
+        else:
+            gave = encoded.document != _NONE
+            self._items.fold(self._loop, ticket.key, gave=gave, had_failed=ticket.had_failed)
+            self._ended(ticket)
+        return True
+
+    # -- taking back -------------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        for outcomes, seconds in self._inbox.all():
+            if outcomes and seconds:
+                each = seconds / len(outcomes)
+                before = each if self._item_seconds is None else self._item_seconds
+                self._item_seconds = before + _LEARN * (each - before)
+            for outcome in outcomes:
+                ticket = self._flying.pop(outcome.number, None)
+                if outcome.stops:
+                    raise _stop_of(outcome)
+                if ticket is None:
+                    continue  # given up before
+                if outcome.encoded is not None:
+                    self._succeeded(ticket, outcome.encoded, outcome)
+                else:
+                    self._missed(ticket, outcome)
+
+    def _succeeded(self, ticket: Ticket, encoded: Encoded, outcome: Outcome) -> None:
+        crashpoint("map.computed")
+        key = ticket.key
+        if key in self._damaged:
+            self._items.recall(self._loop, key, encoded)  # so that its row goes with the fold
+        if self._is_folding:
+            ticket.result = outcome.value if outcome.is_here else _decoded(encoded, self._types)
+            self._items.compute(self._loop, ticket.key, encoded)
+            self._order(ticket)
+            return
+        gave = encoded.document != _NONE
+        if key in self._damaged:
+            self._items.fold(self._loop, key, gave=gave, had_failed=ticket.had_failed)
+        else:
+            self._items.end_with(self._loop, key, encoded if gave else None, had_failed=ticket.had_failed)
+        self._ended(ticket)
+
+    def _order(self, ticket: Ticket) -> None:
+        """Into the line of those to be folded."""
+        if not self._is_ordered:
+            self._ready.append(ticket)
+            return
+        self._unordered[ticket.place] = ticket
+        self._line_up()
+
+    def _line_up(self) -> None:
+        while self._next_place in self._unordered:
+            ticket = self._unordered.pop(self._next_place)
+            self._next_place += 1
+            if ticket is not None:
+                self._ready.append(ticket)
+
+    def _missed(self, ticket: Ticket, outcome: Outcome) -> None:
+        """It failed: for this time, or for good."""
+        now = self._now()
+        ticket.attempts += 1
+        ticket.deaths += outcome.died
+        if outcome.after:
+            self._held_until = max(self._held_until, now + outcome.after)
+        if outcome.died and ticket.deaths < _WORKER_DEATHS:
+            heappush(self._retries, (now, ticket.place, ticket))
+            return
+        retry = self._options.retry
+        if outcome.again and ticket.attempts < retry.attempts:
+            wait = max(outcome.after, retry.seconds(ticket.attempts, chance()))
+            heappush(self._retries, (now + wait, ticket.place, ticket))
+            return
+        if self._options.on_error == "raise":
+            self._cutter.left_item = (self._loop, ticket.key)
+            raise outcome.exception or _item_failed(outcome, ticket.key)
+        self._fail(ticket, dict(outcome.error or {}), is_poison=outcome.died)
+
+    def _poison(self, ticket: Ticket) -> None:
+        message = (
+            "the process died again and again while it ran this item, the last time while nothing else ran; the item "
+            "is left alone, and tried again with retry_failed=True only"
+        )
+        facts = {"type": "ProcessDied", "message": message, "where": None, "traceback": message}
+        self._fail(ticket, facts, is_poison=True)
+
+    def _fail(self, ticket: Ticket, facts: dict[str, Any], *, is_poison: bool) -> None:
+        facts["item"] = shown(ticket.key)
+        self._items.fail(
+            self._loop,
+            ticket.key,
+            facts,
+            self._cutter.store.clock.now(),
+            had_failed=ticket.had_failed,
+            attempts=max(1, ticket.attempts),
+            poison=is_poison,
+        )
+        self.failed += 1
+        self._unpaced += 1
+        self._map.ended(ticket.key, is_done=False)
+        if self._is_ordered:
+            self._unordered[ticket.place] = None
+            self._line_up()
+
+
+def _decoded(encoded: Encoded, types: Types) -> Any:
+    """A value of its own: what its body does to it does not reach what is stored."""
+    return decode(encoded.document, lambda number: memoryview(bytearray(encoded.buffers[number])), types=types)
+
+
+def _stop_of(outcome: Outcome) -> BaseException:
+    """The error of the store, or the request to stop, that a worker met."""
+    if outcome.exception is not None:
+        return outcome.exception
+    facts = outcome.error or {}
+    kind = getattr(errors, facts.get("type", ""), WaycairnError)
+    return kind(facts.get("message"))
+
+
+def _item_failed(outcome: Outcome, key: Key) -> ItemFailed:
+    facts = outcome.error or {}
+    failed = ItemFailed(
+        f"item {shown(key)} failed: {facts.get('type')}: {facts.get('message')}. It is undone; what was done before it "
+        "is safe.",
+        key=shown(key),
+        error=dict(facts),
+    )
+    failed.add_note(str(facts.get("traceback")))
+    return failed
