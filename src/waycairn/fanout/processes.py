@@ -50,7 +50,7 @@ class ProcessExecutor:
         self._crew: list[_Worker] = []
         self._orphans: list[Task] = []
         self._false_starts = 0
-        self._is_closed = False
+        self._is_closed = True
 
     def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
         assert isinstance(flights, FlightLog)
@@ -60,6 +60,7 @@ class ProcessExecutor:
         except Exception as error:
             message = _UNPICKLABLE.format("the function", error, "Nothing was done.")
             raise TypeError(message) from error
+        self._is_closed = False
         self._alarm, alarmed = self._context.Pipe(duplex=True)
         atexit.register(self.close)  # before the one of multiprocessing, which would wait for the workers
         self._crew = [self._spawn(slot) for slot in range(self.workers)]
