@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from waycairn import __version__
-from waycairn.cli import care, checkpoints, control, exporting, items, listing
+from waycairn.cli import care, checkpoints, control, exporting, items, listing, results
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import RunIsHeld, WaycairnError
 
@@ -40,7 +40,7 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, checkpoints, exporting, control, care):
+for family in (listing, items, results, checkpoints, exporting, control, care):
     for command in family.COMMANDS:
         command.add_to(app)
 

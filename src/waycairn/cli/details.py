@@ -12,7 +12,7 @@ from waycairn.cli.output import clean, text
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord, StoredStep
 from waycairn.upkeep.batch import Group, grouped
-from waycairn.upkeep.sizes import duration_text, size_text
+from waycairn.upkeep.sizes import duration_text, iso, size_text
 from waycairn.upkeep.standing import ORPHANED, Standing, below, owner_words, standing_of
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Details:
         yield "owner", text(self._owner())
         yield "progress", text(self._progress())
         yield "commits", text(f"{run.sequence:,}, the last {self._ago(run.updated)}")
-        yield "begun", text(f"{facts.iso(run.created)}, entered {_times(run.entered)}, epoch {run.epoch}")
+        yield "begun", text(f"{iso(run.created)}, entered {_times(run.entered)}, epoch {run.epoch}")
         for label, content in (("task", run.task), ("tags", ", ".join(run.tags)), ("note", run.progress.note)):
             if content:
                 yield label, text(content)
@@ -102,7 +102,7 @@ class Details:
     def _owner(self) -> str:
         run, holder = self.standing.run, self.standing.holder
         if holder is not None:
-            since = f" since {facts.iso(holder.since)}" if holder.since else ""
+            since = f" since {iso(holder.since)}" if holder.since else ""
             return f"{owner_words(holder)}, alive{since}"
         if self.standing.word == ORPHANED:
             was = f"{owner_words(run.owner)} is dead" if run.owner else "its owner is dead"

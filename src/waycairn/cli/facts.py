@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from waycairn.model.records import CheckpointRecord, Launch, Owner, Progress, RunRecord
+from waycairn.upkeep.sizes import iso
 from waycairn.upkeep.standing import Standing
-
-
-def iso(seconds: float | None) -> str | None:
-    """`2026-11-21T09:55:18.123Z`; None stays None."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def progress_facts(progress: Progress) -> dict[str, Any]:

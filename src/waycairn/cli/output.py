@@ -59,6 +59,11 @@ class Face:
     def is_terminal(self) -> bool:
         return sys.stdout.isatty()
 
+    @property
+    def is_unicode(self) -> bool:
+        """Whether what is written to standard output may hold any character."""
+        return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
     @cached_property
     def console(self) -> Console:
         """Styled on a terminal only, and there only if NO_COLOR is not set; a pipe gets lines as long as they are."""
@@ -101,8 +106,7 @@ class Face:
 
     def document(self, facts: Mapping[str, Any]) -> None:
         """One JSON document."""
-        is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        text = json.dumps(_finite(facts), ensure_ascii=not is_unicode, indent=2, allow_nan=False)
+        text = json.dumps(_finite(facts), ensure_ascii=not self.is_unicode, indent=2, allow_nan=False)
         # A lone surrogate (a path that is no UTF-8) has no bytes; JSON can escape it.
         sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace") + b"\n")
 
