@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
@@ -78,6 +78,17 @@ FAILURES_AFTER = Statement(
     .order_by(failures.c.loop, failures.c.digest)
     .limit(bindparam("limit", type_=Integer)),
 )
+NEWEST_FAILURES = Statement(
+    "newest_failures",
+    "What the newest commits say failed, the newest first.",
+    select(
+        *(failures.c.loop, failures.c.digest, failures.c.key, failures.c.attempts),
+        *(failures.c.first, failures.c.last, failures.c.error),
+    )
+    .where(failures.c.run == NUM)
+    .order_by(failures.c.sequence.desc(), failures.c.last.desc())
+    .limit(bindparam("limit", type_=Integer)),
+)
 FAILED_DIGESTS = Statement(
     "failed_digests",
     "Which items of a loop failed.",
@@ -114,6 +125,10 @@ class ItemPart(Part):
         while rows := self._database.read(lambda session: session.all(FAILURES_AFTER, values)):
             yield from map(_failed_of, rows)
             values["after"], values["which"] = rows[-1][0], bytes(rows[-1][1])
+
+    def newest_failures(self, run: RunId, limit: int) -> Sequence[FailedItem]:
+        values = {"id": run, "limit": limit}
+        return [*map(_failed_of, self._database.read(lambda session: session.all(NEWEST_FAILURES, values)))]
 
     def failed_digests(self, run: RunId, loop: str) -> set[bytes]:
         values = {"id": run, "loop": encode_text(loop)}
