@@ -110,7 +110,9 @@ def test_any_encoding_can_show_any_name(place, encoding):
 
 
 @pytest.mark.parametrize(
-    "command", [["runs"], ["export"], ["results", "broken"], ["show", "broken", "--json"]], ids=" ".join
+    "command",
+    [["runs"], ["export"], ["results", "broken"], ["show", "broken", "--watch"], ["show", "broken", "--json"]],
+    ids=" ".join,
 )
 def test_a_closed_pipe_ends_it_quietly(place, command):
     """`| head` may leave at any time: no traceback, no message."""

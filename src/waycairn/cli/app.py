@@ -15,8 +15,8 @@ from waycairn.errors import RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats); 4 the run is
-held by a living process.
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats; show --watch: the
+owner died); 4 the run is held by a living process.
 """
 
 app = typer.Typer(

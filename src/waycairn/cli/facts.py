@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from waycairn.model.records import CheckpointRecord, Launch, Owner, Progress, RunRecord
+from waycairn.upkeep.batch import Group
 from waycairn.upkeep.sizes import iso
 from waycairn.upkeep.standing import Standing
 
@@ -64,6 +65,13 @@ def whole_run_facts(standing: Standing) -> dict[str, Any]:
         "launch": launch_facts(run.launch),
         "error": _plain(run.error),
     }
+
+
+def group_facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    return [
+        {"type": group.type, "message": group.message, "count": group.count, "example": group.example}
+        for group in groups
+    ]
 
 
 def checkpoint_facts(record: CheckpointRecord) -> dict[str, Any]:
