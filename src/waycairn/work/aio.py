@@ -20,6 +20,7 @@ from waycairn.work.loop import Loop
 from waycairn.work.mapping import AsyncMap, make_map
 from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
+from waycairn.work.queueing import Queue
 from waycairn.work.run import Run
 from waycairn.work.step import result_types
 
@@ -49,6 +50,10 @@ class AsyncRun:
     def map(self, function: Callable[[T], Any], items: Iterable[T] | AsyncIterable[T], **how: Any) -> AsyncMap[T, Any]:
         """As Run.map, for `async for`, or `await run.map(...).drain()`; coroutine functions run in this event loop."""
         return make_map(AsyncMap, self._execution, self.ledger, function, items, **how)
+
+    def queue(self, seed: Iterable[T] = (), **how: Any) -> Queue[T]:
+        """As Run.queue; adding to it is not awaited, it is committed with the next cut."""
+        return self._run.queue(seed, **how)
 
     async def step(
         self, name: str, function: Callable[..., Any], *arguments: Any, returns: Any = None, **named: Any

@@ -10,7 +10,7 @@ import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,6 +36,14 @@ _KEPT_PACED = 2
 """Paced checkpoints replace each other; the one before the newest stays, to fall back on if that is damaged."""
 
 
+class Growing(Protocol):
+    """An input that grows, see `queueing`."""
+
+    name: str
+
+    def settle(self, *, keep: bool) -> None: ...
+
+
 class Prepared(msgspec.Struct, frozen=True):
     """A cut that is encoded but not yet durable."""
 
@@ -59,6 +67,7 @@ class Cutter:
         self.state: StateSlot | None = None
         self.guard = StateGuard()
         self.outputs: dict[str, Output] = {}
+        self.queues: list[Growing] = []
         self.items = PendingItems()
         self.progress = record.progress
         self.open_item: tuple[str, Key] | None = None
@@ -85,6 +94,7 @@ class Cutter:
     def end_item(self, loop: str, keys: Sequence[Key]) -> None:
         """The item (or batch) is done; it becomes durable with the next cut."""
         self.open_item = None
+        self.settle_queues(keep=True)
         self.items.end(loop, keys)
 
     def abandon_item(self) -> None:
@@ -96,6 +106,7 @@ class Cutter:
         if self.open_item is None:
             return
         self.left_item, self.open_item, self.wanted = self.open_item, None, None
+        self.settle_queues(keep=False)
         if self.state is None:
             for path, length in self._boundary.items():
                 self.outputs[path].cut_back(length)
@@ -107,11 +118,17 @@ class Cutter:
 
     def undo_item(self, before: Encoded | None) -> None:
         """The open item failed: outputs as at its beginning, and the state, which is encoded in `before`."""
+        self.settle_queues(keep=False)
         for path, length in self._boundary.items():
             self.outputs[path].cut_back(length)
         if self.state is not None and before is not None:
             views = before.buffers
             self.state.restore(decode(before.document, lambda n: views[n], types=self.state.types))
+
+    def settle_queues(self, *, keep: bool) -> None:
+        """What the open item added to queues is in them now, or never was."""
+        for queue in self.queues:
+            queue.settle(keep=keep)
 
     def put_state_back(self) -> None:
         """The state as of the last cut, into the user's object."""
@@ -211,56 +228,33 @@ class Cutter:
         self.items.give_back(items)
         self.progress = self._counting(-items.count, -items.failed)
 
-    def commit_inside(self, step: StepDraft) -> None:
-        """A step inside an item: its result is remembered now, without the half-done item, its state or outputs."""
+    def commit_beside(self, **what: Any) -> CheckpointId:
+        """A commit of its own, without the items, state and outputs of this moment: a value, a status, the result of a
+        step inside an item, where an output begins. `what` is named as in Draft."""
         with self.lock:
             self.check_usable()
-            self._send(Draft(**self._identity(), progress=self.progress, steps=[step]))
-            self.want(PACED)
-
-    def commit_length(self, path: str, length: int) -> None:
-        """Where a new output begins: nothing but its length."""
-        with self.lock:
-            self.check_usable()
-            lengths = [OutputLength(path=path, length=length)]
-            self._send(Draft(**self._identity(), progress=self.progress, outputs=lengths))
+            self._send(
+                Draft(
+                    run=self.run,
+                    epoch=self.epoch,
+                    sequence=self.sequence + 1,
+                    operation=new_operation_id(),
+                    progress=self.progress,
+                    **what,
+                )
+            )
+            return checkpoint_id(self.run, self.sequence)
 
     def commit_computed(self) -> None:
         """What workers gave and no fold took yet: nothing of it is to be computed again."""
         with self.lock:
-            self.check_usable()
             items = self.items.take_computed()
             if items.computed:
                 try:
-                    self._send(Draft(**self._identity(), progress=self.progress, computed=items.drafts()))
+                    self.commit_beside(computed=items.drafts())
                 except BaseException:
                     self.items.give_back(items)
                     raise
-
-    def commit_value(self, draft: CheckpointDraft, status: RunStatus | None = None) -> CheckpointId:
-        """A saved value, a result or an error checkpoint: beside the cut, in a commit of its own."""
-        with self.lock:
-            self.check_usable()
-            progress = self.progress
-            self._send(Draft(**self._identity(), progress=progress, checkpoint=draft, status=status))
-            return checkpoint_id(self.run, self.sequence)
-
-    def commit_status(self, status: RunStatus, error: Mapping[str, Any] | None, draft: CheckpointDraft | None) -> None:
-        """Leave without a cut: the last one stands."""
-        with self.lock:
-            self.check_usable()
-            progress = self.progress
-            self._send(
-                Draft(**self._identity(), progress=progress, checkpoint=draft, status=status, error=error),
-            )
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "run": self.run,
-            "epoch": self.epoch,
-            "sequence": self.sequence + 1,
-            "operation": new_operation_id(),
-        }
 
     def _send(self, draft: Draft) -> None:
         """Commit. Whoever interrupts this thread in the middle (Ctrl-C twice, a signal handler that raises) may come

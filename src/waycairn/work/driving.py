@@ -22,7 +22,7 @@ from waycairn.model.records import ComputedItem
 from waycairn.model.tasks import Outcome, Task
 from waycairn.ports import Executor
 from waycairn.work.computed import Computed, Options
-from waycairn.work.feeding import AsyncFeed, Feed
+from waycairn.work.feeding import AsyncFeed, Feed, QueueFeed
 from waycairn.work.request import END, PACED, SIGNAL, Request
 from waycairn.work.tickets import Line, Ticket, decoded, item_failed, stop_of
 from waycairn.world.crashpoints import crashpoint
@@ -75,7 +75,7 @@ class Driver:
         execution: Execution,
         options: Options,
         *,
-        feed: Feed | AsyncFeed,
+        feed: Feed | QueueFeed | AsyncFeed,
         executor: Executor,
         inbox: Inbox,
         flights: FlightLog,
@@ -161,6 +161,7 @@ class Driver:
         cutter.begin_item(self._loop, key)
         yield Computed(shown(key), ticket.value, ticket.result)
         cutter.open_item = None
+        cutter.settle_queues(keep=True)
         self._items.fold(self._loop, key, gave=ticket.result is not None, had_failed=ticket.had_failed)
         self._ended(ticket)
 

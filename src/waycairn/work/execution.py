@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from waycairn.codec import Types, encode
@@ -23,6 +23,7 @@ from waycairn.work import leaving
 from waycairn.work.cut import Cutter
 from waycairn.work.forks import watch
 from waycairn.work.output import OutputFiles
+from waycairn.work.queueing import Queue
 from waycairn.work.reporting import Reporter
 from waycairn.work.request import PACED, STATE_KIND, Request
 from waycairn.work.restoring import attach_state
@@ -89,6 +90,13 @@ class Execution:
                 "first. Nothing was done. Give it a name of its own: run.each(..., name=...)"
             )
         self.loops[loop.name] = loop
+
+    def queue(self, seed: Iterable[Any], key: Any, name: str, types: Types) -> Queue[Any]:
+        check_name("queue", name)
+        self.cutter.check_usable()
+        if any(queue.name == name for queue in self.cutter.queues):
+            raise ValueError(f"queue {name!r} is used twice in this run. Nothing was done. Give it a name of its own.")
+        return Queue(self.cutter, seed, key, name, types)
 
     def leave_loop(self, name: str) -> None:
         """`break`, or the loop was dropped: its open item is undone."""
@@ -201,7 +209,7 @@ class Execution:
             metadata=dict(metadata or {}),
             expires=None if ttl is None else self.store.clock.now() + ttl,
         )
-        return functools.partial(self.cutter.commit_value, draft)
+        return functools.partial(self.cutter.commit_beside, checkpoint=draft)
 
     def progress(self, done: int | None, total: int | None, advance: int, note: str | None) -> Write | None:
         """What `run.progress` was told; a cut if one is due."""
@@ -229,7 +237,7 @@ class Execution:
             draft = CheckpointDraft(
                 kind="result", role="result", encoded=encode(result, types=types), metadata=dict(metadata or {})
             )
-            self.cutter.commit_value(draft)
+            self.cutter.commit_beside(checkpoint=draft)
         self.is_completed = True
         if not self.is_in_block:
             self.leave(None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from waycairn.codec.keys import Key
+from waycairn.work.queueing import Queue
 
 Fed = tuple[Key, Any, bool]
 """Key, value, and whether it failed in an earlier entry."""
@@ -22,12 +24,12 @@ class Feed:
     is_waiting = False
     """It has nothing now, and says so when it has."""
 
-    def __init__(self, items: Iterable[Fed], now: Callable[[], float]) -> None:
+    def __init__(self, items: Iterator[Fed], now: Callable[[], float]) -> None:
         self.is_exhausted = False
         self.is_slow = False
         """The last reading took long; there may be something better to do than to go on."""
         self.error: Exception | None = None
-        self._items = iter(items)
+        self._items = items
         self._now = now
 
     def take(self, most: int, slow: float) -> Iterator[Fed]:
@@ -47,6 +49,42 @@ class Feed:
             if self._now() - started > slow:
                 self.is_slow = True
                 return
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class QueueFeed:
+    """A queue: empty is not the end, as long as something is on its way that may add to it."""
+
+    is_slow = False
+
+    def __init__(self, queue: Queue[Any], admitted: Callable[[], Iterator[Fed]], is_idle: Callable[[], bool]) -> None:
+        """`admitted` reads the queue from where it is; `is_idle` says that nothing is on its way."""
+        self.error: Exception | None = None
+        self._queue = queue
+        self._admitted = admitted
+        self._is_idle = is_idle
+        self._items = admitted()
+
+    @property
+    def is_exhausted(self) -> bool:
+        return self.error is not None or (self._queue.is_empty and self._is_idle())
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.error is None and self._queue.is_empty and not self._is_idle()
+
+    def take(self, most: int, slow: float) -> Iterator[Fed]:  # noqa: ARG002 - what it holds is there
+        """What is there."""
+        try:
+            for fed in islice(self._items, most):
+                yield fed
+                most -= 1
+        except Exception as error:  # noqa: BLE001 - raised when what was handed out is finished
+            self.error = error
+        if most:
+            self._items = self._admitted()
 
     def close(self) -> None:
         """Nothing to end."""

@@ -15,6 +15,7 @@ from waycairn.work.cut import Cutter
 from waycairn.work.facts import describe
 from waycairn.work.loop import take_async
 from waycairn.work.passing import Pass
+from waycairn.work.queueing import Queue
 from waycairn.work.request import END, PACED, SIGNAL, Request
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class ItemLoop(Pass, Generic[T]):
         cutter = self._execution.cutter
         if cutter.open_item == (self.name, key):
             cutter.open_item = None
+            cutter.settle_queues(keep=True)
         return cutter
 
     # -- the two faces -------------------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ class ItemLoop(Pass, Generic[T]):
             if request := self._due(cutter):
                 cutter.take(request)
                 self._execution.stop_if_asked(inside=not self._is_alone)
-        self._is_exhausted = True
+        self._end()
         if not cutter.items.is_empty or cutter.wanted:
             cutter.take(cutter.wanted or END)
         self._execution.stop_if_asked(inside=not self._is_alone)
@@ -181,10 +183,18 @@ class ItemLoop(Pass, Generic[T]):
             if request := self._due(cutter):
                 await take_async(cutter, request)
                 self._execution.stop_if_asked(inside=not self._is_alone)
-        self._is_exhausted = True
+        self._end()
         if not cutter.items.is_empty or cutter.wanted:
             await take_async(cutter, cutter.wanted or END)
         self._execution.stop_if_asked(inside=not self._is_alone)
+
+    def _end(self) -> None:
+        if isinstance(self._items, Queue) and self._unended:
+            raise ItemsOverlap(
+                f"queue {self._items.name!r} is empty while item {shown(next(iter(self._unended)))} is not ended, which "
+                "may add to it. What is done is safe. End each item before the next one is asked for, or use run.map."
+            )
+        self._is_exhausted = True
 
     def _begin(self) -> Cutter:
         cutter = self._start()

@@ -54,7 +54,8 @@ def leave_by_error(cutter: Cutter, error: BaseException) -> None:
             cutter.items.clear()
             cutter.commit_computed()
         status = RunStatus.INTERRUPTED if isinstance(error, Interrupted | KeyboardInterrupt) else RunStatus.FAILED
-        cutter.commit_status(status, None if isinstance(error, Interrupted) else facts, partial)
+        told = None if isinstance(error, Interrupted) else facts
+        cutter.commit_beside(status=status, error=told, checkpoint=partial)
     except (WaycairnError, TypeError, ValueError) as second:
         log.error("run %s failed, and recording that failed too: %s", cutter.run, second)  # noqa: TRY400
 

@@ -101,17 +101,19 @@ class Loop(Pass, Generic[T]):
         size = self._batch
         keys: list[Key] = []
         batch: list[Any] = []
-        for key, item in self._admitted(items):
-            if size is None:
-                yield [key], item
-                continue
-            keys.append(key)
-            batch.append(item)
-            if len(keys) == size:
+        for items_now in self._rounds(items):
+            for key, item in self._admitted(items_now):
+                if size is None:
+                    yield [key], item
+                    continue
+                keys.append(key)
+                batch.append(item)
+                if len(keys) == size:
+                    yield keys, batch
+                    keys, batch = [], []
+            if keys:
                 yield keys, batch
                 keys, batch = [], []
-        if keys:
-            yield keys, batch
 
     async def _grouped_async(self) -> AsyncIterator[tuple[list[Key], Any]]:
         if isinstance(self._items, Iterable):

@@ -17,10 +17,11 @@ from waycairn.ports import Executor
 from waycairn.work.calling import Call, is_coroutine_function
 from waycairn.work.computed import Computed, OnError, Options, Order, Where, options
 from waycairn.work.driving import Driver, Wait
-from waycairn.work.feeding import AsyncFeed, Fed, Feed
+from waycairn.work.feeding import AsyncFeed, Fed, Feed, QueueFeed
 from waycairn.work.ledger import Failure, Ledger
 from waycairn.work.loop import take_async
 from waycairn.work.passing import Pass
+from waycairn.work.queueing import Queue
 from waycairn.work.reporting import OnProgress
 from waycairn.work.request import Request
 from waycairn.work.step import check_name, result_types
@@ -219,7 +220,10 @@ class Map(Pass, Generic[T, R]):
             return None
         return scratch / f"{self._execution.cutter.run}-{blake3(self.name.encode()).hexdigest(8)}"
 
-    def _feed(self, inbox: Inbox) -> Feed | AsyncFeed:
+    def _feed(self, inbox: Inbox) -> Feed | QueueFeed | AsyncFeed:
+        queue = self._items
+        if isinstance(queue, Queue):
+            return QueueFeed(queue, lambda: self._fed(queue), lambda: not self._unended)
         if isinstance(self._items, Iterable):
             return Feed(self._fed(self._items), self._execution.store.clock.monotonic)
         if inbox.loop is None:

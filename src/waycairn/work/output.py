@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waycairn.errors import Damaged, OwnershipLost
+from waycairn.model.records import OutputLength
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, translated, write_all
 
@@ -233,7 +234,7 @@ class OutputFiles:
             # Where it begins, before anything is written behind: else a crash before the first cut could not tell
             # what was there from what this run wrote.
             try:
-                self._cutter.commit_length(name, output.length)
+                self._cutter.commit_beside(outputs=[OutputLength(path=name, length=output.length)])
             except BaseException:
                 output.close()
                 raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from waycairn.codec.keys import Key, canonical, key_function, shown, unpack_keys
 from waycairn.work.cut import Cutter
 from waycairn.work.done import DoneKeys, SeenKeys
+from waycairn.work.queueing import Queue
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -38,7 +39,7 @@ class Pass:
         self._is_exhausted = False
         self._execution = execution
         self._items = items
-        self._key = key_function(key)
+        self._key = items.key if isinstance(items, Queue) and key is None else key_function(key)
         self._total = total if total is not None else len(items) if isinstance(items, Sized) else None
         self._seen = SeenKeys()
         self._done: DoneKeys | None = None
@@ -89,6 +90,12 @@ class Pass:
             if self._done.is_empty:
                 self._done = None
         yield from self._one_by_one(source)
+
+    def _rounds(self, items: Iterable[Any]) -> Iterator[Iterable[Any]]:
+        """The input once; a queue again and again, as long as it grows."""
+        yield items
+        while isinstance(items, Queue) and not items.is_empty:
+            yield items
 
     def _one_by_one(self, items: Iterable[Any]) -> Iterator[tuple[Key, Any]]:
         for item in items:

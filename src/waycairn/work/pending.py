@@ -134,6 +134,10 @@ class PendingItems:
             self._failures.append(failure)
             self._failed += not had_failed
 
+    def enqueue(self, queue: str, values: Sequence[Encoded]) -> None:
+        """What a queue grew by; committed with the items that end from here on."""
+        self._queued.setdefault(queue, []).extend(values)
+
     # -- results that wait for their fold; by the owner's thread --------------------------------------------------
 
     def compute(self, loop: str, key: Key, result: Encoded) -> None:

@@ -20,6 +20,7 @@ from waycairn.work.loop import Loop
 from waycairn.work.mapping import Map, make_map
 from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
+from waycairn.work.queueing import Queue
 from waycairn.work.request import STATE_KIND
 from waycairn.work.restoring import newest_value
 from waycairn.work.step import check_name, result_types
@@ -171,6 +172,25 @@ class Run:
             on_progress=on_progress,
             returns=returns,
         )
+
+    def queue(
+        self,
+        seed: Iterable[T] = (),
+        *,
+        key: str | Callable[[T], Any] | None = None,
+        name: str = "queue",
+        returns: Any = None,
+    ) -> Queue[T]:
+        """An input that grows while it runs; see Queue.
+
+            pages = run.queue([start])
+            for item in run.map(fetch, pages, workers=8):
+                pages.extend(item.result.links)
+
+        `key` as in `each`: what is known by its key is ignored. What was added is stored, and comes back as `returns`
+        says, else as plain values. Raises ValueError if the name is used twice in this entry.
+        """
+        return self._execution.queue(seed, key, name, Types.of(returns) if returns is not None else Types.of())
 
     # -- remembered calls ----------------------------------------------------------------------------------------
 

@@ -116,7 +116,8 @@ class StepCall:
             scope=self._scope, name=self._name, arguments=self._arguments, encoded=encoded.detached(), took=took
         )
         if self._scope:
-            return functools.partial(cutter.commit_inside, draft)
+            cutter.want(PACED)
+            return functools.partial(cutter.commit_beside, steps=[draft])
         return functools.partial(cutter.commit, cutter.prepare(PACED, steps=[draft]))
 
 
