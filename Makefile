@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
-EXTRAS := --extra postgres --extra numpy --extra safetensors
+EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet
 PYTEST_ARGS ?= --numprocesses logical --dist loadfile
 
 .DEFAULT_GOAL := help

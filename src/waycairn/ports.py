@@ -220,6 +220,10 @@ class ItemRows(Protocol):
         """Of all loops, those of a loop together, read lazily, a bounded number at a time."""
         ...
 
+    def newest_failures(self, run: RunId, limit: int) -> Sequence[FailedItem]:
+        """At most so many, of all loops, the newest first."""
+        ...
+
     def failed_digests(self, run: RunId, loop: str) -> Mapping[bytes, bool]:
         """Digests of the items of a loop that failed and are not done, and whether they are poison."""
         ...

@@ -165,13 +165,6 @@ def test_a_phase_can_be_shown_by_its_id(place):
     assert shown["phases"] == []
 
 
-def test_watching_needs_a_terminal(place):
-    """Piped, a picture that is drawn again and again is noise: wrong use."""
-    ran = waycairn("show", "held", "--watch", at=place)
-    assert ran.returncode == 2
-    assert ran.stderr.startswith("waycairn: --watch needs a terminal")
-
-
 def test_watching_a_finished_run_shows_it_once(place):
     """There is nothing to wait for."""
     spoken = on_terminal("show", "report", "--watch", at=place)

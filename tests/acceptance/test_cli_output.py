@@ -109,7 +109,11 @@ def test_any_encoding_can_show_any_name(place, encoding):
             assert ("見出し" if encoding == "utf-8" else "\\u898b\\u51fa\\u3057") in ran.stdout
 
 
-@pytest.mark.parametrize("command", [["runs"], ["export"], ["show", "broken", "--json"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [["runs"], ["export"], ["results", "broken"], ["show", "broken", "--watch"], ["show", "broken", "--json"]],
+    ids=" ".join,
+)
 def test_a_closed_pipe_ends_it_quietly(place, command):
     """`| head` may leave at any time: no traceback, no message."""
     if command == ["export"]:

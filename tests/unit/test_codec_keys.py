@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waycairn.codec.keys import canonical, content_key, key_function, pack_keys, scope_of, shown, unpack_keys
+from waycairn.codec.keys import canonical, content_key, key_function, pack_keys, plain, scope_of, shown, unpack_keys
 from waycairn.errors import Damaged
 from waycairn.model.records import DoneItems
 from waycairn.work.done import DoneKeys, SeenKeys
@@ -139,3 +139,32 @@ def test_a_scope_names_one_item() -> None:
     assert scope_of("l", 1) != scope_of("l", "1")
     assert len(scope_of("l", "x" * 100_000)) < 200
     assert shown("x" * 1000).endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("it", "'it'"),
+        (-3, "-3"),
+        (-(2**70), "-1180591620717411303424"),
+        (True, "True"),
+        (None, "None"),
+        (1.5, "1.5"),
+        (b"\xff", "b'\\xff'"),
+        (PurePosixPath("a/b"), "a/b"),
+        (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (Colour.RED, "Colour:1"),
+        ((1, "a", (None, UUID(int=7))), "(1, 'a', (None, 00000000-0000-0000-0000-000000000007))"),
+    ],
+    ids=str,
+)
+def test_every_key_can_be_read(key: object, text: str) -> None:
+    """Errors, lists and exports name items by what the program called them, not by how they are stored."""
+    assert shown(canonical(key)) == text
+
+
+def test_a_key_for_other_programs_is_whole() -> None:
+    """Numbers stay numbers, however large, and nothing is cut short: two long paths must not become one."""
+    assert [plain(canonical(key)) for key in ("x" * 300, 1, 2**70, -(2**70))] == ["x" * 300, 1, 2**70, -(2**70)]
+    assert plain(canonical(PurePosixPath("x" * 300))) == "x" * 300
+    assert plain(canonical(True)) == "True"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
@@ -38,6 +38,10 @@ LOOPS = Statement(
     select(items.c.loop, func.sum(items.c.count)).where(items.c.run == NUM).group_by(items.c.loop),
 )
 
+_FAILURE = (
+    *(failures.c.loop, failures.c.digest, failures.c.key, failures.c.attempts),
+    *(failures.c.first, failures.c.last, failures.c.poison, failures.c.error),
+)
 SET_FAILURE = Statement(
     "set_failure",
     "An item that failed, perhaps again: attempts are added up, the newest error stands.",
@@ -65,10 +69,7 @@ SETTLE_FAILURE = Statement(
 FAILURES_AFTER = Statement(
     "failures_after",
     "A bounded number of failures, in the order of their key.",
-    select(
-        *(failures.c.loop, failures.c.digest, failures.c.key, failures.c.attempts),
-        *(failures.c.first, failures.c.last, failures.c.poison, failures.c.error),
-    )
+    select(*_FAILURE)
     .where(
         failures.c.run == NUM,
         or_(
@@ -77,6 +78,14 @@ FAILURES_AFTER = Statement(
         ),
     )
     .order_by(failures.c.loop, failures.c.digest)
+    .limit(bindparam("limit", type_=Integer)),
+)
+NEWEST_FAILURES = Statement(
+    "newest_failures",
+    "What the newest commits say failed, the newest first.",
+    select(*_FAILURE)
+    .where(failures.c.run == NUM)
+    .order_by(failures.c.sequence.desc(), failures.c.last.desc())
     .limit(bindparam("limit", type_=Integer)),
 )
 FAILED_DIGESTS = Statement(
@@ -115,6 +124,10 @@ class ItemPart(Part):
         while rows := self._database.read(lambda session: session.all(FAILURES_AFTER, values)):
             yield from map(_failed_of, rows)
             values["after"], values["which"] = rows[-1][0], bytes(rows[-1][1])
+
+    def newest_failures(self, run: RunId, limit: int) -> Sequence[FailedItem]:
+        values = {"id": run, "limit": limit}
+        return [*map(_failed_of, self._database.read(lambda session: session.all(NEWEST_FAILURES, values)))]
 
     def failed_digests(self, run: RunId, loop: str) -> Mapping[bytes, bool]:
         values = {"id": run, "loop": encode_text(loop)}

@@ -72,7 +72,7 @@ def _show_finding(face: Face, finding: Finding) -> None:
 
 def stats(face: Face) -> int:
     """Count what the store holds: runs, checkpoints, sizes, how much smaller they were made."""
-    from waycairn.cli.facts import iso
+    from waycairn.upkeep.sizes import iso
     from waycairn.upkeep.statistics import statistics
 
     with face.open() as store:

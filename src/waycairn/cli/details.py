@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from waycairn.cli.output import clean, text
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord, StoredStep
 from waycairn.upkeep.batch import Group, grouped
-from waycairn.upkeep.sizes import duration_text, size_text
+from waycairn.upkeep.sizes import duration_text, iso, size_text
 from waycairn.upkeep.standing import ORPHANED, Standing, below, owner_words, standing_of
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ class Details:
         return {
             **facts.whole_run_facts(self.standing),
             "loops": dict(self.loops),
-            "failures": [
-                {"type": group.type, "message": group.message, "count": group.count, "example": group.example}
-                for group in self.failures
-            ],
+            "failures": facts.group_facts(self.failures),
             "steps": [_step_facts(stored) for stored in self.steps],
             "outputs": [{"path": output.path, "length": output.length} for output in self.outputs],
             "phases": self._phase_facts(self.standing.run.id),
@@ -66,16 +63,10 @@ class Details:
     def picture(self, *, with_traceback: bool) -> RenderableType:
         from rich.console import Group
         from rich.padding import Padding
-        from rich.table import Table
 
-        table = Table(box=None, show_header=False, pad_edge=False)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(overflow="fold")
-        for label, content in self._lines():
-            table.add_row(label, content)
-        parts: list[RenderableType] = [table]
+        parts: list[RenderableType] = [labelled(self._lines())]
         for title, lines in self._lists(with_traceback=with_traceback):
-            parts += [_heading(title), Padding(Group(*lines), (0, 0, 0, 2))]
+            parts += [heading(title), Padding(Group(*lines), (0, 0, 0, 2))]
         return Group(*parts)
 
     def _lines(self) -> Iterator[tuple[str, RenderableType]]:
@@ -85,10 +76,10 @@ class Details:
             yield "key", text(run.key)
         yield "id", text(run.id)
         yield "status", picture.status_text(self.standing.word)
-        yield "owner", text(self._owner())
-        yield "progress", text(self._progress())
+        yield "owner", text(owner_text(self.standing))
+        yield "progress", text(picture.progress_text(run.progress))
         yield "commits", text(f"{run.sequence:,}, the last {self._ago(run.updated)}")
-        yield "begun", text(f"{facts.iso(run.created)}, entered {_times(run.entered)}, epoch {run.epoch}")
+        yield "begun", text(f"{iso(run.created)}, entered {_times(run.entered)}, epoch {run.epoch}")
         for label, content in (("task", run.task), ("tags", ", ".join(run.tags)), ("note", run.progress.note)):
             if content:
                 yield label, text(content)
@@ -99,26 +90,12 @@ class Details:
             yield "command", text(shlex.join(run.launch.argv))
             yield "directory", text(run.launch.directory)
 
-    def _owner(self) -> str:
-        run, holder = self.standing.run, self.standing.holder
-        if holder is not None:
-            since = f" since {facts.iso(holder.since)}" if holder.since else ""
-            return f"{owner_words(holder)}, alive{since}"
-        if self.standing.word == ORPHANED:
-            was = f"{owner_words(run.owner)} is dead" if run.owner else "its owner is dead"
-            return f"{was}; go on with: waycairn resume {run.root}"
-        return "none"
-
-    def _progress(self) -> str:
-        progress = self.standing.run.progress
-        return "  ".join(filter(None, (picture.bar(progress), picture.items_text(progress)))) or "not told"
-
     def _ago(self, then: float) -> str:
         return f"{duration_text(self.now - then)} ago"
 
     def _lists(self, *, with_traceback: bool) -> Iterator[tuple[str, list[RenderableType]]]:
         if self.standing.run.error:
-            yield "error", list(_error_lines(self.standing.run.error, with_traceback=with_traceback))
+            yield "error", list(error_lines(self.standing.run.error, with_traceback=with_traceback))
         if self.phases:
             yield "phases", [self._tree()]
         if self.loops:
@@ -140,23 +117,12 @@ class Details:
         places: dict[RunId, Tree] = {self.standing.run.id: root}
         for phase in self.phases:
             above = places.get(phase.run.parent or self.standing.run.id, root)
-            places[phase.run.id] = above.add(self._phase_line(phase))
+            places[phase.run.id] = above.add(phase_line(phase))
         return root
 
-    def _phase_line(self, phase: Standing) -> RenderableType:
-        from rich.text import Text
-
-        progress = phase.run.progress
-        told = filter(None, (picture.bar(progress), picture.items_text(progress), clean(progress.note or "")))
-        return Text("  ").join([text(phase.run.name), picture.status_text(phase.word), *map(text, told)])
-
     def _failure_lines(self) -> Iterator[RenderableType]:
-        for group in self.failures[:_GROUPS_SHOWN]:
-            which = group.example if group.count == 1 else f"{group.count:,} items, such as {group.example}"
-            yield text(f"{which}: {group.type}: {group.message}", "red")
-        left_out = sum(group.count for group in self.failures[_GROUPS_SHOWN:])
-        if left_out:
-            yield text(f"({left_out:,} more: waycairn items {self.standing.run.id} --status failed)", "dim")
+        failed = sum(group.count for group in self.failures)
+        return failure_lines(self.failures[:_GROUPS_SHOWN], failed, self.standing.run.id)
 
     def _step_lines(self) -> Iterator[RenderableType]:
         left_out = len(self.steps) - _STEPS_SHOWN
@@ -209,7 +175,52 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _heading(title: str) -> RenderableType:
+# -- lines that a live view has too ----------------------------------------------------------------------------
+
+
+def labelled(lines: Iterable[tuple[str, RenderableType]]) -> RenderableType:
+    """Labels in bold, and what they stand for beside them."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, content in lines:
+        table.add_row(label, content)
+    return table
+
+
+def owner_text(standing: Standing) -> str:
+    """Who holds it, or who is dead and what to do."""
+    run, holder = standing.run, standing.holder
+    if holder is not None:
+        since = f" since {iso(holder.since)}" if holder.since else ""
+        return f"{owner_words(holder)}, alive{since}"
+    if standing.word == ORPHANED:
+        was = f"{owner_words(run.owner)} is dead" if run.owner else "its owner is dead"
+        return f"{was}; go on with: waycairn resume {run.root}"
+    return "none"
+
+
+def phase_line(phase: Standing) -> RenderableType:
+    from rich.text import Text
+
+    progress = phase.run.progress
+    told = filter(None, (picture.bar(progress), picture.items_text(progress), clean(progress.note or "")))
+    return Text("  ").join([text(phase.run.name), picture.status_text(phase.word), *map(text, told)])
+
+
+def failure_lines(groups: Sequence[Group], failed: int, run: RunId) -> Iterator[RenderableType]:
+    """Groups, and how many of all failed items are in none of them."""
+    for group in groups:
+        which = group.example if group.count == 1 else f"{group.count:,} items, such as {group.example}"
+        yield text(f"{which}: {group.type}: {group.message}", "red")
+    left_out = failed - sum(group.count for group in groups)
+    if left_out > 0:
+        yield text(f"({left_out:,} more: waycairn items {run} --status failed)", "dim")
+
+
+def heading(title: str) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
@@ -227,7 +238,7 @@ def _step_facts(stored: StoredStep) -> dict[str, Any]:
     }
 
 
-def _error_lines(error: Mapping[str, Any], *, with_traceback: bool) -> Iterator[RenderableType]:
+def error_lines(error: Mapping[str, Any], *, with_traceback: bool) -> Iterator[RenderableType]:
     yield text(f"{error.get('type')}: {error.get('message')}", "red")
     if error.get("item"):
         yield text(f"at item {error['item']}")

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from waycairn.model.records import CheckpointRecord, Launch, Owner, Progress, RunRecord
+from waycairn.upkeep.batch import Group
+from waycairn.upkeep.sizes import iso
 from waycairn.upkeep.standing import Standing
-
-
-def iso(seconds: float | None) -> str | None:
-    """`2026-11-21T09:55:18.123Z`; None stays None."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def progress_facts(progress: Progress) -> dict[str, Any]:
@@ -71,6 +65,13 @@ def whole_run_facts(standing: Standing) -> dict[str, Any]:
         "launch": launch_facts(run.launch),
         "error": _plain(run.error),
     }
+
+
+def group_facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    return [
+        {"type": group.type, "message": group.message, "count": group.count, "example": group.example}
+        for group in groups
+    ]
 
 
 def checkpoint_facts(record: CheckpointRecord) -> dict[str, Any]:

@@ -65,8 +65,8 @@ def _facts(core: StoreCore, run: RunRecord, status: str | None, loop: str | None
 
 
 def _failed_facts(failed: FailedItem) -> dict[str, Any]:
-    from waycairn.cli.facts import iso
     from waycairn.upkeep.batch import key_of
+    from waycairn.upkeep.sizes import iso
 
     return {
         "loop": failed.loop,

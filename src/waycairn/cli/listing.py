@@ -11,6 +11,9 @@ from waycairn.cli.command import Command
 from waycairn.cli.naming import Key, RunName
 from waycairn.cli.output import BAD_USE, Face, Refused, text
 
+_SHORTEST, _LONGEST = 0.05, 3600
+"""Seconds between two looks."""
+
 
 def offered_statuses(incomplete: str) -> list[str]:
     """For shell completion."""
@@ -97,25 +100,35 @@ def show_run(
     face: Face,
     run: RunName,
     key: Key = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again every second, on a terminal.")] = False,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again and again, until the run is left or its owner is dead.")
+    ] = False,
+    interval: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="With --watch: how often; 1 by default.")
+    ] = None,
     traceback: Annotated[bool, typer.Option("--traceback", help="With the traceback of the error.")] = False,
-) -> None:
+) -> int:
     """Show everything of one run: owner, progress, phases, loops, steps, outputs, checkpoints, error."""
     from waycairn.cli.details import Details, gather
 
-    if watch and (face.as_json or not face.is_terminal):
-        raise Refused("--watch needs a terminal, and no --json.", BAD_USE)
+    if interval is not None and not (watch and _SHORTEST <= interval <= _LONGEST):
+        raise Refused(f"--interval takes {_SHORTEST} to {_LONGEST:,} seconds, with --watch only.", BAD_USE)
+    if watch and traceback:
+        raise Refused(
+            "--watch shows no traceback. Leave --traceback out, and show the run again when it is left.", BAD_USE
+        )
     with face.open() as store:
         if watch:
             from waycairn.cli.watching import keep_looking
 
-            keep_looking(face, store, store.find(run, key).id)
-            return
+            return keep_looking(face, store, store.find(run, key).id, interval or 1.0)
         details: Details = gather(store.core, store.find(run, key))
     if face.as_json:
         face.document({"run": details.facts()})
     else:
         face.show(details.picture(with_traceback=traceback))
+    return 0
 
 
 COMMANDS = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from waycairn.work.store import Store
 
-FAILED, BAD_USE, FOUND_BAD, HELD = 1, 2, 3, 4
+FAILED, BAD_USE, FOUND_BAD, HELD, INTERRUPTED = 1, 2, 3, 4, 130
 """Exit codes beside 0."""
 _SHORT = 17
 """Columns up to this width are never cut: ids, sizes, statuses."""
@@ -58,6 +58,11 @@ class Face:
     @property
     def is_terminal(self) -> bool:
         return sys.stdout.isatty()
+
+    @property
+    def is_unicode(self) -> bool:
+        """Whether what is written to standard output may hold any character."""
+        return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
     @cached_property
     def console(self) -> Console:
@@ -99,10 +104,22 @@ class Face:
         if sys.stderr.isatty() and not self.quiet and not self.as_json:
             sys.stderr.write(f"{clean(text)}\n")
 
+    def line_now(self, text: str) -> None:
+        """One line that a reader gets at once."""
+        self.line(text)
+        sys.stdout.flush()
+
     def document(self, facts: Mapping[str, Any]) -> None:
         """One JSON document."""
-        is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        text = json.dumps(_finite(facts), ensure_ascii=not is_unicode, indent=2, allow_nan=False)
+        self._write_json(facts, indent=2)
+
+    def event(self, facts: Mapping[str, Any]) -> None:
+        """One of many JSON documents, on a line of its own that a reader gets at once."""
+        self._write_json(facts, indent=None)
+        sys.stdout.buffer.flush()
+
+    def _write_json(self, facts: Mapping[str, Any], indent: int | None) -> None:
+        text = json.dumps(_finite(facts), ensure_ascii=not self.is_unicode, indent=indent, allow_nan=False)
         # A lone surrogate (a path that is no UTF-8) has no bytes; JSON can escape it.
         sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace") + b"\n")
 

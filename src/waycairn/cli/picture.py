@@ -63,6 +63,11 @@ def items_text(progress: Progress) -> str:
     return f"{progress.done:,}{of}{failed}"
 
 
+def progress_text(progress: Progress) -> str:
+    """Bar and items."""
+    return "  ".join(filter(None, (bar(progress), items_text(progress)))) or "not told"
+
+
 def run_row(standing: Standing, now: float, *, with_bar: bool) -> list[str | Text]:
     """Cells for RUN_COLUMNS."""
     run, holder = standing.run, standing.holder

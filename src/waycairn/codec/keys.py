@@ -110,12 +110,34 @@ _TAGS: tuple[tuple[Any, Callable[[Any], bytes]], ...] = (
 
 def shown(key: Key) -> str:
     """A key as a person reads it."""
-    if isinstance(key, bytes):
-        tag, rest = key[:1], key[1:]
-        text = repr(rest) if tag == b"b" else rest.decode("utf-8", "backslashreplace")
-    else:
-        text = repr(key)
+    text = _text(key)
     return text if len(text) <= 200 else text[:197] + "..."
+
+
+def plain(key: Key) -> str | int:
+    """A key as other programs read it, whole: str and int as they are, all else as text."""
+    if isinstance(key, bytes):
+        return int(key[4:]) if key[:1] == b"i" else _text(key)
+    return key
+
+
+def _text(key: Key) -> str:
+    if not isinstance(key, bytes):
+        return repr(key)
+    tag, rest = key[:1], key[1:]
+    return _TEXTS[tag](rest) if tag in _TEXTS else rest.decode("utf-8", "backslashreplace")
+
+
+_TEXTS: Mapping[bytes, Callable[[bytes], str]] = {
+    b"b": repr,
+    b"?": lambda rest: str(rest == b"1"),
+    b"0": lambda _: "None",
+    b"f": lambda rest: repr(float.fromhex(rest.decode())),
+    b"i": lambda rest: rest.removeprefix(b"nt:").decode(),
+    b"u": lambda rest: str(UUID(bytes=rest)),
+    b"t": lambda rest: f"({', '.join(map(_text, _decoder.decode(rest)))})",
+}
+"""By the tag of `canonical`; what is missing here is text already."""
 
 
 def scope_of(loop: str, key: Key) -> str:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _ENDING = 2.0
 """Seconds that idle workers have to end by themselves."""
-_FALSE_STARTS = 3
-"""Workers in a row that are killed before they are ready."""
+_FALSE_STARTS = 10
+"""Workers in a row that are killed before they are ready, while no other gives results."""
 _GUARD = 'Worker processes import the script of the job, so its start must stand under `if __name__ == "__main__":`. '
 _UNPICKLABLE = (
     "{0} cannot be sent to a worker process ({1}). {2} Use a function of a module and plain values (paths, ids, "
@@ -50,7 +50,7 @@ class ProcessExecutor:
         self._crew: list[_Worker] = []
         self._orphans: list[Task] = []
         self._false_starts = 0
-        self._is_closed = False
+        self._is_closed = True
 
     def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
         assert isinstance(flights, FlightLog)
@@ -60,6 +60,7 @@ class ProcessExecutor:
         except Exception as error:
             message = _UNPICKLABLE.format("the function", error, "Nothing was done.")
             raise TypeError(message) from error
+        self._is_closed = False
         self._alarm, alarmed = self._context.Pipe(duplex=True)
         atexit.register(self.close)  # before the one of multiprocessing, which would wait for the workers
         self._crew = [self._spawn(slot) for slot in range(self.workers)]
@@ -182,8 +183,8 @@ class ProcessExecutor:
 
     def _note(self, worker: _Worker, answer: Answer) -> None:
         with self._lock:
-            if answer.ready:
-                worker.is_ready, self._false_starts = True, 0
+            self._false_starts = 0
+            worker.is_ready = True
             for result in answer.results:
                 if worker.tasks and worker.tasks[0].number == result.number:
                     worker.tasks.popleft()
@@ -202,8 +203,10 @@ class ProcessExecutor:
             worker.tasks.clear()
         if not worker.is_ready:
             self._false_starts += 1
-            if (code is not None and code >= 0) or self._false_starts >= _FALSE_STARTS:
-                self._stop(f"a worker process could not begin ({_ending(code)}). Nothing is lost. {_GUARD}")
+            is_script = code is not None and code >= 0  # no signal: what it said stands on stderr
+            if is_script or self._false_starts >= _FALSE_STARTS:
+                advice = _GUARD if is_script else "Give this host more memory, or use fewer workers. "
+                self._stop(f"worker processes cannot begin: the last one {_ending(code)}. Nothing is lost. {advice}")
                 return
         guilty = [task for task in tasks if task.digest == running and not worker.is_ended]
         outcomes = [_died(task, code) for task in guilty]

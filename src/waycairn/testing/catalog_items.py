@@ -62,6 +62,17 @@ class ItemContract(CatalogCase):
         found = list(catalog.failures(run.id))
         assert found == sorted(many, key=lambda failed: (failed.loop, failed.digest))
 
+    def test_the_newest_failures_come_first(self, catalog: Catalog) -> None:
+        """By commit, within one by time; one that failed again is new again; of this run, and no more than asked for."""
+        run, other = added(catalog), added(catalog, a_run("other"))
+        catalog.commit(a_cut(run.id, 1, failures=[a_failure(b"a"), a_failure(b"b", "other"), a_failure(b"c")]))
+        catalog.commit(a_cut(other.id, 1, failures=[a_failure(b"x")]))
+        later = [a_failure(b"d", last=NOW + 1), a_failure(b"e", last=NOW + 2), a_failure(b"b", "other", last=NOW)]
+        catalog.commit(a_cut(run.id, 2, failures=later))
+        assert [failed.key for failed in catalog.newest_failures(run.id, 3)] == [b"e", b"d", b"b"]
+        assert {failed.key for failed in catalog.newest_failures(run.id, 9)} == {b"a", b"b", b"c", b"d", b"e"}
+        assert list(catalog.newest_failures(other.id, 9)) == [a_failure(b"x")]
+
     def test_failures_are_fenced(self, catalog: Catalog) -> None:
         """An owner that was displaced records none."""
         run = added(catalog)

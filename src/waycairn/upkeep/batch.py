@@ -8,7 +8,7 @@ from typing import Any
 
 from waycairn.codec.keys import Key, shown, unpack_keys
 from waycairn.model.ids import RunId
-from waycairn.model.records import FailedItem
+from waycairn.model.records import DoneItems, FailedItem
 from waycairn.store import StoreCore
 
 _MOST_GROUPS = 1000
@@ -49,7 +49,12 @@ def done_items(core: StoreCore, run: RunId, loop: str | None) -> Iterator[tuple[
         if loop is not None and name != loop:
             continue
         for block in core.catalog.done_items(run, name):
-            keys = unpack_keys(block.keys)
-            parts = core.load_results(block.results) if block.results else [None] * len(keys)
-            for key, part in zip(keys, parts, strict=True):
-                yield name, key, None if part is None else part.load(strict=False)
+            # What one cut gave goes with its generator, before the next one is read.
+            yield from ((name, key, result) for key, result in _results(core, block))
+
+
+def _results(core: StoreCore, block: DoneItems) -> Iterator[tuple[Key, Any]]:
+    keys = unpack_keys(block.keys)
+    parts = core.load_results(block.results) if block.results else [None] * len(keys)
+    for key, part in zip(keys, parts, strict=True):
+        yield key, None if part is None else part.load(strict=False)

@@ -1,6 +1,8 @@
-"""Bytes and seconds as people say them."""
+"""Bytes, seconds and times as people and programs read them."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 _LARGER = ("KB", "MB", "GB", "TB", "PB")
 
@@ -23,3 +25,19 @@ def duration_text(seconds: float) -> str:
         if seconds < limit * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds / 86400:.0f} d"
+
+
+def rate_text(per_second: float) -> str:
+    """`1,234/s`, `5.7/s`, `12.0/min`, `0.3/h`: in the first unit in which it is 1 or more."""
+    rate, unit = per_second, "s"
+    for longer in ("min", "h"):
+        if rate < 1:
+            rate, unit = rate * 60, longer
+    return f"{rate:,.1f}/{unit}" if rate < 99.95 else f"{rate:,.0f}/{unit}"
+
+
+def iso(seconds: float | None) -> str | None:
+    """`2026-11-21T09:55:18.123Z`; None stays None."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,16 +7,14 @@ many seconds for something to happen), and goes on when that was done.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from waycairn import errors
-from waycairn.codec import Types, decode, encode
-from waycairn.codec.keys import Key, key_digest, shown, unpack_keys
-from waycairn.errors import Damaged, ItemFailed, WaycairnError
+from waycairn.codec import encode
+from waycairn.codec.keys import Key, shown, unpack_keys
+from waycairn.errors import Damaged
 from waycairn.fanout import PROVEN, FlightLog, Inbox
 from waycairn.model.encoded import Encoded
 from waycairn.model.limit import RateLimit
@@ -26,6 +24,7 @@ from waycairn.ports import Executor
 from waycairn.work.computed import Computed, Options
 from waycairn.work.feeding import AsyncFeed, Feed
 from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.tickets import Line, Ticket, decoded, item_failed, stop_of
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import chance
 
@@ -54,22 +53,6 @@ _WORKER_DEATHS = 3
 """Deaths of worker processes after which the item that they ran has failed."""
 _LEARN = 0.2
 _NONE = encode(None).document
-
-
-class Ticket:
-    """One item on its way."""
-
-    __slots__ = ("attempts", "deaths", "digest", "had_failed", "key", "place", "result", "value")
-
-    def __init__(self, place: int, key: Key, value: Any, *, had_failed: bool) -> None:
-        self.place = place
-        self.key = key
-        self.value = value
-        self.digest = key_digest(key)
-        self.had_failed = had_failed
-        self.attempts = 0
-        self.deaths = 0
-        self.result: Any = None
 
 
 class Driver:
@@ -102,7 +85,6 @@ class Driver:
         self._options = options
         self._types = options.types
         self._is_folding = is_folding
-        self._is_ordered = is_folding and options.order == "input"
         self._limit = RateLimit(options.rate, self._now()) if options.rate else None
         self._recalled = self._recall()
         self._numbers = count()
@@ -110,10 +92,7 @@ class Driver:
         self._damaged: set[Key] = set()
         """Computed before, but what was stored of it cannot be read."""
         self._flying: dict[int, Ticket] = {}
-        self._ready: deque[Ticket] = deque()
-        self._unordered: dict[int, Ticket | None] = {}
-        """Computed (or failed: None) before the item that is to be folded next."""
-        self._next_place = 0
+        self._line = Line(is_ordered=is_folding and options.order == "input")
         self._retries: list[tuple[float, int, Ticket]] = []
         self._lonely: Ticket | None = None
         """Waits until nothing else runs, and then runs alone."""
@@ -135,12 +114,9 @@ class Driver:
         while not self._is_over:
             self._collect()
             yield from self._fold_ready()
-            if request := self._due():
-                self._due_since = None
-                yield request
-                continue
+            yield from self._cut_if_due()
             yield from self._hand_out()
-            if not (self._ready or self._can_read or self._is_over):
+            if not (self._line or self._can_read or self._is_over):
                 self._executor.tend(self._now())
                 yield self._patience()
         if not self._items.is_empty or self._cutter.wanted:
@@ -148,15 +124,16 @@ class Driver:
 
     def _fold_ready(self) -> Iterator[Command]:
         """What is computed, as long as that leaves no worker without work."""
-        while self._ready:
-            yield from self._fold(self._ready.popleft())
-            is_idle = len(self._flying) + len(self._ready) < self._executor.workers
+        while ticket := self._line.next():
+            yield from self._fold(ticket)
+            yield from self._cut_if_due()
+            is_idle = len(self._flying) + len(self._line) < self._executor.workers
             if is_idle or self._execution.gate.received:
                 return
 
     @property
     def _is_over(self) -> bool:
-        is_waiting = self._ready or self._unordered or self._retries or self._lonely
+        is_waiting = self._line or self._line.held_back or self._retries or self._lonely
         return self._feed.is_exhausted and not (self._flying or is_waiting)
 
     @property
@@ -179,6 +156,11 @@ class Driver:
         self._unpaced += 1
         self._map.ended(ticket.key, is_done=True)
 
+    def _cut_if_due(self) -> Iterator[Command]:
+        if request := self._due():
+            self._due_since = None
+            yield request
+
     def _due(self) -> Request | None:
         """The cut that is to be taken now, if one is."""
         cutter = self._cutter
@@ -190,9 +172,10 @@ class Driver:
         self._unpaced = 0
         if cutter.wanted or self._items.is_large:
             return cutter.wanted or PACED
-        if self._due_since is None or (self._ready and now - self._due_since < _PATIENCE):
+        if self._due_since is None:
             return None
-        return PACED
+        may_wait = self._line and cutter.pacer.policy.is_automatic
+        return None if may_wait and now - self._due_since < _PATIENCE else PACED
 
     def _patience(self) -> float:
         now = self._now()
@@ -206,6 +189,14 @@ class Driver:
         if not self._items.is_empty:
             until.append(self._cutter.pacer.seconds_left(now))
         return max(0.001, min(until))
+
+    def salvage(self) -> None:
+        """The pass is over before its end: keep what came back and was not looked at yet."""
+        for outcomes, _ in self._inbox.all():
+            for outcome in outcomes:
+                ticket = self._flying.pop(outcome.number, None)
+                if ticket is not None and outcome.encoded is not None:
+                    self._succeeded(ticket, outcome.encoded, outcome)
 
     # -- handing out -------------------------------------------------------------------------------------------------
 
@@ -221,7 +212,7 @@ class Driver:
             if batch:
                 self._submit(batch)
             feed = self._feed
-            if feed.is_slow or feed.is_exhausted or feed.is_waiting or self._ready:
+            if feed.is_slow or feed.is_exhausted or feed.is_waiting or self._line:
                 break
         if self._lonely and not self._flying:
             yield from self._run_alone(self._lonely)
@@ -230,9 +221,9 @@ class Driver:
         """How many more may be on their way."""
         direct = self._limit is not None or self._options.timeout is not None
         most = self._executor.workers * (1 if direct else 2 * self._batch_size())
-        room = most - len(self._flying) - len(self._ready)
-        if self._is_ordered:
-            room = min(room, _AHEAD + most - len(self._unordered))
+        room = most - len(self._flying) - len(self._line)
+        if self._line.held_back:
+            room = min(room, _AHEAD - self._line.held_back)
         if self._limit is not None and room > 0:
             room = min(room, self._limit.available(self._now()))
         return max(0, room)
@@ -291,14 +282,14 @@ class Driver:
         try:
             encoded = store.load_encoded(found.result)
             if self._is_folding:
-                ticket.result = _decoded(encoded, self._types)
+                ticket.result = decoded(encoded, self._types)
         except Damaged as error:
             log.warning("the result of item %s is damaged and is computed again: %s", shown(ticket.key), error)
             self._damaged.add(ticket.key)
             return False
         self._items.recall(self._loop, ticket.key, encoded)
         if self._is_folding:
-            self._order(ticket)
+            self._line.join(ticket.place, ticket)
         else:
             gave = encoded.document != _NONE
             self._items.fold(self._loop, ticket.key, gave=gave, had_failed=ticket.had_failed)
@@ -316,7 +307,7 @@ class Driver:
             for outcome in outcomes:
                 ticket = self._flying.pop(outcome.number, None)
                 if outcome.stops:
-                    raise _stop_of(outcome)
+                    raise stop_of(outcome)
                 if ticket is None:
                     continue  # given up before
                 if outcome.encoded is not None:
@@ -330,9 +321,9 @@ class Driver:
         if key in self._damaged:
             self._items.recall(self._loop, key, encoded)  # so that its row goes with the fold
         if self._is_folding:
-            ticket.result = outcome.value if outcome.is_here else _decoded(encoded, self._types)
+            ticket.result = outcome.value if outcome.is_here else decoded(encoded, self._types)
             self._items.compute(self._loop, ticket.key, encoded)
-            self._order(ticket)
+            self._line.join(ticket.place, ticket)
             return
         gave = encoded.document != _NONE
         if key in self._damaged:
@@ -340,21 +331,6 @@ class Driver:
         else:
             self._items.end_with(self._loop, key, encoded if gave else None, had_failed=ticket.had_failed)
         self._ended(ticket)
-
-    def _order(self, ticket: Ticket) -> None:
-        """Into the line of those to be folded."""
-        if not self._is_ordered:
-            self._ready.append(ticket)
-            return
-        self._unordered[ticket.place] = ticket
-        self._line_up()
-
-    def _line_up(self) -> None:
-        while self._next_place in self._unordered:
-            ticket = self._unordered.pop(self._next_place)
-            self._next_place += 1
-            if ticket is not None:
-                self._ready.append(ticket)
 
     def _missed(self, ticket: Ticket, outcome: Outcome) -> None:
         """It failed: for this time, or for good."""
@@ -373,7 +349,7 @@ class Driver:
             return
         if self._options.on_error == "raise":
             self._cutter.left_item = (self._loop, ticket.key)
-            raise outcome.exception or _item_failed(outcome, ticket.key)
+            raise outcome.exception or item_failed(outcome, ticket.key)
         self._fail(ticket, dict(outcome.error or {}), is_poison=outcome.died)
 
     def _poison(self, ticket: Ticket) -> None:
@@ -398,32 +374,4 @@ class Driver:
         self.failed += 1
         self._unpaced += 1
         self._map.ended(ticket.key, is_done=False)
-        if self._is_ordered:
-            self._unordered[ticket.place] = None
-            self._line_up()
-
-
-def _decoded(encoded: Encoded, types: Types) -> Any:
-    """A value of its own: what its body does to it does not reach what is stored."""
-    return decode(encoded.document, lambda number: memoryview(bytearray(encoded.buffers[number])), types=types)
-
-
-def _stop_of(outcome: Outcome) -> BaseException:
-    """The error of the store, or the request to stop, that a worker met."""
-    if outcome.exception is not None:
-        return outcome.exception
-    facts = outcome.error or {}
-    kind = getattr(errors, facts.get("type", ""), WaycairnError)
-    return kind(facts.get("message"))
-
-
-def _item_failed(outcome: Outcome, key: Key) -> ItemFailed:
-    facts = outcome.error or {}
-    failed = ItemFailed(
-        f"item {shown(key)} failed: {facts.get('type')}: {facts.get('message')}. It is undone; what was done before it "
-        "is safe.",
-        key=shown(key),
-        error=dict(facts),
-    )
-    failed.add_note(str(facts.get("traceback")))
-    return failed
+        self._line.join(ticket.place, None)

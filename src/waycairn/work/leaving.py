@@ -25,6 +25,8 @@ def status_of(cutter: Cutter, loops: Iterable[Pass], *, is_completed: bool) -> R
     """The status of a run whose body ended without an exception."""
     if cutter.progress_now().failed:
         return RunStatus.PARTIAL
+    for loop in loops:
+        loop.warn_if_unused()
     if not is_completed and any(not loop.is_exhausted for loop in loops):
         return RunStatus.INTERRUPTED
     return RunStatus.COMPLETED

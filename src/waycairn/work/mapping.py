@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -25,6 +26,8 @@ from waycairn.work.step import check_name, result_types
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
+
+log = logging.getLogger("waycairn")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -94,6 +97,7 @@ class Map(Pass, Generic[T, R]):
         self._unended = 0
         self._closing: list[Callable[[], None]] = []
         self._report: Report | None = None
+        self._has_begun = False
 
     @property
     def is_exhausted(self) -> bool:
@@ -156,8 +160,9 @@ class Map(Pass, Generic[T, R]):
 
     def _begin(self, inbox: Inbox, *, is_folding: bool) -> Iterator[Any]:
         """The commands of this pass, see `driving`."""
-        if self._report is not None or self._closing:
+        if self._has_begun:
             raise ValueError("a map is iterated, drained or reported once. Nothing was done again.")
+        self._has_begun = True
         now = self._execution.store.clock.monotonic
         started = now()
         cutter = self._start()
@@ -183,6 +188,7 @@ class Map(Pass, Generic[T, R]):
             flights=flights,
             is_folding=is_folding,
         )
+        self._closing.insert(0, driver.salvage)
         yield from driver.commands()
         self._is_exhausted = feed.error is None
         self._report = Report(
@@ -246,6 +252,10 @@ class Map(Pass, Generic[T, R]):
 
     def _is_known(self, key: Key) -> bool:
         return key in self._handed or super()._is_known(key)
+
+    def warn_if_unused(self) -> None:
+        if not self._has_begun:
+            log.warning("run.map %r was neither iterated nor drained: nothing of it was done", self.name)
 
     def leave(self) -> None:
         """`break`, or an exception in the body: the open item is not done, its result stays."""

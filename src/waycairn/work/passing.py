@@ -131,6 +131,9 @@ class Pass:
         blocks = cutter.store.catalog.done_items(cutter.run, self.name)
         return any(key in unpack_keys(block.keys) for block in blocks)
 
+    def warn_if_unused(self) -> None:
+        """The run is left normally, and perhaps nobody asked this for anything."""
+
     def close(self) -> None:
         """The run is left."""
 
