@@ -95,7 +95,7 @@ def kill_again_and_again(job: Job, kills: int, conversations: int, seed: int) ->
     chance = random.Random(seed)
     deaths = []
     for number in range(kills):
-        share = 0.9 * (number + chance.random()) / kills  # at the very end there is hardly anything left to kill
+        share = 0.8 * (number + chance.random()) / kills  # towards the end there is hardly anything left to kill
         death = job.kill_at(int(share * conversations), chance.uniform(0, 0.05))
         if death is None:
             break
