@@ -96,7 +96,7 @@ def _kill_drivers(tmp_path: Path, on: str, *, count: int, kills: int) -> None:
     chance = random.Random(3)
     for _ in range(kills):
         process = job.start()
-        _wait_for(job, chance.randrange(2, count // kills), process)
+        _wait_for(job, chance.randrange(1, max(2, count // kills // 3)), process)
         time.sleep(chance.random() * 0.01)
         process.kill()
         process.communicate(timeout=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from time import sleep
 
 from waycairn.model.tasks import Outcome
 
@@ -54,18 +55,18 @@ class Inbox:
         except Empty:
             return posts
 
-    def wait(self, seconds: float) -> None:
-        """Until something is there, at most so long."""
+    def wait(self, seconds: float, linger: float = 0.0) -> None:
+        """Until something is there, at most so long; and then `linger` seconds for what comes behind it."""
         if self._first is None:
             try:
                 self._first = self._posts.get(timeout=seconds)
             except Empty:
                 return
+            if linger:
+                sleep(linger)
 
-    async def wait_async(self, seconds: float) -> None:
+    async def wait_async(self, seconds: float, linger: float = 0.0) -> None:
         """The same for tasks of the event loop."""
-        if not self._posts.empty():
-            return
         self._event.clear()
         if not self._posts.empty():
             return
@@ -74,3 +75,5 @@ class Inbox:
                 await self._event.wait()
         except TimeoutError:
             return
+        if linger:
+            await asyncio.sleep(linger)

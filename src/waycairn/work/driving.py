@@ -1,7 +1,7 @@
 """The owner's side of a map: hands items out, takes what came back, says when to fold, to cut and to wait.
 
-One generator decides, for both faces: it yields a Computed (fold it), a Request (take that cut), or a float (wait so
-many seconds for something to happen), and goes on when that was done.
+One generator decides, for both faces: it yields a Computed (fold it), a Request (take that cut), or a Wait, and goes on
+when that was done.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from waycairn.codec import encode
 from waycairn.codec.keys import Key, shown, unpack_keys
@@ -34,7 +34,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("waycairn")
 
-Command = Computed[Any, Any] | Request | float
+
+class Wait(NamedTuple):
+    """For something to come back, and then a little for more of it: one look at ten results costs as much as at one."""
+
+    seconds: float
+    linger: float
+
+
+Command = Computed[Any, Any] | Request | Wait
 
 _BATCH_SECONDS = 0.004
 """Work that one worker gets at once, where items are short."""
@@ -43,6 +51,9 @@ _TICK = 0.1
 """Seconds at most between two looks at signals and at what runs out of time."""
 _SLOW_INPUT = 0.002
 """Seconds after which an input that gives nothing is left alone for a round."""
+_LINGER = 0.002
+_SMALL_BATCH = 32
+"""Batches from this size on come back together anyway."""
 _PATIENCE = 0.1
 """Seconds that a cut waits for what is computed to be folded, so that it need not be stored twice."""
 _AHEAD = 1024
@@ -86,6 +97,8 @@ class Driver:
         self._types = options.types
         self._is_folding = is_folding
         self._limit = RateLimit(options.rate, self._now()) if options.rate else None
+        self._is_direct = self._limit is not None or options.timeout is not None
+        """An item is handed out when a worker is free: its time counts from there."""
         self._recalled = self._recall()
         self._numbers = count()
         self._places = count()
@@ -177,7 +190,7 @@ class Driver:
         may_wait = self._line and cutter.pacer.policy.is_automatic
         return None if may_wait and now - self._due_since < _PATIENCE else PACED
 
-    def _patience(self) -> float:
+    def _patience(self) -> Wait:
         now = self._now()
         until = [_TICK]
         if self._retries:
@@ -188,7 +201,9 @@ class Driver:
             until.append(self._limit.seconds())
         if not self._items.is_empty:
             until.append(self._cutter.pacer.seconds_left(now))
-        return max(0.001, min(until))
+        # Where each worker has a second batch waiting, nobody is idle while the owner lingers.
+        is_stocked = not self._is_direct and len(self._flying) >= 2 * self._executor.workers
+        return Wait(max(0.001, min(until)), _LINGER if is_stocked and self._batch_size() < _SMALL_BATCH else 0.0)
 
     def salvage(self) -> None:
         """The pass is over before its end: keep what came back and was not looked at yet."""
@@ -219,8 +234,7 @@ class Driver:
 
     def _room(self) -> int:
         """How many more may be on their way."""
-        direct = self._limit is not None or self._options.timeout is not None
-        most = self._executor.workers * (1 if direct else 2 * self._batch_size())
+        most = self._executor.workers * (1 if self._is_direct else 2 * self._batch_size())
         room = most - len(self._flying) - len(self._line)
         if self._line.held_back:
             room = min(room, _AHEAD - self._line.held_back)
@@ -229,7 +243,7 @@ class Driver:
         return max(0, room)
 
     def _batch_size(self) -> int:
-        if self._item_seconds is None or self._limit is not None or self._options.timeout is not None:
+        if self._item_seconds is None or self._is_direct:
             return 1
         return max(1, min(_MOST_AT_ONCE, int(_BATCH_SECONDS / (self._item_seconds + 1e-9))))
 

@@ -16,7 +16,7 @@ from waycairn.model.retry import Retry
 from waycairn.ports import Executor
 from waycairn.work.calling import Call, is_coroutine_function
 from waycairn.work.computed import Computed, OnError, Options, Order, Where, options
-from waycairn.work.driving import Driver
+from waycairn.work.driving import Driver, Wait
 from waycairn.work.feeding import AsyncFeed, Fed, Feed
 from waycairn.work.ledger import Failure, Ledger
 from waycairn.work.loop import take_async
@@ -127,8 +127,8 @@ class Map(Pass, Generic[T, R]):
         cutter = self._execution.cutter
         try:
             for command in self._begin(inbox, is_folding=is_folding):
-                if type(command) is float:
-                    inbox.wait(command)
+                if isinstance(command, Wait):
+                    inbox.wait(command.seconds, command.linger)
                 elif isinstance(command, Request):
                     cutter.take(command)
                     self._execution.stop_if_asked(inside=True)
@@ -146,8 +146,8 @@ class Map(Pass, Generic[T, R]):
         cutter = self._execution.cutter
         try:
             for command in self._begin(inbox, is_folding=is_folding):
-                if type(command) is float:
-                    await inbox.wait_async(command)
+                if isinstance(command, Wait):
+                    await inbox.wait_async(command.seconds, command.linger)
                 elif isinstance(command, Request):
                     await take_async(cutter, command)
                     self._execution.stop_if_asked(inside=True)
