@@ -237,6 +237,6 @@ def test_a_job_without_a_guard_is_told_what_to_write(tmp_path: Path) -> None:
         f"with wc.open({str(tmp_path / 'store')!r}) as store, store.run('job') as run:\n"
         "    run.map(work, range(3), on='processes', workers=1).drain()\n"
     )
-    ended: Any = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    ended: Any = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
     assert '`if __name__ == "__main__":`' in ended.stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from waycairn.cli import facts, picture
 from waycairn.cli.details import error_lines, failure_lines, heading, labelled, owner_text, phase_line
-from waycairn.cli.output import FOUND_BAD, INTERRUPTED, Face, no_color, text
+from waycairn.cli.output import FOUND_BAD, Face, no_color, text
 from waycairn.upkeep.sizes import duration_text, iso, rate_text
 from waycairn.upkeep.standing import owner_words
 from waycairn.upkeep.watching import Look, Watcher
@@ -24,14 +24,11 @@ _GROUPS_SHOWN = 5
 
 
 def keep_looking(face: Face, store: Store, run: RunId, interval: float) -> int:
-    """Until the run is left (0), its owner is dead (3), or Ctrl-C (130): the exit code."""
+    """Until the run is left, or its owner is dead: the exit code."""
     watcher = Watcher(store.core, run)
-    try:
-        with _shown(face) as show:
-            while not (look := _next(watcher, show)).is_over:
-                store.core.clock.sleep(interval)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    with _shown(face) as show:
+        while not (look := _next(watcher, show)).is_over:
+            store.core.clock.sleep(interval)
     if not face.as_json:
         face.line(_ending(look))
     return FOUND_BAD if look.has_died else 0

@@ -60,7 +60,7 @@ class Watcher:
         if standing.word == ORPHANED:
             # Perhaps it was left after its row was read and before its owner was looked for.
             standing = standing_of(self._core, self._read())
-        self._measure(standing)
+        self._measure(standing.run)
         progress, eta = standing.run.progress, None
         if progress.total is not None and standing.holder is not None:
             eta = self._rate.eta(progress.total - progress.done - progress.failed)
@@ -81,15 +81,14 @@ class Watcher:
             )
         return run
 
-    def _measure(self, standing: Standing) -> None:
+    def _measure(self, run: RunRecord) -> None:
         """Commits tell exactly when they were made; that they were seen a second later would blur the rate."""
-        run, now = standing.run, self._core.clock.monotonic()
+        now = self._core.clock.monotonic()
         if run.epoch != self._epoch:
             # What lies between two entries is no time of work.
             self._rate, self._epoch = Rate(), run.epoch
-        committed = max(run.updated, standing.holder.since if standing.holder else 0.0)
-        if committed != self._committed:
-            self._committed, self._seen = committed, now
+        if run.updated != self._committed:
+            self._committed, self._seen = run.updated, now
         self._rate.add(self._committed + now - self._seen, run.progress.done + run.progress.failed)
 
     def _phases(self, standing: Standing) -> list[Standing]:

@@ -180,6 +180,7 @@ class Driver:
         if self._execution.gate.received:
             return SIGNAL
         now = self._now()
+        self._execution.report(now)
         if cutter.pacer.is_due(now, self._unpaced) and not self._items.is_empty:
             self._due_since = now if self._due_since is None else self._due_since
         self._unpaced = 0

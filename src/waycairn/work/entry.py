@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 class Entry:
     """Entered once, by `with` (a Run) or `async with` (an AsyncRun)."""
 
-    def __init__(self, core: Callable[[], StoreCore], ask: Ask, pace: Pace) -> None:
+    def __init__(self, core: Callable[[], StoreCore], ask: Ask, pace: Pace, progress: str | None = None) -> None:
         self._core = core
         self._ask = ask
         self._pace = pace
+        self._progress = progress
         self._execution: Execution | None = None
         self._signals = ExitStack()
 
@@ -42,6 +43,7 @@ class Entry:
             hold=entered.hold,
             resumed=entered.resumed,
             has_rival=entered.has_rival,
+            progress=self._progress,
         )
         return self._execution
 

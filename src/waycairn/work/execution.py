@@ -23,6 +23,7 @@ from waycairn.work import leaving
 from waycairn.work.cut import Cutter
 from waycairn.work.forks import watch
 from waycairn.work.output import OutputFiles
+from waycairn.work.reporting import Reporter
 from waycairn.work.request import PACED, STATE_KIND, Request
 from waycairn.work.restoring import attach_state
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
@@ -46,16 +47,24 @@ class Execution:
         hold: Hold | None,
         resumed: bool,
         has_rival: bool,
+        progress: str | None = None,
     ) -> None:
         self.store = store
         self.record = record
         self.pace = pace
+        self.progress_mode = progress
         self.gate = gate
         self.resumed = resumed
         self.has_rival = has_rival
         self.cutter = Cutter(store, record, pace)
         if hold is not None:
             self.cutter.is_lost = hold.is_lost
+        self.reporter = Reporter(
+            record.name if record.key is None else f"{record.name} [{record.key}]",
+            progress,
+            store.clock.monotonic(),
+            self.cutter.progress_now,
+        )
         self.loops: dict[str, Pass] = {}
         self.files = OutputFiles(self.cutter, has_rival=has_rival)
         self.overlaps = False
@@ -92,6 +101,11 @@ class Execution:
         self._totals[loop] = total
         if not self._has_total:
             self.cutter.expect(sum(self._totals.values()))
+
+    def report(self, now: float) -> None:
+        """Tell how far it has come, if that is due."""
+        if now >= self.reporter.due:
+            self.reporter.look(now)
 
     # -- steps and phases ----------------------------------------------------------------------------------------
 
@@ -194,7 +208,9 @@ class Execution:
         cutter = self.cutter
         cutter.check_usable()
         cutter.tell(done=done, total=total, advance=advance, note=note)
-        if cutter.open_item is None and cutter.pacer.is_due(self.store.clock.monotonic()):
+        now = self.store.clock.monotonic()
+        self.report(now)
+        if cutter.open_item is None and cutter.pacer.is_due(now):
             return self.cut(PACED)
         return None
 
@@ -230,6 +246,7 @@ class Execution:
             elif not isinstance(error, OwnershipLost | GeneratorExit):
                 leaving.leave_by_error(self.cutter, error)
         finally:
+            self.reporter.close(self.store.clock.monotonic())
             self.cutter.is_closed = True
             self.files.close()
             if self._hold is not None:

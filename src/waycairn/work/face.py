@@ -7,6 +7,7 @@ from typing import Any
 
 from waycairn.model.ids import CheckpointId
 from waycairn.model.policy import Pace
+from waycairn.work.displays import Mode
 from waycairn.work.entry import Entry
 from waycairn.work.store import Store, default_store
 
@@ -22,6 +23,7 @@ def run(
     tags: Sequence[str] = (),
     metadata: Mapping[str, Any] | None = None,
     pace: Pace | float | str | None = None,
+    progress: Mode | None = None,
     store: Store | None = None,
 ) -> Entry:
     """A run of a named job: `with wc.run("nightly", key="2026-11-21") as run:` (or `async with`).
@@ -30,7 +32,8 @@ def run(
     cut; a completed one runs again and does what is new. `fingerprint` is what the results depend on: entering with
     another one is refused. `fresh=True` replaces a completed run. `total` is the number of items, if known before.
     `task`, `tags` and `metadata` are for listings. `pace` says how often cuts are taken: None (1 % of the run time),
-    0 (only forced ones), seconds, "5%", "100 items", "every item", or a Pace.
+    0 (only forced ones), seconds, "5%", "100 items", "every item", or a Pace. `progress` says how it is shown while it
+    runs: "bar", "log" (a line every half minute), "off", or "auto": a bar where stderr is a terminal.
 
     Entering raises RunIsHeld if its owner lives, FingerprintMismatch, RunNotCompleted, StoreError.
     """
@@ -44,6 +47,7 @@ def run(
         tags=tags,
         metadata=metadata,
         pace=pace,
+        progress=progress,
     )
 
 

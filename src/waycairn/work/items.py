@@ -203,11 +203,13 @@ class ItemLoop(Pass, Generic[T]):
 
     def _due(self, cutter: Cutter) -> Request | None:
         """The cut that is to be taken now, if one is; never inside an item beside a state or an output."""
+        now = cutter.store.clock.monotonic()
+        self._execution.report(now)
         if cutter.open_item is not None and self._is_alone:
             return None
         if self._execution.gate.received:
             return SIGNAL
-        if cutter.pacer.is_due(cutter.store.clock.monotonic()) or cutter.wanted or cutter.items.is_large:
+        if cutter.pacer.is_due(now) or cutter.wanted or cutter.items.is_large:
             return cutter.wanted or PACED
         return None
 

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from waycairn.work.cut import Cutter
+    from waycairn.work.reporting import Reporter
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Where a run stands. Times are UTC; `rate` is items a second in this entry, `eta` seconds to the end."""
+    """Where a run stands. Times are UTC; `rate` is items a second of late, `eta` seconds to the end at that rate."""
 
     total: int | None
     completed: int
@@ -79,8 +80,9 @@ class Failure:
 class Ledger:
     """A view of one run's items. Counts include what is done and not yet committed."""
 
-    def __init__(self, cutter: Cutter, started: float) -> None:
+    def __init__(self, cutter: Cutter, started: float, reporter: Reporter) -> None:
         self._cutter = cutter
+        self._reporter = reporter
         self._started = started
         self._entered = cutter.store.clock.monotonic()
         self._entered_done = cutter.progress.done
@@ -145,7 +147,7 @@ class Ledger:
         progress = cutter.progress_now()
         elapsed = cutter.store.clock.monotonic() - self._entered
         finished = progress.done - self._entered_done
-        rate = finished / elapsed if finished > 0 and elapsed > 0 else None
+        rate = self._reporter.rate or (finished / elapsed if finished > 0 and elapsed > 0 else None)
         pending = None if progress.total is None else max(0, progress.total - progress.done - progress.failed)
         return Summary(
             total=progress.total,

@@ -47,6 +47,7 @@ class Loop(Pass, Generic[T]):
             raise TypeError("this input is asynchronous; use `async with wc.run(...)` and `async for`")
         cutter = self._start()
         name, now, is_due, gate = self.name, cutter.store.clock.monotonic, cutter.pacer.is_due, self._execution.gate
+        reporter = self._execution.reporter
         for keys, payload in self._grouped(self._items):
             cutter.begin_item(name, keys[0])
             try:
@@ -55,7 +56,10 @@ class Loop(Pass, Generic[T]):
                 self.leave()
                 raise
             cutter.end_item(name, keys)
-            if is_due(now()) or cutter.wanted or gate.received:
+            moment = now()
+            if moment >= reporter.due:
+                reporter.look(moment)
+            if is_due(moment) or cutter.wanted or gate.received:
                 cutter.take(self._request(cutter))
                 self._execution.stop_if_asked()
         self._finish()
@@ -73,7 +77,9 @@ class Loop(Pass, Generic[T]):
             cutter.begin_item(self.name, keys[0])
             yield payload
             cutter.end_item(self.name, keys)
-            if cutter.pacer.is_due(cutter.store.clock.monotonic()) or cutter.wanted or self._execution.gate.received:
+            moment = cutter.store.clock.monotonic()
+            self._execution.report(moment)
+            if cutter.pacer.is_due(moment) or cutter.wanted or self._execution.gate.received:
                 await take_async(cutter, self._request(cutter))
                 self._execution.stop_if_asked()
         self._finish()

@@ -21,6 +21,7 @@ from waycairn.work.feeding import AsyncFeed, Fed, Feed
 from waycairn.work.ledger import Failure, Ledger
 from waycairn.work.loop import take_async
 from waycairn.work.passing import Pass
+from waycairn.work.reporting import OnProgress
 from waycairn.work.request import Request
 from waycairn.work.step import check_name, result_types
 
@@ -84,6 +85,7 @@ class Map(Pass, Generic[T, R]):
         total: int | None,
         ledger: Ledger,
         returns: Any,
+        on_progress: OnProgress | None,
     ) -> None:
         super().__init__(execution, items, key=key, name=name, total=total)
         execution.open_loop(self)  # from here on: a map that nobody asks for anything is noticed
@@ -98,6 +100,8 @@ class Map(Pass, Generic[T, R]):
         self._closing: list[Callable[[], None]] = []
         self._report: Report | None = None
         self._has_begun = False
+        if on_progress is not None:
+            execution.reporter.listen(on_progress, ledger.summary)
 
     @property
     def is_exhausted(self) -> bool:
@@ -304,6 +308,7 @@ def make_map(
     on_error: OnError = "record",
     retry_failed: bool | None = None,
     order: Order = "done",
+    on_progress: OnProgress | None = None,
 ) -> M:
     """What `run.map` gives, for both faces."""
     check_name("loop", name)
@@ -321,7 +326,18 @@ def make_map(
         order=order,
         retry_failed=retry_failed,
     )
-    return kind(execution, function, items, how, key=key, name=name, total=total, ledger=ledger, returns=returns)
+    return kind(
+        execution,
+        function,
+        items,
+        how,
+        key=key,
+        name=name,
+        total=total,
+        ledger=ledger,
+        returns=returns,
+        on_progress=on_progress,
+    )
 
 
 class _AsyncWalk(AsyncIterator[Computed[T, R]]):

@@ -35,6 +35,7 @@ class PhaseCall:
                 hold=None,
                 resumed=record.sequence > 0,
                 has_rival=parent.has_rival,
+                progress=parent.progress_mode,
             )
             self.child.is_in_block = True
             self.child.cutter.is_lost = cutter.is_lost

@@ -15,7 +15,7 @@ from waycairn.ports import Executor
 from waycairn.work.computed import OnError, Order, Where
 from waycairn.work.execution import Execution
 from waycairn.work.items import ItemLoop
-from waycairn.work.ledger import Ledger
+from waycairn.work.ledger import Ledger, Summary
 from waycairn.work.loop import Loop
 from waycairn.work.mapping import Map, make_map
 from waycairn.work.output import Output, WholeOutput
@@ -43,7 +43,7 @@ class Run:
         self.key = record.key
         self.resumed = execution.resumed
         """True if unfinished work of an earlier entry is continued."""
-        self.ledger = Ledger(execution.cutter, record.created)
+        self.ledger = Ledger(execution.cutter, record.created, execution.reporter)
         """What is done, by key."""
 
     # -- loops ---------------------------------------------------------------------------------------------------
@@ -130,6 +130,7 @@ class Run:
         on_error: OnError = "record",
         retry_failed: bool | None = None,
         order: Order = "done",
+        on_progress: Callable[[Summary], None] | None = None,
         returns: Any = None,
     ) -> Map[T, Any]:
         """Compute the function of every item that is not done yet, several at once; see Map for what to do with it.
@@ -144,7 +145,8 @@ class Run:
         `retry` says, then recorded (`run.ledger.failures()`) while the others go on; with on_error="raise" the error
         is raised here and the item is undone. `timeout` is seconds an item; a process is killed for it, a coroutine
         cancelled, a thread given up. `rate`, as "500/m", limits how often one begins. Bodies come in the order in
-        which results are there, or, reproducibly, in that of the input. `key`, `name`, `total` as in `each`,
+        which results are there, or, reproducibly, in that of the input. `on_progress` is called on this thread with a
+        Summary, twice a second at most. `key`, `name`, `total` as in `each`,
         `retry_failed` as in `items`; results come back as the return annotation or `returns` says.
 
         Raises TypeError and ValueError for what cannot be meant, before anything runs.
@@ -166,6 +168,7 @@ class Run:
             on_error=on_error,
             retry_failed=retry_failed,
             order=order,
+            on_progress=on_progress,
             returns=returns,
         )
 

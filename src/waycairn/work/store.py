@@ -16,6 +16,7 @@ from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, R
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.wiring import default_url, open_core
+from waycairn.work.displays import Mode, check_mode
 from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
 from waycairn.work.restoring import newest_value, note_damage
@@ -43,6 +44,7 @@ class Store:
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         pace: Pace | float | str | None = None,
+        progress: Mode | None = None,
     ) -> Entry:
         """A run to be entered with `with` or `async with`; see `waycairn.run`."""
         check_name("run", name)
@@ -58,7 +60,8 @@ class Store:
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        return Entry(lambda: self.core, ask, Pace.of(pace))
+        check_mode(progress)
+        return Entry(lambda: self.core, ask, Pace.of(pace), progress)
 
     def start(self, name: str, *, key: str | None = None, total: int | None = None, **facts: Any) -> Run:
         """Enter a run without a `with` block: `run.progress(...)`, then `run.complete(result)`."""
