@@ -190,12 +190,12 @@ def compare(place: Path, console: Console) -> bool:
     return same
 
 
-def prepare(place: Path) -> None:
-    """An empty folder. Only one that the demo made is emptied."""
+def prepare(place: Path, *names: str) -> None:
+    """An empty folder with folders of these names. Only one that the demo made is emptied."""
     if place.exists() and not (place / MARK).exists():
         sys.exit(f"{place} is there and was not made by the demo. Nothing was changed. Name another: --place DIR")
     shutil.rmtree(place, ignore_errors=True)
-    for name in ("golden", "killed", "forget"):
+    for name in names:
         (place / name).mkdir(parents=True)
     (place / MARK).touch()
 
@@ -221,7 +221,7 @@ def main() -> int:
     place: Path = given.place
     options = ["--most", str(given.most)] if given.most else []
     console = Console(highlight=False)
-    prepare(place)
+    prepare(place, "golden", "killed", "forget")
     console.print("[bold]A job reads books, counts, compares, and writes a report. It will be killed.[/]\n")
 
     with console.status("without waycairn, nothing remembered"):
