@@ -62,3 +62,12 @@ def postgres_schema(postgres_server):
         admin.execute(f'CREATE SCHEMA "{name}"')
         yield f"{postgres_server.get_uri()}&options=-csearch_path%3D{name}"
         admin.execute(f'DROP SCHEMA "{name}" CASCADE')
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests marked torture take many minutes each: only with -m torture, or by name."""
+    asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
+    if not asked:
+        torture = [item for item in items if item.get_closest_marker("torture")]
+        config.hook.pytest_deselected(items=torture)
+        items[:] = [item for item in items if item not in torture]

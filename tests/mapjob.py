@@ -28,6 +28,8 @@ def work(number: int) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if HOW == "slow":
         time.sleep(0.002)
+    if HOW == "wide":
+        time.sleep(1)
     if HOW == "long":
         time.sleep(60)
     return number * number
@@ -46,7 +48,7 @@ def main() -> None:
         effect(f"{EFFECTS}.pids", os.getpid())
         out = run.output(Path(STORE).parent / "out.txt", append=True)
         state = run.state({"sum": 0})
-        how: Any = {"on": ON, "workers": 3}
+        how: Any = {"on": ON, "workers": 24 if HOW == "wide" else 3}
         for item in run.map(call, range(COUNT), **how):
             state["sum"] += item.result
             out.write(f"{item.value} {item.result}\n")

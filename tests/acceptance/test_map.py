@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import re
@@ -50,14 +51,14 @@ def test_every_item_is_computed_and_folded_once(store: wc.Store, on: Any) -> Non
     with store.run("job") as run:
         again = run.map(SQUARE[on], range(305), workers=3, on=on).drain()
         assert (again.completed, again.failed, again.skipped) == (5, 0, 300)
-        assert dict(again.results()) == {str(n): n * n for n in range(305)}
+        assert dict(again.results()) == {n: n * n for n in range(305)}
         assert run.ledger.result(17) == 289
 
 
 def test_drained_results_come_back_typed(store: wc.Store, on: Any) -> None:
     """By the return annotation while it runs, by `returns` later; the report counts and reads."""
     with store.run("job") as run:
-        report = run.map(REPLY[on], range(5), on=on, workers=2, returns=mapped.Reply).report()
+        report = run.map(REPLY[on], range(5), on=on, workers=2).report()
         assert sorted(value.tokens for _, value in report.results()) == [0, 1, 2, 3, 4]
         assert str(report).startswith("5 done, 0 failed, 0 skipped")
     with store.run("job") as run:
@@ -70,8 +71,8 @@ def test_failed_items_are_recorded_and_tried_again(store: wc.Store, on: Any) -> 
         report = run.map(PICK[on], range(40), workers=2, on=on).drain()
         assert (report.completed, report.failed) == (36, 4)
     with store.run("job") as run:
-        failures = sorted(run.ledger.failures(), key=lambda failure: failure.key)
-        assert [failure.key for failure in failures] == ["13", "23", "3", "33"]
+        failures = sorted(run.ledger.failures(), key=lambda failure: str(failure.key))
+        assert [failure.key for failure in failures] == [13, 23, 3, 33]
         assert (failures[0].type, failures[0].message, failures[0].attempts) == ("ValueError", "bad 13", 1)
         assert failures[0].where is not None
         assert failures[0].where.endswith("in pick")
@@ -154,7 +155,7 @@ def test_a_fold_belongs_to_the_cut_of_its_item(store: wc.Store, tmp_path: Path) 
     assert len(before) >= 18
     fold(None)
     assert sorted(mapped.logged(log)) == sorted(str(n) for n in range(30)), "nothing was computed twice"
-    assert out_path.read_text() == "".join(f'{{"key": "{n}", "result": {n}}}\n' for n in range(30))
+    assert out_path.read_text() == "".join(f'{{"key": {n}, "result": {n}}}\n' for n in range(30))
     state = store.core.catalog.latest_checkpoint(store.find("job").id, role="state")
     assert state is not None
     assert store.load(state.id) == {"sum": sum(range(30)), "seen": 30}
@@ -180,6 +181,28 @@ async def _second_async(item: tuple[int, float]) -> str:
     if item[0] == 11:
         raise ValueError("eleven")
     return await mapped.slow_async(item[1])
+
+
+def test_results_that_wait_for_a_slow_one_are_committed_at_the_pace(store: wc.Store) -> None:
+    """With order="input" the first body waits for the first item; what comes behind it must not wait for a cut."""
+    release = threading.Event()
+    committed: list[int] = []
+
+    def work(number: int) -> int:
+        if number == 0:
+            release.wait(20)
+        return number
+
+    def look(_: Any) -> None:
+        run_id = store.find("job").id
+        committed.append(len(store.core.catalog.computed(run_id, "items")))
+        if committed[-1] >= 20:
+            release.set()
+
+    with store.run("job", pace="every item") as run:
+        folded = run.map(work, range(40), workers=4, order="input", on_progress=look)
+        assert [item.result for item in folded] == [*range(40)]
+    assert max(committed) >= 20
 
 
 def test_too_slow_items_are_ended(store: wc.Store, on: Any) -> None:
@@ -344,6 +367,20 @@ def test_what_cannot_be_sent_to_a_process_is_said(store: wc.Store) -> None:
     with store.run("job") as run:
         (failure,) = run.ledger.failures()
         assert "cannot be sent to a worker process (it holds a connection)" in failure.message
+
+
+def test_a_large_function_reaches_its_worker(store: wc.Store) -> None:
+    """More than a pipe holds."""
+    function = functools.partial(mapped.length_of, bytes(3_000_000))
+    with store.run("job") as run:
+        assert [item.result for item in run.map(function, range(2), on="processes", workers=2)] == [3_000_000] * 2
+
+
+def test_no_more_processes_than_items(store: wc.Store) -> None:
+    """Each costs half a second of a processor."""
+    with store.run("job") as run:
+        report = run.map(mapped.who, range(2), on="processes", workers=8).drain()
+        assert len({pid for _, pid in report.results()}) <= 2
 
 
 def test_results_that_cannot_be_stored_or_come_back_are_failures(store: wc.Store, on: Any) -> None:
@@ -606,8 +643,8 @@ def test_keys_are_those_of_each(store: wc.Store) -> None:
     """By entry, by attribute, by content."""
     with store.run("job") as run:
         for item in run.map(lambda d: d["n"], [{"id": "a", "n": 1}, {"id": "b", "n": 2}], key="id"):
-            assert item.key == f"'{item.value['id']}'"
-            assert re.fullmatch(r'\{"key": "\'[ab]\'", "result": [12]\}\n', item.json())
+            assert item.key == item.value["id"]
+            assert re.fullmatch(r'\{"key": "[ab]", "result": [12]\}\n', item.json())
         assert run.ledger.is_done("a")
 
 

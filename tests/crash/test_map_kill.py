@@ -144,10 +144,10 @@ def test_workers_are_killed_again_and_again(tmp_path: Path) -> None:
 
 
 def test_an_item_that_kills_the_driver_is_found(tmp_path: Path) -> None:
-    """Each entry dies by it, three times; the next records it as failed, does all others, and is partial. Items that ran
-    beside it are done."""
+    """Each entry dies by it: twice among others, three times alone. The next records it as failed, does all others, and
+    is partial."""
     job = Job(tmp_path, "threads", 40, "poison")
-    for _ in range(3):
+    for _ in range(5):
         process = job.start()
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
@@ -158,10 +158,29 @@ def test_an_item_that_kills_the_driver_is_found(tmp_path: Path) -> None:
         (failure,) = store.core.catalog.failures(found.id)
         assert failure.poison
         assert "the process died again and again" in failure.error["message"]
-    assert job.computed()[7] == 3
+    assert job.computed()[7] == 5
     assert job.folded() == Counter(n for n in range(40) if n != 7)
     job.finish()
-    assert job.computed()[7] == 3, "it is left alone"
+    assert job.computed()[7] == 5, "it is left alone"
+
+
+def test_items_that_only_ran_when_the_process_was_killed_are_no_poison(tmp_path: Path) -> None:
+    """Three kills from outside while the same 24 items run: the fourth entry does all of them, several at once."""
+    job = Job(tmp_path, "threads", 24, "wide")
+    for _ in range(3):
+        before = sum(job.computed().values())
+        process = job.start()
+        deadline = time.monotonic() + 20
+        while sum(job.computed().values()) < before + 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.kill()
+        process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGKILL
+    started = time.monotonic()
+    job.finish()
+    assert time.monotonic() - started < 24, "a second each: not one after the other"
+    assert job.folded() == Counter(range(24))
 
 
 @pytest.mark.parametrize("on", PLACES)

@@ -18,12 +18,14 @@ from waycairn.ports import Job
 
 _EAGER = 0.005
 """Seconds after which results do not wait for the rest of their batch."""
+HELLO = b"hello"
+"""The first message of a worker: it listens."""
 STOP = b""
 """The message after which no task comes."""
 
 
-def work(connection: Connection, slot: int, path: str, owner: int, pickled: bytes) -> None:
-    """Do what comes through the connection until STOP comes, or the owner is gone."""
+def work(connection: Connection, slot: int, path: str, owner: int) -> None:
+    """Do what comes through the connection, behind the job itself, until STOP comes or the owner is gone."""
     _die_with(owner)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Ctrl-C reaches the whole group; what it means is the owner's to say. A function, since programs that an item
@@ -31,8 +33,9 @@ def work(connection: Connection, slot: int, path: str, owner: int, pickled: byte
         signal.signal(number, lambda _number, _frame: None)
     messages: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
+    connection.send_bytes(HELLO)
     try:
-        job: Job = pickle.loads(pickled)  # noqa: S301 - our own parent made it a moment ago
+        job: Job = pickle.loads(messages.get())  # noqa: S301 - our own parent made it a moment ago
         slots = Slots(path)
     except Exception as error:  # noqa: BLE001 - told to the owner, who raises it
         connection.send_bytes(pack_broken({"type": type(error).__qualname__, "message": str(error)}))

@@ -33,8 +33,10 @@ _ALONE = 32
 _DIGEST = 16
 _NOBODY = bytes(_DIGEST)
 _SUSPECT = struct.Struct("<16sB")
-PROVEN = 255
-"""Deaths of an item that ran alone when the process died."""
+_ALONE_FROM = 200
+"""From here on the number counts deaths while the item ran alone."""
+PROVEN = _ALONE_FROM + 3
+"""One such death may be the fault of whoever killed the process from outside; three are not."""
 
 
 class FlightLog:
@@ -146,5 +148,9 @@ def _read(path: Path) -> dict[bytes, int]:
     for at in range(start, start + slots * _DIGEST, _DIGEST):
         running = content[at : at + _DIGEST]
         if len(running) == _DIGEST and running != _NOBODY:
-            suspects[running] = PROVEN if is_alone else min(suspects.get(running, 0) + 1, PROVEN - 1)
+            before = suspects.get(running, 0)
+            if is_alone:
+                suspects[running] = min(max(before, _ALONE_FROM) + 1, PROVEN)
+            else:
+                suspects[running] = min(before + 1, _ALONE_FROM)
     return suspects

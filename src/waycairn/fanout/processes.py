@@ -63,7 +63,6 @@ class ProcessExecutor:
         self._is_closed = False
         self._alarm, alarmed = self._context.Pipe(duplex=True)
         atexit.register(self.close)  # before the one of multiprocessing, which would wait for the workers
-        self._crew = [self._spawn(slot) for slot in range(self.workers)]
         self._reader = threading.Thread(target=self._read, args=(alarmed,), name="waycairn-map-reader", daemon=True)
         self._reader.start()
 
@@ -71,7 +70,7 @@ class ProcessExecutor:
         ours, theirs = self._context.Pipe(duplex=True)
         process = self._context.Process(
             target=child.work,
-            args=(theirs, slot, self._flights.path, os.getpid(), self._pickled),
+            args=(theirs, slot, self._flights.path, os.getpid()),
             name=f"waycairn-map-{slot}",
         )
         process.start()
@@ -82,11 +81,10 @@ class ProcessExecutor:
 
     def submit(self, tasks: Sequence[Task]) -> None:
         with self._lock:
-            alive = [worker for worker in self._crew if not worker.is_gone]
-            if not alive:
+            worker = self._least_busy()
+            if worker is None:
                 self._orphans += tasks
                 return
-            worker = min(alive, key=lambda one: len(one.tasks))
             sent = []
             for task in tasks:
                 try:
@@ -98,6 +96,16 @@ class ProcessExecutor:
             worker.since = worker.since or monotonic()
         if sent:
             worker.send(pack_tasks(sent))
+
+    def _least_busy(self) -> _Worker | None:
+        """A further one is started only when all that there are have something to do."""
+        alive = [worker for worker in self._crew if not worker.is_gone]
+        least = min(alive, key=lambda one: len(one.tasks), default=None)
+        if (least is None or least.tasks) and len(self._crew) < self.workers:
+            least = self._spawn(len(self._crew))
+            self._crew.append(least)
+            self._alarm.send_bytes(b"!")
+        return least
 
     def tend(self, now: float) -> None:  # noqa: ARG002 - a kill goes by the clock that was read at the start
         """End what takes too long; replace workers that are gone, by the thread that will live as long as they."""
@@ -167,10 +175,14 @@ class ProcessExecutor:
 
     def _hear(self, worker: _Worker) -> None:
         try:
-            answer = unpack_answer(worker.connection.recv_bytes())
+            message = worker.connection.recv_bytes()
         except (EOFError, OSError):
             self._bury(worker)
             return
+        if message == child.HELLO:
+            worker.greet(self._pickled)
+            return
+        answer = unpack_answer(message)
         if answer.broken is not None:
             self._stop(
                 f"a worker process cannot load the function: {answer.broken['type']}: {answer.broken['message']}. "
@@ -233,8 +245,25 @@ class _Worker:
         self.is_gone = False
         self.is_ended = False
         """Killed by us."""
+        self._lock = threading.Lock()
+        self._waiting: list[bytes] | None = []
 
     def send(self, message: bytes) -> None:
+        """At once if it listens already, else when it greets: a pipe that nobody reads would keep the owner waiting."""
+        with self._lock:
+            if self._waiting is not None:
+                self._waiting.append(message)
+                return
+            self._send(message)
+
+    def greet(self, job: bytes) -> None:
+        """It listens."""
+        with self._lock:
+            for message in (job, *(self._waiting or ())):
+                self._send(message)
+            self._waiting = None
+
+    def _send(self, message: bytes) -> None:
         try:
             self.connection.send_bytes(message)
         except OSError:

@@ -24,8 +24,8 @@ Where = Literal["threads", "processes", "async"]
 class Computed(Generic[T, R]):
     """An item whose result is there, in the hands of the loop that folds it: it is done when the body ends."""
 
-    key: str
-    """As a person reads it."""
+    key: str | int
+    """The key itself if it is a str or an int, else as text."""
     value: T
     """The item as the input gave it."""
     result: R

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from waycairn.codec import encode
-from waycairn.codec.keys import Key, shown, unpack_keys
+from waycairn.codec.keys import Key, plain, shown, unpack_keys
 from waycairn.errors import Damaged
 from waycairn.fanout import PROVEN, FlightLog, Inbox
 from waycairn.model.encoded import Encoded
@@ -59,7 +59,10 @@ _PATIENCE = 0.1
 _AHEAD = 1024
 """In the order of the input: how far others may be ahead of the one that is waited for."""
 _SUSPECT_DEATHS = 2
-"""Deaths of this process after which an item that ran each time runs alone."""
+"""Deaths of this process after which an item that ran each time is a suspect."""
+_FEWER = 4
+"""With each further death a fourth as many run beside it: a few deaths find one item among hundreds, and those that only
+ran when a machine was taken away, twice, cost no more than a slower start."""
 _WORKER_DEATHS = 3
 """Deaths of worker processes after which the item that they ran has failed."""
 _LEARN = 0.2
@@ -107,8 +110,10 @@ class Driver:
         self._flying: dict[int, Ticket] = {}
         self._line = Line(is_ordered=is_folding and options.order == "input")
         self._retries: list[tuple[float, int, Ticket]] = []
-        self._lonely: Ticket | None = None
-        """Waits until nothing else runs, and then runs alone."""
+        self._suspect: Ticket | None = None
+        """Waits until few enough others run."""
+        self._careful: dict[Ticket, int] = {}
+        """Suspects that run, and how many may run at once meanwhile."""
         self._held_until = 0.0
         self._item_seconds: float | None = None
         self._unpaced = 0
@@ -146,20 +151,20 @@ class Driver:
 
     @property
     def _is_over(self) -> bool:
-        is_waiting = self._line or self._line.held_back or self._retries or self._lonely
+        is_waiting = self._line or self._line.held_back or self._retries or self._suspect
         return self._feed.is_exhausted and not (self._flying or is_waiting)
 
     @property
     def _can_read(self) -> bool:
         """The input is next: a slow one is read item by item, and what came back meanwhile goes first."""
         feed = self._feed
-        is_open = not (feed.is_exhausted or feed.is_waiting or self._lonely)
+        is_open = not (feed.is_exhausted or feed.is_waiting or self._suspect)
         return is_open and self._now() >= self._held_until and self._room() > 0
 
     def _fold(self, ticket: Ticket) -> Iterator[Command]:
         cutter, key = self._cutter, ticket.key
         cutter.begin_item(self._loop, key)
-        yield Computed(shown(key), ticket.value, ticket.result)
+        yield Computed(plain(key), ticket.value, ticket.result)
         cutter.open_item = None
         cutter.settle_queues(keep=True)
         self._items.fold(self._loop, key, gave=ticket.result is not None, had_failed=ticket.had_failed)
@@ -224,18 +229,20 @@ class Driver:
             return
         while self._retries and self._retries[0][0] <= now and self._room():
             self._submit([heappop(self._retries)[2]])
-        while not self._lonely and (room := self._room()):
+        while not self._suspect and (room := self._room()):
             batch = self._read(min(room, self._batch_size()))
             if batch:
                 self._submit(batch)
             feed = self._feed
             if feed.is_slow or feed.is_exhausted or feed.is_waiting or self._line:
                 break
-        if self._lonely and not self._flying:
-            yield from self._run_alone(self._lonely)
+        if self._suspect is not None:
+            yield from self._try_suspect(self._suspect)
 
     def _room(self) -> int:
         """How many more may be on their way."""
+        if self._careful:
+            return max(0, min(self._careful.values()) - len(self._flying))
         most = self._executor.workers * (1 if self._is_direct else 2 * self._batch_size())
         room = most - len(self._flying) - len(self._line)
         if self._line.held_back:
@@ -245,7 +252,7 @@ class Driver:
         return max(0, room)
 
     def _batch_size(self) -> int:
-        if self._item_seconds is None or self._is_direct:
+        if self._item_seconds is None or self._is_direct or self._careful:
             return 1
         return max(1, min(_MOST_AT_ONCE, int(_BATCH_SECONDS / (self._item_seconds + 1e-9))))
 
@@ -259,7 +266,7 @@ class Driver:
             deaths = self._flights.suspects.get(ticket.digest, 0) if self._flights.suspects else 0
             if deaths >= _SUSPECT_DEATHS:
                 ticket.deaths = deaths
-                self._lonely = ticket
+                self._suspect = ticket
                 break
             batch.append(ticket)
         return batch
@@ -274,23 +281,30 @@ class Driver:
             self._limit.took(len(tasks))
         self._executor.submit(tasks)
 
-    def _run_alone(self, ticket: Ticket) -> Iterator[Command]:
-        """It ran each time this process died. What is done is committed first; then nothing else runs."""
-        self._lonely = None
+    def _try_suspect(self, ticket: Ticket) -> Iterator[Command]:
+        """It ran each time when this process died. With each death fewer run beside it, at last none: then it is known
+        which one it is, and what was done before is committed."""
         if ticket.deaths == PROVEN:
+            self._suspect = None
             self._poison(ticket)
             yield PACED
             return
-        if not self._items.is_empty:
-            yield PACED
-        log.warning("item %s ran %d times when the process died; it runs alone now", shown(ticket.key), ticket.deaths)
-        self._flights.alone(True)
+        limit = max(1, self._executor.workers // _FEWER ** (ticket.deaths - 1))
+        if len(self._flying) >= limit:
+            return
+        if limit == 1:
+            if not self._items.is_empty:
+                yield PACED
+            log.warning("item %s runs alone: it ran whenever the process died", shown(ticket.key))
+            self._flights.alone(True)
+        self._suspect = None
+        self._careful[ticket] = limit
         self._submit([ticket])
-        while self._flying:
-            self._executor.tend(self._now())
-            yield self._patience()
-            self._collect()
-        self._flights.alone(False)
+
+    def _is_settled(self, ticket: Ticket) -> None:
+        """A suspect came back."""
+        if self._careful.pop(ticket) == 1:
+            self._flights.alone(False)
 
     def _bring(self, ticket: Ticket, found: ComputedItem) -> bool:
         """A result of an earlier entry; False if it cannot be read and has to be computed again."""
@@ -322,6 +336,8 @@ class Driver:
                 self._item_seconds = before + _LEARN * (each - before)
             for outcome in outcomes:
                 ticket = self._flying.pop(outcome.number, None)
+                if ticket in self._careful:
+                    self._is_settled(ticket)
                 if outcome.stops:
                     raise stop_of(outcome)
                 if ticket is None:
@@ -339,7 +355,9 @@ class Driver:
         if self._is_folding:
             ticket.result = outcome.value if outcome.is_here else decoded(encoded, self._types)
             self._items.compute(self._loop, ticket.key, encoded)
+            before = self._line.held_back
             self._line.join(ticket.place, ticket)
+            self._unpaced += self._line.held_back > before  # it waits for another one, and is worth a cut
             return
         gave = encoded.document != _NONE
         if key in self._damaged:
@@ -370,8 +388,8 @@ class Driver:
 
     def _poison(self, ticket: Ticket) -> None:
         message = (
-            "the process died again and again while it ran this item, the last time while nothing else ran; the item "
-            "is left alone, and tried again with retry_failed=True only"
+            "the process died again and again while it ran this item, the last three times while nothing else ran; the "
+            "item is left alone, and tried again with retry_failed=True only"
         )
         facts = {"type": "ProcessDied", "message": message, "where": None, "traceback": message}
         self._fail(ticket, facts, is_poison=True)

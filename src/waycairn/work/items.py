@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.codec import encode
-from waycairn.codec.keys import Key, key_digest, shown
+from waycairn.codec.keys import Key, key_digest, plain, shown
 from waycairn.errors import ItemsOverlap, WaycairnError
 from waycairn.model.encoded import Encoded
 from waycairn.work.computed import retries_failed
@@ -45,9 +45,9 @@ class Item(Generic[T]):
         self._loop = loop
 
     @property
-    def key(self) -> str:
-        """Its key, as a person reads it."""
-        return shown(self._key)
+    def key(self) -> str | int:
+        """Its key itself if it is a str or an int, else as text."""
+        return plain(self._key)
 
     def __enter__(self) -> Item[T]:
         self._loop.begin(self._key)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from waycairn.codec import Types, decode
-from waycairn.codec.keys import canonical, key_function, shown, unpack_keys
+from waycairn.codec.keys import canonical, key_function, plain, unpack_keys
 from waycairn.model.records import FailedItem
 from waycairn.work.done import DoneKeys
 
@@ -38,7 +38,7 @@ class Summary:
     def __str__(self) -> str:
         of = "" if self.total is None else f" of {self.total}"
         rate = "" if self.rate is None else f", {self.rate:,.1f} items/s"
-        eta = "" if self.eta is None else f", {self.eta:,.0f} s to go"
+        eta = f", {self.eta:,.0f} s to go" if self.eta else ""
         return f"{self.completed}{of} done, {self.failed} failed{rate}{eta}"
 
 
@@ -47,8 +47,8 @@ class Failure:
     """An item that failed. Times are UTC."""
 
     loop: str
-    key: str
-    """As a person reads it."""
+    key: str | int
+    """The key itself if it is a str or an int, else as text."""
     type: str
     message: str
     where: str | None
@@ -62,7 +62,7 @@ class Failure:
         error = failed.error
         return cls(
             loop=failed.loop,
-            key=shown(unpack_keys(failed.key)[0]),
+            key=plain(unpack_keys(failed.key)[0]),
             type=error["type"],
             message=error["message"],
             where=error["where"],
@@ -131,16 +131,16 @@ class Ledger:
                 return default if part is None else part.load(types)
         return default
 
-    def results(self, *, loop: str = "items", returns: Any = None) -> Iterator[tuple[str, Any]]:
-        """Key (as a person reads it) and result of every item that gave one, in the order in which they were done;
-        those of one cut are in memory at a time."""
-        types = None if returns is None else Types.of(returns)
+    def results(self, *, loop: str = "items", returns: Any = None) -> Iterator[tuple[str | int, Any]]:
+        """Key (itself if it is a str or an int, else as text) and result of every item that gave one, in the order in
+        which they were done; those of one cut are in memory at a time."""
+        types = returns if returns is None or isinstance(returns, Types) else Types.of(returns)
         cutter = self._cutter
         for block in cutter.store.catalog.done_items(cutter.run, loop):
             if block.results is not None:
                 for key, part in zip(unpack_keys(block.keys), cutter.store.load_results(block.results), strict=True):
                     if part is not None:
-                        yield shown(key), part.load(types)
+                        yield plain(key), part.load(types)
 
     def summary(self) -> Summary:
         cutter = self._cutter

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from blake3 import blake3
 
+from waycairn.codec import Types
 from waycairn.codec.keys import Key, key_digest, short
 from waycairn.fanout import FlightLog, Inbox, ProcessExecutor, TaskExecutor, ThreadExecutor
 from waycairn.model.retry import Retry
@@ -47,11 +48,12 @@ class Report:
     seconds: float
     _ledger: Ledger
     _loop: str
-    _returns: Any
+    _types: Types
 
-    def results(self) -> Iterator[tuple[str, Any]]:
-        """Key and result of all that is done, those of earlier passes too, see `Ledger.results`."""
-        return self._ledger.results(loop=self._loop, returns=self._returns)
+    def results(self) -> Iterator[tuple[str | int, Any]]:
+        """Key and result of all that is done, those of earlier passes too, see `Ledger.results`; of the types that the
+        function returns."""
+        return self._ledger.results(loop=self._loop, returns=self._types)
 
     def failures(self) -> Iterator[Failure]:
         """All that failed and is not done."""
@@ -63,7 +65,7 @@ class Report:
 
 
 class Map(Pass, Generic[T, R]):
-    """The items of an input, computed by workers. Iterated, drained, or read as a report; each once.
+    """The items of an input, computed by workers. Iterated, drained, or read as a report; each once::
 
         for item in run.map(ask, prompts, key="id", workers=8):    # the body is the fold
             out.write(item.json())
@@ -85,7 +87,6 @@ class Map(Pass, Generic[T, R]):
         name: str,
         total: int | None,
         ledger: Ledger,
-        returns: Any,
         on_progress: OnProgress | None,
     ) -> None:
         super().__init__(execution, items, key=key, name=name, total=total)
@@ -93,7 +94,6 @@ class Map(Pass, Generic[T, R]):
         self._function = function
         self._options = options
         self._ledger = ledger
-        self._returns = returns
         self._failed_before: dict[bytes, bool] = {}
         self._handed: set[Key] = set()
         """Handed out and not done: on their way, or failed."""
@@ -197,7 +197,7 @@ class Map(Pass, Generic[T, R]):
         yield from driver.commands()
         self._is_exhausted = feed.error is None
         self._report = Report(
-            driver.done, driver.failed, self.skipped, now() - started, self._ledger, self.name, self._returns
+            driver.done, driver.failed, self.skipped, now() - started, self._ledger, self.name, options.types
         )
         if feed.error is not None:
             raise feed.error
@@ -339,7 +339,6 @@ def make_map(
         name=name,
         total=total,
         ledger=ledger,
-        returns=returns,
         on_progress=on_progress,
     )
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Queue(Generic[T]):
-    """The seed, then what was added, in that order; what is known by its key is ignored.
+    """The seed, then what was added, in that order; what is known by its key is ignored::
 
         queue = run.queue([start])
         for item in run.map(fetch, queue, workers=8):

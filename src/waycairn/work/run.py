@@ -134,7 +134,7 @@ class Run:
         on_progress: Callable[[Summary], None] | None = None,
         returns: Any = None,
     ) -> Map[T, Any]:
-        """Compute the function of every item that is not done yet, several at once; see Map for what to do with it.
+        """Compute the function of every item that is not done yet, several at once; see Map for what to do with it::
 
             for item in run.map(ask, prompts, key="id", workers=8, retry=wc.Retry(attempts=3)):
                 out.write(item.json())              # the fold: item.key, item.value, item.result
@@ -181,7 +181,7 @@ class Run:
         name: str = "queue",
         returns: Any = None,
     ) -> Queue[T]:
-        """An input that grows while it runs; see Queue.
+        """An input that grows while it runs; see Queue::
 
             pages = run.queue([start])
             for item in run.map(fetch, pages, workers=8):
