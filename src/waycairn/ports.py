@@ -232,6 +232,10 @@ class ItemRows(Protocol):
 class WaitingRows(Protocol):
     """What waits, read; it is written by commits."""
 
+    def waiting(self, run: RunId) -> Sequence[str]:
+        """The loops and queues of a run that have something below, by name."""
+        ...
+
     def computed(self, run: RunId, loop: str) -> Sequence[ComputedItem]:
         """Items of a loop whose results are there and wait for their fold, in the order of the commits. Few."""
         ...

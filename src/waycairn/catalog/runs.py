@@ -199,6 +199,8 @@ def _change(session: Session, statement: Statement, values: dict[str, Any]) -> N
 _ENCODERS: dict[str, Callable[[Any], Any]] = {
     "fingerprint": encode_json,
     "total": lambda total: total,
+    "done": lambda done: done,
+    "failed": lambda failed: failed,
     "tags": lambda tags: encode_json(list(tags)),
     "metadata": lambda metadata: encode_json(dict(metadata)),
     "launch": encode_launch,

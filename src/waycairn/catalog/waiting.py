@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, insert, select
+from sqlalchemy import Integer, bindparam, delete, insert, select, union
 
-from waycairn.catalog.columns import encode_text
+from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Session
 from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
@@ -40,6 +40,11 @@ COMPUTED = Statement(
     .where(computed.c.run == NUM, computed.c.loop == bindparam("loop"))
     .order_by(computed.c.sequence),
 )
+WAITING = Statement(
+    "waiting",
+    "The names of loops and queues for which something waits.",
+    union(select(computed.c.loop).where(computed.c.run == NUM), select(queued.c.queue).where(queued.c.run == NUM)),
+)
 ADD_QUEUED = Statement(
     "add_queued",
     "What one cut added to a queue.",
@@ -59,6 +64,10 @@ _PAGE = 64
 
 class WaitingPart(Part):
     """Implements `ports.WaitingRows`."""
+
+    def waiting(self, run: RunId) -> Sequence[str]:
+        rows = self._database.read(lambda session: session.all(WAITING, {"id": run}))
+        return sorted(decode_text(name) for (name,) in rows)
 
     def computed(self, run: RunId, loop: str) -> Sequence[ComputedItem]:
         values = {"id": run, "loop": encode_text(loop)}

@@ -145,6 +145,7 @@ def verify(
             {
                 "checkpoints": verified.checkpoints,
                 "steps": verified.steps,
+                "results": verified.results,
                 "raw_bytes": verified.raw_bytes,
                 "damaged": [
                     {"name": broken.name, "damage": broken.damage, "known_before": broken.known}
@@ -180,7 +181,8 @@ def _show_verified(face: Face, verified: Verified) -> None:
         known = " (known before)" if broken.known else ""
         face.line(f"damaged: {broken.name}{known}: {broken.damage}", "bold red")
     face.done(
-        f"{verified.checkpoints:,} checkpoints and {verified.steps:,} step results, {size_text(verified.raw_bytes)} read; "
+        f"{verified.checkpoints:,} checkpoints, {verified.steps:,} step results and {verified.results:,} cuts with results "
+        f"of items, {size_text(verified.raw_bytes)} read; "
         f"{len(verified.broken)} damaged"
     )
 

@@ -45,6 +45,9 @@ class WaitingContract(CatalogCase):
         assert list(catalog.queued(run.id, "links")) == [a_stored(bytes([number])) for number in range(1, 101)]
         assert list(catalog.queued(run.id, "other")) == [a_stored(b"x")]
         assert list(catalog.queued(run.id, "third")) == []
+        catalog.commit(a_cut(run.id, 102, computed=[a_computed(b"a", "loop\0")]))
+        assert catalog.waiting(run.id) == ["links", "loop\0", "other"]
+        assert catalog.waiting(added(catalog, a_run("other")).id) == []
 
     def test_rewind_takes_what_was_computed_and_queued_later(self, catalog: Catalog) -> None:
         """What stood at the checkpoint stands."""

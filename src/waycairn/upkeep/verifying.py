@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from waycairn.errors import Damaged
@@ -19,7 +19,7 @@ class Broken:
     """A state that cannot be read."""
 
     name: str
-    """A checkpoint id, or `step NAME of run ID`."""
+    """A checkpoint id, `step NAME of run ID`, `results of 50 items of loop NAME of run ID`."""
     damage: str
     known: bool
     """It was found before and is marked."""
@@ -29,13 +29,15 @@ class Broken:
 class Verified:
     checkpoints: int = 0
     steps: int = 0
+    results: int = 0
+    """Cuts with results of items, and results and queues that wait."""
     raw_bytes: int = 0
     """Of what was read, before compression."""
     broken: list[Broken] = field(default_factory=list)
 
 
 def verify(core: StoreCore, checkpoints: Sequence[CheckpointRecord], runs: Iterable[RunRecord], tell: Tell) -> Verified:
-    """Read the checkpoints, and the step results of the runs; mark damaged checkpoints, so that nobody restores them.
+    """Read the checkpoints, and the results of steps and items of the runs; mark damaged checkpoints, so that nobody restores them.
 
     What was marked before is counted and not read again. Checkpoints that a run went back behind are read like any
     other; they stay set aside, however intact their bytes are.
@@ -52,7 +54,26 @@ def verify(core: StoreCore, checkpoints: Sequence[CheckpointRecord], runs: Itera
             verified.broken.append(Broken(record.id, damage, known=False))
     for run in runs:
         _verify_steps(core, run, intact, verified, tell)
+        for name, stored in _results_of(core, run):
+            tell(name, stored.raw_bytes)
+            verified.results += 1
+            if damage := _damage_of(core, stored, intact, verified):
+                verified.broken.append(Broken(name, damage, known=False))
     return verified
+
+
+def _results_of(core: StoreCore, run: RunRecord) -> Iterator[tuple[str, Stored]]:
+    """What items gave, done or waiting for their fold, and what was added to queues; with names."""
+    catalog = core.catalog
+    for loop in catalog.loops(run.id):
+        for block in catalog.done_items(run.id, loop):
+            if block.results is not None:
+                yield f"results of {block.count} items of loop {loop!r} of run {run.id}", block.results
+    for name in catalog.waiting(run.id):
+        for item in catalog.computed(run.id, name):
+            yield f"a result that waits in loop {name!r} of run {run.id}", item.result
+        for stored in catalog.queued(run.id, name):
+            yield f"an addition to queue {name!r} of run {run.id}", stored
 
 
 def _verify_steps(core: StoreCore, run: RunRecord, intact: set[bytes], verified: Verified, tell: Tell) -> None:

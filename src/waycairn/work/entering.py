@@ -19,6 +19,8 @@ from waycairn.world.randomness import new_run_id
 
 log = logging.getLogger("waycairn")
 
+PARTS, WHOLE = "waycairn.parts", "waycairn.whole"
+"""In the metadata of a batch: how many parts it has. In that of a part: the run of its batch."""
 _TRIES = 20
 """Rounds in which another process was faster; each of them means that somebody made progress."""
 
@@ -36,6 +38,8 @@ class Ask:
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     launch: Launch | None = None
+    whole: RunId | None = None
+    """Of a part: the run of its batch, see `sharing`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +72,13 @@ def _enter_found(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None
     owner = store.ownership.holder(found)
     if owner is not None:
         raise held(found, owner)
-    if found.status is RunStatus.DISCARDED:
-        return _begin(store, ask, replaces=found)
+    if found.status is RunStatus.DISCARDED or found.metadata.get(WHOLE) != ask.whole:
+        return _begin(store, ask, replaces=found)  # given up, or of a batch that was
+    if PARTS in found.metadata:
+        raise ValueError(
+            f"run {ask.name!r} is done in {found.metadata[PARTS]} parts; entered as one, everything would be done again. "
+            "Nothing was changed. Enter it with part=(index, count), or under another key."
+        )
     if ask.fresh:
         if found.status is not RunStatus.COMPLETED:
             raise RunNotCompleted(

@@ -14,6 +14,7 @@ from waycairn.store import StoreCore
 from waycairn.work.entering import Ask, enter
 from waycairn.work.execution import Execution
 from waycairn.work.run import Run
+from waycairn.work.sharing import Share, enter_part
 
 if TYPE_CHECKING:
     from waycairn.work.aio import AsyncRun
@@ -22,18 +23,27 @@ if TYPE_CHECKING:
 class Entry:
     """Entered once, by `with` (a Run) or `async with` (an AsyncRun)."""
 
-    def __init__(self, core: Callable[[], StoreCore], ask: Ask, pace: Pace, progress: str | None = None) -> None:
+    def __init__(
+        self,
+        core: Callable[[], StoreCore],
+        ask: Ask,
+        pace: Pace,
+        progress: str | None = None,
+        share: Share | None = None,
+    ) -> None:
         self._core = core
         self._ask = ask
         self._pace = pace
         self._progress = progress
+        self._share = share
         self._execution: Execution | None = None
         self._signals = ExitStack()
 
     def enter(self) -> Execution:
         """Become the owner of the run."""
         core = self._core()
-        entered = enter(core, dataclasses.replace(self._ask, launch=current_launch()))
+        ask = dataclasses.replace(self._ask, launch=current_launch())
+        entered = enter(core, ask) if self._share is None else enter_part(core, ask, self._share)
         gate = SignalGate()
         self._execution = Execution(
             core,
@@ -44,6 +54,7 @@ class Entry:
             resumed=entered.resumed,
             has_rival=entered.has_rival,
             progress=self._progress,
+            share=self._share,
         )
         return self._execution
 

@@ -27,6 +27,7 @@ from waycairn.work.queueing import Queue
 from waycairn.work.reporting import Reporter
 from waycairn.work.request import PACED, STATE_KIND, Request
 from waycairn.work.restoring import attach_state
+from waycairn.work.sharing import Share, settle
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
 
 if TYPE_CHECKING:
@@ -49,11 +50,13 @@ class Execution:
         resumed: bool,
         has_rival: bool,
         progress: str | None = None,
+        share: Share | None = None,
     ) -> None:
         self.store = store
         self.record = record
         self.pace = pace
         self.progress_mode = progress
+        self.share = share
         self.gate = gate
         self.resumed = resumed
         self.has_rival = has_rival
@@ -93,6 +96,8 @@ class Execution:
 
     def queue(self, seed: Iterable[Any], key: Any, name: str, types: Types) -> Queue[Any]:
         check_name("queue", name)
+        if self.share is not None:
+            raise ValueError("a part has no queue: what it adds may belong to another part. Nothing was done.")
         self.cutter.check_usable()
         if any(queue.name == name for queue in self.cutter.queues):
             raise ValueError(f"queue {name!r} is used twice in this run. Nothing was done. Give it a name of its own.")
@@ -259,6 +264,8 @@ class Execution:
             self.files.close()
             if self._hold is not None:
                 self._hold.release()
+                if self.share is not None:
+                    settle(self.store, self.record)
 
     def _leave_normally(self) -> None:
         self.cutter.abandon_item()

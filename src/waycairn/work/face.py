@@ -24,6 +24,7 @@ def run(
     metadata: Mapping[str, Any] | None = None,
     pace: Pace | float | str | None = None,
     progress: Mode | None = None,
+    part: tuple[int, int] | None = None,
     store: Store | None = None,
 ) -> Entry:
     """A run of a named job: `with wc.run("nightly", key="2026-11-21") as run:` (or `async with`).
@@ -33,7 +34,8 @@ def run(
     another one is refused. `fresh=True` replaces a completed run. `total` is the number of items, if known before.
     `task`, `tags` and `metadata` are for listings. `pace` says how often cuts are taken: None (1 % of the run time),
     0 (only forced ones), seconds, "5%", "100 items", "every item", or a Pace. `progress` says how it is shown while it
-    runs: "bar", "log" (a line every half minute), "off", or "auto": a bar where stderr is a terminal.
+    runs: "bar", "log" (a line every half minute), "off", or "auto": a bar where stderr is a terminal. `part=(0, 4)` makes this process do the first of
+    four shares of the items, by a hash of their keys; each part has a ledger, state and outputs of its own.
 
     Entering raises RunIsHeld if its owner lives, FingerprintMismatch, RunNotCompleted, StoreError.
     """
@@ -48,6 +50,7 @@ def run(
         metadata=metadata,
         pace=pace,
         progress=progress,
+        part=part,
     )
 
 

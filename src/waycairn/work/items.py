@@ -175,7 +175,7 @@ class ItemLoop(Pass, Generic[T]):
     async def __aiter__(self) -> AsyncIterator[Item[T]]:
         cutter = self._begin()
         async for value in _values(self._items):
-            key = self._admit(value)
+            key = self._admit(value) if self._is_ours(value) else None
             item = None if key is None else self._handed(key, value)
             if item is None:
                 continue

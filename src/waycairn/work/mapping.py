@@ -236,7 +236,7 @@ class Map(Pass, Generic[T, R]):
                 yield fed
 
     def _fed_one(self, value: Any) -> Fed | None:
-        key = self._admit(value)
+        key = self._admit(value) if self._is_ours(value) else None
         return None if key is None else self._hand(key, value)
 
     def _hand(self, key: Key, value: Any) -> Fed | None:

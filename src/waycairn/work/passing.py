@@ -40,7 +40,10 @@ class Pass:
         self._execution = execution
         self._items = items
         self._key = items.key if isinstance(items, Queue) and key is None else key_function(key)
-        self._total = total if total is not None else len(items) if isinstance(items, Sized) else None
+        self._share = execution.share
+        if total is None and isinstance(items, Sized) and self._share is None:
+            total = len(items)
+        self._total = total
         self._seen = SeenKeys()
         self._done: DoneKeys | None = None
         self._now = execution.store.clock.monotonic
@@ -71,7 +74,7 @@ class Pass:
         As long as the input has the order in which it was done, more and more of it is compared with that at once, a
         third of the time that it takes one by one; never of an input that is slow, such as one that waits for work.
         """
-        source = iter(items)
+        source = iter(items) if self._share is None else filter(self._is_ours, items)
         size = min(_AT_ONCE, len(items)) if isinstance(items, Sized) else 1
         while self._done is not None and (expected := self._done.upcoming(size)):
             started = self._now()
@@ -111,6 +114,10 @@ class Pass:
         except Exception:  # noqa: BLE001 - raised again where the item is looked at alone
             return False
         return keys == expected[: len(keys)]
+
+    def _is_ours(self, item: Any) -> bool:
+        """In a part: whether it is of our share."""
+        return self._share is None or self._share.holds(canonical(self._key(item)))
 
     def _admit(self, item: Any) -> Key | None:
         """The key of an item that is to be done; None if it is done already. ValueError if the key repeats."""

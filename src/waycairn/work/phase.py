@@ -36,6 +36,7 @@ class PhaseCall:
                 resumed=record.sequence > 0,
                 has_rival=parent.has_rival,
                 progress=parent.progress_mode,
+                share=parent.share,
             )
             self.child.is_in_block = True
             self.child.cutter.is_lost = cutter.is_lost

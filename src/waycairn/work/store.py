@@ -21,6 +21,7 @@ from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
 from waycairn.work.restoring import newest_value, note_damage
 from waycairn.work.run import Run
+from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.world.randomness import new_run_id
 
@@ -45,6 +46,7 @@ class Store:
         metadata: Mapping[str, Any] | None = None,
         pace: Pace | float | str | None = None,
         progress: Mode | None = None,
+        part: tuple[int, int] | None = None,
     ) -> Entry:
         """A run to be entered with `with` or `async with`; see `waycairn.run`."""
         check_name("run", name)
@@ -61,7 +63,7 @@ class Store:
             metadata=dict(metadata or {}),
         )
         check_mode(progress)
-        return Entry(lambda: self.core, ask, Pace.of(pace), progress)
+        return Entry(lambda: self.core, ask, Pace.of(pace), progress, Share.of(part))
 
     def start(self, name: str, *, key: str | None = None, total: int | None = None, **facts: Any) -> Run:
         """Enter a run without a `with` block: `run.progress(...)`, then `run.complete(result)`."""
