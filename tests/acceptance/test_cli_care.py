@@ -313,3 +313,28 @@ def test_the_lock_of_another_doctor_is_no_trouble(place):
     finally:
         for queue in queues:
             queue.close()
+
+
+def test_what_items_gave_is_verified_too(tmp_path):
+    """Results of done items, results that wait for their fold, additions to queues: each is read, and named if damaged."""
+    with wc.open(tmp_path / ".waycairn") as store, store.run("batch") as run:
+        for item in run.items(range(3), name="tables"):
+            with item:
+                item.result = {"table": list(range(item.value))}
+        pages = run.queue([1])
+        for item in run.map(_next_pages, pages, name="pages"):
+            pages.extend(item.result)
+            if item.value >= 6:
+                break
+    assert document("verify", at=tmp_path)["results"] >= 4
+    with sqlite3.connect(tmp_path / ".waycairn" / "catalog.db") as catalog:
+        for table in ("items", "computed", "queued"):
+            catalog.execute(f"UPDATE {table} SET root = zeroblob(32) WHERE root IS NOT NULL")
+    catalog.close()
+    names = [broken["name"] for broken in document("verify", at=tmp_path, code=3)["damaged"]]
+    for words in ("results of 3 items of loop 'tables'", "that waits in loop 'pages'", "addition to queue 'queue'"):
+        assert any(words in name for name in names), names
+
+
+def _next_pages(page):
+    return [page * 2, page * 2 + 1]
