@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -32,6 +33,8 @@ def work(number: int) -> int:
         time.sleep(1)
     if HOW == "long":
         time.sleep(60)
+    if HOW == "stuck":
+        ctypes.PyDLL(None).sleep(60)  # native code that keeps the interpreter's lock
     return number * number
 
 

@@ -93,6 +93,11 @@ def note(item: tuple[str, int]) -> int:
     return number
 
 
+def note_slowly(item: tuple[str, int]) -> int:
+    time.sleep(0.03)
+    return note(item)
+
+
 async def note_async(item: tuple[str, int]) -> int:
     return note(item)
 
@@ -125,6 +130,12 @@ def deadly(item: tuple[str, int, str]) -> int:
             os._exit(3)
         else:
             os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def deadly_among_many(number: int) -> int:
+    if number == 4_555:
+        os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 

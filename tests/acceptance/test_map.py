@@ -161,6 +161,34 @@ def test_a_fold_belongs_to_the_cut_of_its_item(store: wc.Store, tmp_path: Path) 
     assert store.load(state.id) == {"sum": sum(range(30)), "seen": 30}
 
 
+@pytest.mark.parametrize("has_state", [True, False])
+def test_results_in_no_cut_survive_an_error_in_a_body(store: wc.Store, tmp_path: Path, has_state: bool) -> None:
+    """Of items that were folded since the last cut and go back, of those that waited for their body, and of those that
+    the owner had not looked at yet: nothing is computed again."""
+    log = tmp_path / "calls"
+    items = [(str(log), n) for n in range(40)]
+
+    def fold(fails_at: int | None) -> list[int]:
+        met = []
+        with store.run("job", pace=0) as run:
+            state = run.state({"sum": 0}) if has_state else {"sum": 0}
+            for item in run.map(mapped.note_slowly, items, key=lambda i: i[1], workers=3, order="input"):
+                state["sum"] += item.result
+                met.append(item.result)
+                if item.result == fails_at:
+                    time.sleep(0.2)  # what is on its way comes back
+                    raise RuntimeError("in the body")
+        return met
+
+    for number in (0, 9):
+        with pytest.raises(RuntimeError, match="in the body"):
+            fold(number)
+    done = store.find("job").progress.done
+    assert done == (0 if has_state else 9)
+    assert fold(None) == [*range(done, 40)]
+    assert sorted(mapped.logged(log)) == sorted(str(n) for n in range(40))
+
+
 def test_the_order_of_the_input(store: wc.Store, on: Any) -> None:
     """Reproducible, whatever takes how long; failed ones are left out."""
     waits = [0.05 if n % 7 == 0 else 0.0 for n in range(30)]
@@ -249,6 +277,16 @@ def test_an_item_that_kills_its_worker_is_poison(store: wc.Store, tmp_path: Path
         again = run.map(mapped.deadly, items, key=lambda i: i[1], workers=1, on="processes", retry_failed=True).drain()
         assert again.failed == 1
     assert mapped.logged(log).count("5") == 6
+
+
+def test_one_among_thousands_is_found(store: wc.Store) -> None:
+    """Workers get short items by the hundred, and answer by the hundred: still it is known which one it was."""
+    with store.run("job") as run:
+        report = run.map(mapped.deadly_among_many, range(9_000), workers=2, on="processes").drain()
+        assert (report.completed, report.failed) == (8_999, 1)
+        assert run.ledger.summary().failed == 1
+    with store.run("job") as run:
+        assert [(failure.key, failure.attempts) for failure in run.ledger.failures()] == [(4_555, 3)]
 
 
 def test_the_rate_is_kept(store: wc.Store, on: Any) -> None:

@@ -176,6 +176,7 @@ ELSEWHERE = {
     "catalog.migrat": "no older format was released: tests of the migrations",
     "catalog.cop": "the copy before a migration: tests of the migrations",
     "output.renew": "an owner that was displaced: acceptance tests of the ownership",
+    "flights.alone": "an item that kills its process: kill tests of the map",
     "owner.sweep": "unit tests of the owner files",
     "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
 }

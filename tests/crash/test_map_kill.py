@@ -183,10 +183,10 @@ def test_items_that_only_ran_when_the_process_was_killed_are_no_poison(tmp_path:
     assert job.folded() == Counter(range(24))
 
 
-@pytest.mark.parametrize("on", PLACES)
-def test_children_die_with_the_driver(tmp_path: Path, on: str) -> None:
-    """SIGKILL, in the middle of items that take a minute: within a second nothing of it runs any more."""
-    job = Job(tmp_path, on, 10, "long")
+@pytest.mark.parametrize(("on", "how"), [*((on, "long") for on in PLACES), ("processes", "stuck")])
+def test_children_die_with_the_driver(tmp_path: Path, on: str, how: str) -> None:
+    """SIGKILL, in the middle of items that take a minute, also in native code: soon nothing of it runs any more."""
+    job = Job(tmp_path, on, 10, how)
     process = job.start()
     _wait_for(job, 1, process)
     children = _below(process.pid)

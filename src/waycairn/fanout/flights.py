@@ -60,6 +60,8 @@ class FlightLog:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._map = _write(path, content)
             except OSError as error:
+                with suppress(OSError):
+                    path.unlink()
                 log.warning("items that kill this process cannot be found: %s cannot be written (%s)", path, error)
             else:
                 return path, len(content) - slots * _DIGEST
