@@ -190,3 +190,32 @@ def test_a_signal_stops_an_async_job_at_the_next_cut(tmp_path: Path) -> None:
         with pytest.raises(Interrupted):
             asyncio.run(main(store))
         assert store.find("job").progress.done == 4
+
+
+def test_steps_of_tasks_may_overlap(tmp_path):
+    """`asyncio.gather` over steps, saves and checkpoints: each is committed, in turn; a second entry calls nothing."""
+    calls = []
+
+    async def fetch(number: int) -> int:
+        calls.append(number)
+        await asyncio.sleep(0.001)
+        return number
+
+    async def job() -> list[int]:
+        with wc.open(tmp_path / "store") as store:
+            async with store.run("job") as run:
+                state = run.state({"n": 0})
+                state["n"] += 1
+                found = await asyncio.gather(
+                    *(run.step(f"fetch {number}", fetch, number) for number in range(20)),
+                    *(run.save(f"value {number}", number) for number in range(20)),
+                    *(run.checkpoint(force=True) for _ in range(5)),
+                    *(run.progress(number) for number in range(5)),
+                )
+            assert store.find("job").status == "completed"
+        return found[:20]
+
+    assert asyncio.run(job()) == [*range(20)]
+    assert len(calls) == 20
+    assert asyncio.run(job()) == [*range(20)]
+    assert len(calls) == 20

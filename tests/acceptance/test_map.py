@@ -538,6 +538,24 @@ async def _wait_async(number: int) -> int:
     return number
 
 
+def test_slow_bodies_hold_the_input_back(store: wc.Store, on: Any) -> None:
+    """Results wait for their body, as many as keep the workers busy, not as many as there are items."""
+    read = 0
+
+    def numbers() -> Iterator[int]:
+        nonlocal read
+        for number in range(1_000_000):
+            read = number
+            yield number
+
+    with store.run("job") as run:
+        for folded, _ in enumerate(run.map(SQUARE[on], numbers(), workers=2, on=on)):
+            time.sleep(0.002)
+            assert read - folded < 2 * 2 * 256 + 300
+            if folded == 400:
+                break
+
+
 def test_nothing_runs_on_when_the_run_is_left(store: wc.Store, on: Any) -> None:
     """No thread, no process, no list of running items."""
     before = set(threading.enumerate())
@@ -691,3 +709,58 @@ def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("inner", ["each", "items", "map"])
+@pytest.mark.parametrize("outer", ["each", "items", "map"])
+def test_a_loop_inside_an_item_is_refused(store: wc.Store, outer: str, inner: str) -> None:
+    """Its cuts would hold the outer item half done. The outer item is undone."""
+
+    def begin(run: wc.Run) -> None:
+        loop: Any = {
+            "each": lambda: run.each([1, 2], name="inner"),
+            "items": lambda: run.items([1, 2], name="inner"),
+            "map": lambda: run.map(mapped.square, [1, 2], name="inner"),
+        }[inner]()
+        for _ in loop:
+            raise AssertionError("it began")
+
+    with pytest.raises(wc.errors.ItemsOverlap, match="begins inside item 7 of loop 'outer'"), store.run("job") as run:
+        if outer == "items":
+            for item in run.items([7], name="outer"):
+                with item:
+                    begin(run)
+        elif outer == "each":
+            for _ in run.each([7], name="outer"):
+                begin(run)
+        else:
+            for _ in run.map(mapped.square, [7], name="outer"):
+                begin(run)
+    assert store.find("job").progress.done == 0
+
+
+def test_two_maps_at_once_are_told_apart(tmp_path: Path) -> None:
+    """In two tasks of one run: bodies of both would be open at once, which is refused, not mixed."""
+
+    async def job() -> None:
+        with wc.open(tmp_path / "store") as store:
+            async with store.run("job") as run:
+
+                async def fold(name: str) -> int:
+                    count = 0
+                    async for _ in run.map(mapped.square_async, range(5), name=name):
+                        await asyncio.sleep(0.01)
+                        count += 1
+                    return count
+
+                results = await asyncio.gather(fold("one"), fold("two"), return_exceptions=True)
+            assert sorted(type(result).__name__ for result in results) in (
+                ["ItemsOverlap", "ItemsOverlap"],
+                ["ItemsOverlap", "int"],
+            )
+            async with store.run("job", pace="every item") as run:
+                drained = (run.map(mapped.square_async, range(50), name=name).drain() for name in ("one", "two"))
+                await asyncio.gather(*drained)
+            assert store.find("job").progress.done == 100
+
+    asyncio.run(job())

@@ -240,6 +240,25 @@ def test_killed_at_every_line(tmp_path: Path) -> None:
     assert kills == lines
 
 
+def test_a_part_that_ends_while_another_one_counts(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the slower one writes about the batch is out of date by then, and it notices."""
+    catalog = store.core.catalog
+    change = type(catalog).change_run
+    others = [(1, 2)]
+
+    def slowly(self: Any, run: Any, epoch: int, now: float, **columns: Any) -> None:
+        if "done" in columns and others:
+            _do(store, others.pop())
+        change(self, run, epoch, now, **columns)
+
+    with store.run("job", part=(0, 2)) as run:
+        assert len(list(run.each(range(100)))) > 30
+        monkeypatch.setattr(type(catalog), "change_run", slowly)
+    assert others == []
+    whole = store.find("job")
+    assert (whole.status, whole.progress.done) == ("completed", 100)
+
+
 def test_two_parts_that_end_at_once(store: wc.Store) -> None:
     """Each sees only itself ended when it counts: the batch is completed all the same."""
     from concurrent.futures import ThreadPoolExecutor

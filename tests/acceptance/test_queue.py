@@ -115,7 +115,18 @@ def _few_links(page: int) -> list[int]:
 
 
 def test_what_a_failed_item_added_was_never_added(store: wc.Store) -> None:
-    """It is added when the item succeeds."""
+    """It is added when the item succeeds, or by another item that finds it."""
+    with store.run("other") as run:
+        pages = run.queue(["a", "c"])
+        seen = []
+        for item in run.items(pages):
+            with item:
+                seen.append(item.value)
+                if item.value in {"a", "c"}:
+                    assert pages.add("b")
+                if item.value == "a":
+                    raise ValueError("after adding")
+        assert seen == ["a", "c", "b"]
     for fails in (True, False):
         with store.run("crawl") as run:
             pages = run.queue(["a"])

@@ -34,6 +34,7 @@ class AsyncRun:
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
         execution.overlaps = True
+        execution.turn = asyncio.Lock()
         self._run = Run(execution)
         self.id, self.name, self.key = self._run.id, self._run.name, self._run.key
         self.resumed = self._run.resumed
@@ -63,7 +64,8 @@ class AsyncRun:
         if call.is_known:
             return call.result
         result = await _awaited(function(*arguments, **named))
-        await asyncio.to_thread(call.finish(result))
+        async with self._execution.turn:
+            await asyncio.to_thread(call.finish(result))
         self._execution.stop_if_asked()
         return result
 
@@ -71,7 +73,8 @@ class AsyncRun:
         self, name: str, function: Callable[..., Any], *arguments: Any, returns: Any = None, **named: Any
     ) -> Any:
         """As Run.phase; the function gets an AsyncRun."""
-        call = PhaseCall(self._execution, name, result_types(function, returns))
+        async with self._execution.turn:
+            call = PhaseCall(self._execution, name, result_types(function, returns))
         if call.is_known:
             return call.result
         try:
@@ -80,7 +83,8 @@ class AsyncRun:
         except BaseException as error:
             call.leave(error)
             raise
-        call.leave(None)
+        async with self._execution.turn:
+            call.leave(None)
         return result
 
     def state(self, target: S) -> S:
@@ -89,16 +93,19 @@ class AsyncRun:
 
     async def checkpoint(self, *kind: str, **how: Any) -> CheckpointId | None:
         """As Run.checkpoint."""
-        write = self._execution.offer(*kind, **how)
-        if write is None:
-            return None
-        taken = await asyncio.to_thread(write)
+        async with self._execution.turn:
+            write = self._execution.offer(*kind, **how)
+            if write is None:
+                return None
+            taken = await asyncio.to_thread(write)
         self._execution.stop_if_asked()
         return taken
 
     async def save(self, name: str, value: Any, **how: Any) -> CheckpointId:
         """As Run.save."""
-        return await asyncio.to_thread(self._execution.value(name, value, **how))
+        write = self._execution.value(name, value, **how)
+        async with self._execution.turn:
+            return await asyncio.to_thread(write)
 
     async def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """As Run.latest."""
@@ -119,10 +126,11 @@ class AsyncRun:
         self, done: int | None = None, *, total: int | None = None, advance: int = 0, note: str | None = None
     ) -> None:
         """As Run.progress."""
-        write = self._execution.progress(done, total, advance, note)
-        if write is not None:
-            await asyncio.to_thread(write)
-            self._execution.stop_if_asked()
+        async with self._execution.turn:
+            write = self._execution.progress(done, total, advance, note)
+            if write is not None:
+                await asyncio.to_thread(write)
+        self._execution.stop_if_asked()
 
     async def complete(self, result: Any = None) -> None:
         """As Run.complete."""

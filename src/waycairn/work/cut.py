@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import msgspec
 
 from waycairn.codec import bundle, decode, encode
-from waycairn.codec.keys import Key
-from waycairn.errors import RunClosed, UsedAfterFork
+from waycairn.codec.keys import Key, shown
+from waycairn.errors import ItemsOverlap, RunClosed, UsedAfterFork
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
 from waycairn.model.pace import Pacer
@@ -85,7 +85,13 @@ class Cutter:
     # -- items ---------------------------------------------------------------------------------------------------
 
     def begin_item(self, loop: str, key: Key) -> None:
-        """An item is open from here; no cut may lie inside it."""
+        """An item is open from here; no cut may lie inside it. Raises ItemsOverlap if another one is open."""
+        if self.open_item is not None:
+            raise ItemsOverlap(
+                f"item {shown(key)} of loop {loop!r} begins while {shown(self.open_item[1])} of loop "
+                f"{self.open_item[0]!r} is open: what each of them changes could not be told apart. It was not begun. Do "
+                "one after the other; maps that are drained, not iterated, may run at once."
+            )
         self.open_item = (loop, key)
         self.left_item = None
         if self.outputs:

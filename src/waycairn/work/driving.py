@@ -263,9 +263,8 @@ class Driver:
             ticket = Ticket(next(self._places), key, value, had_failed=had_failed)
             if self._recalled and (found := self._recalled.pop(key, None)) and self._bring(ticket, found):
                 continue
-            deaths = self._flights.suspects.get(ticket.digest, 0) if self._flights.suspects else 0
-            if deaths >= _SUSPECT_DEATHS:
-                ticket.deaths = deaths
+            ticket.suspicion = self._flights.suspects.get(ticket.digest, 0) if self._flights.suspects else 0
+            if ticket.suspicion >= _SUSPECT_DEATHS:
                 self._suspect = ticket
                 break
             batch.append(ticket)
@@ -284,12 +283,12 @@ class Driver:
     def _try_suspect(self, ticket: Ticket) -> Iterator[Command]:
         """It ran each time when this process died. With each death fewer run beside it, at last none: then it is known
         which one it is, and what was done before is committed."""
-        if ticket.deaths == PROVEN:
+        if ticket.suspicion == PROVEN:
             self._suspect = None
             self._poison(ticket)
             yield PACED
             return
-        limit = max(1, self._executor.workers // _FEWER ** (ticket.deaths - 1))
+        limit = max(1, self._executor.workers // _FEWER ** (ticket.suspicion - 1))
         if len(self._flying) >= limit:
             return
         if limit == 1:

@@ -73,6 +73,8 @@ class Execution:
         self.files = OutputFiles(self.cutter, has_rival=has_rival)
         self.overlaps = False
         """True if other tasks run while a cut is written (async): then what they could change is copied first."""
+        self.turn: Any = None
+        """Of tasks (async): the lock of whoever encodes and writes, so that commits keep their order."""
         self.is_completed = False
         self.is_in_block = False
         self._steps = Steps(self.cutter)

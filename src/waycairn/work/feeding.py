@@ -55,25 +55,21 @@ class Feed:
 
 
 class QueueFeed:
-    """A queue: empty is not the end, as long as something is on its way that may add to it."""
+    """A queue: exhausted while it is empty, until what is on its way adds to it."""
 
     is_slow = False
+    is_waiting = False
 
-    def __init__(self, queue: Queue[Any], admitted: Callable[[], Iterator[Fed]], is_idle: Callable[[], bool]) -> None:
-        """`admitted` reads the queue from where it is; `is_idle` says that nothing is on its way."""
+    def __init__(self, queue: Queue[Any], admitted: Callable[[], Iterator[Fed]]) -> None:
+        """`admitted` reads the queue from where it is."""
         self.error: Exception | None = None
         self._queue = queue
         self._admitted = admitted
-        self._is_idle = is_idle
         self._items = admitted()
 
     @property
     def is_exhausted(self) -> bool:
-        return self.error is not None or (self._queue.is_empty and self._is_idle())
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.error is None and self._queue.is_empty and not self._is_idle()
+        return self.error is not None or self._queue.is_empty
 
     def take(self, most: int, slow: float) -> Iterator[Fed]:  # noqa: ARG002 - what it holds is there
         """What is there."""

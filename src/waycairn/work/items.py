@@ -181,11 +181,11 @@ class ItemLoop(Pass, Generic[T]):
                 continue
             yield item
             if request := self._due(cutter):
-                await take_async(cutter, request)
+                await take_async(self._execution, request)
                 self._execution.stop_if_asked(inside=not self._is_alone)
         self._end()
         if not cutter.items.is_empty or cutter.wanted:
-            await take_async(cutter, cutter.wanted or END)
+            await take_async(self._execution, cutter.wanted or END)
         self._execution.stop_if_asked(inside=not self._is_alone)
 
     def _end(self) -> None:

@@ -80,11 +80,11 @@ class Loop(Pass, Generic[T]):
             moment = cutter.store.clock.monotonic()
             self._execution.report(moment)
             if cutter.pacer.is_due(moment) or cutter.wanted or self._execution.gate.received:
-                await take_async(cutter, self._request(cutter))
+                await take_async(self._execution, self._request(cutter))
                 self._execution.stop_if_asked()
         self._finish()
         if not cutter.items.is_empty or cutter.wanted:
-            await take_async(cutter, cutter.wanted or END)
+            await take_async(self._execution, cutter.wanted or END)
         self._execution.stop_if_asked()
 
     def leave(self) -> None:
@@ -145,7 +145,8 @@ class _Walk(AsyncIterator[T]):
         self._loop.leave()
 
 
-async def take_async(cutter: Cutter, request: Request, **more: Any) -> CheckpointId | None:
+async def take_async(execution: Execution, request: Request) -> CheckpointId | None:
     """Encode here, on the thread of the event loop, while no other task can change the state; write in a thread."""
-    prepared = cutter.prepare(request, detached=True, **more)
-    return await asyncio.to_thread(cutter.commit, prepared)
+    async with execution.turn:
+        prepared = execution.cutter.prepare(request, detached=True)
+        return await asyncio.to_thread(execution.cutter.commit, prepared)

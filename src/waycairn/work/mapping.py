@@ -148,13 +148,12 @@ class Map(Pass, Generic[T, R]):
     async def walk_async(self, *, is_folding: bool) -> AsyncIterator[Computed[T, R]]:
         """`async for`, as a generator."""
         inbox = Inbox(asyncio.get_running_loop())
-        cutter = self._execution.cutter
         try:
             for command in self._begin(inbox, is_folding=is_folding):
                 if isinstance(command, Wait):
                     await inbox.wait_async(command.seconds, command.linger)
                 elif isinstance(command, Request):
-                    await take_async(cutter, command)
+                    await take_async(self._execution, command)
                     self._execution.stop_if_asked(inside=True)
                 else:
                     yield command
@@ -223,7 +222,7 @@ class Map(Pass, Generic[T, R]):
     def _feed(self, inbox: Inbox) -> Feed | QueueFeed | AsyncFeed:
         queue = self._items
         if isinstance(queue, Queue):
-            return QueueFeed(queue, lambda: self._fed(queue), lambda: not self._unended)
+            return QueueFeed(queue, lambda: self._fed(queue))
         if isinstance(self._items, Iterable):
             return Feed(self._fed(self._items), self._execution.store.clock.monotonic)
         if inbox.loop is None:

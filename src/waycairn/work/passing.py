@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from waycairn.codec.keys import Key, canonical, key_function, shown, unpack_keys
+from waycairn.errors import ItemsOverlap
 from waycairn.work.cut import Cutter
 from waycairn.work.done import DoneKeys, SeenKeys
 from waycairn.work.queueing import Queue
@@ -60,6 +61,13 @@ class Pass:
     def _start(self) -> Cutter:
         self._enter()
         cutter = self._execution.cutter
+        if cutter.open_item is not None:
+            loop, key = cutter.open_item
+            raise ItemsOverlap(
+                f"loop {self.name!r} begins inside item {shown(key)} of loop {loop!r}: cuts lie between items, and those of "
+                "the inner loop would hold the outer item half done. Nothing was done. Use run.step for what one item "
+                "remembers, or a run of its own."
+            )
         cutter.guard.enter_loop(cutter.state)
         catalog = cutter.store.catalog
         count = catalog.loops(cutter.run).get(self.name, 0)

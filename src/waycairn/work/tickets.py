@@ -16,7 +16,7 @@ from waycairn.model.tasks import Outcome
 class Ticket:
     """One item on its way."""
 
-    __slots__ = ("attempts", "deaths", "digest", "had_failed", "key", "place", "result", "value")
+    __slots__ = ("attempts", "deaths", "digest", "had_failed", "key", "place", "result", "suspicion", "value")
 
     def __init__(self, place: int, key: Key, value: Any, *, had_failed: bool) -> None:
         self.place = place
@@ -26,6 +26,9 @@ class Ticket:
         self.had_failed = had_failed
         self.attempts = 0
         self.deaths = 0
+        """Of worker processes that ran it."""
+        self.suspicion = 0
+        """Deaths of this process while it ran, see `fanout.flights`."""
         self.result: Any = None
 
 
