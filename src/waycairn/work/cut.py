@@ -100,7 +100,8 @@ class Cutter:
     def end_item(self, loop: str, keys: Sequence[Key]) -> None:
         """The item (or batch) is done; it becomes durable with the next cut."""
         self.open_item = None
-        self.settle_queues(keep=True)
+        if self.queues:
+            self.settle_queues(keep=True)
         self.items.end(loop, keys)
 
     def abandon_item(self) -> None:
