@@ -377,6 +377,8 @@ class Executor(Protocol):
 
     workers: int
     """How many run at once."""
+    is_local: bool
+    """Whether they run in this process, so that results and errors are handed over as they are."""
 
     def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
         """Begin. `post` is called from any thread with what became of tasks and the seconds that took; before a task

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import logging
+import os
 import re
 import threading
 import time
@@ -636,6 +637,60 @@ def test_an_asynchronous_input_needs_an_async_run(store: wc.Store) -> None:
 
     with store.run("job") as run, pytest.raises(TypeError, match="async with"):
         run.map(mapped.square, numbers()).drain()
+
+
+class Inline:
+    """An executor of one's own: the least that the protocol asks for."""
+
+    is_local = True
+
+    def __init__(self) -> None:
+        self.workers = 1
+        self.has_ended = False
+
+    def start(self, job: Any, post: Any, flights: Any) -> None:
+        self._job, self._post, self._flights = job, post, flights
+
+    def submit(self, tasks: Any) -> None:
+        for task in tasks:
+            self._flights.begin(0, task.digest)
+            self._post([self._job.perform(task.number, task.value)], 0.001)
+        self._flights.end(0)
+
+    def tend(self, now: float) -> None:
+        pass
+
+    def close(self) -> None:
+        self.has_ended = True
+
+
+def test_an_executor_of_ones_own(store: wc.Store) -> None:
+    """Given as `on`; it is closed at the end, and failures are recorded like any."""
+    executor = Inline()
+    with store.run("job") as run:
+        report = run.map(mapped.pick, range(40), on=executor).drain()
+        assert (report.completed, report.failed) == (36, 4)
+    assert executor.has_ended
+    with store.run("job") as run:
+        folded = [item.result for item in run.map(mapped.square, range(44), on=Inline(), order="input")]
+    assert folded == [9, 169, 529, 1089, 1600, 1681, 1764, 1849]
+
+
+def test_a_map_in_a_forked_child_is_refused(store: wc.Store) -> None:
+    """It was made by the parent, whose run it is."""
+    with store.run("job") as run:
+        squares = run.map(mapped.square, range(3))
+        pid = os.fork()
+        if not pid:
+            code = 1
+            try:
+                squares.drain()
+            except wc.errors.UsedAfterFork:
+                code = 7
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert squares.drain().completed == 3
 
 
 def test_maps_in_phases(store: wc.Store) -> None:

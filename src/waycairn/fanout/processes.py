@@ -42,6 +42,8 @@ _UNPICKLABLE = (
 class ProcessExecutor:
     """Implements `ports.Executor`. A worker whose item takes longer than `timeout` is killed, and replaced."""
 
+    is_local = False
+
     def __init__(self, workers: int, timeout: float | None = None) -> None:
         self.workers = workers
         self._timeout = timeout

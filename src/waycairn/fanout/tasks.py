@@ -21,6 +21,8 @@ class TaskExecutor:
     An item that takes longer than `timeout` is cancelled.
     """
 
+    is_local = True
+
     def __init__(
         self, workers: int, timeout: float | None = None, loop: asyncio.AbstractEventLoop | None = None
     ) -> None:

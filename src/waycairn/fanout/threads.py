@@ -21,6 +21,8 @@ class ThreadExecutor:
     thread takes its place, and whatever the old one still does and returns is ignored.
     """
 
+    is_local = True
+
     def __init__(self, workers: int, timeout: float | None = None) -> None:
         self.workers = workers
         self._timeout = timeout

@@ -177,8 +177,7 @@ class Map(Pass, Generic[T, R]):
         self._closing.append(flights.close)
         executor = self._executor(inbox)
         self._closing.append(executor.close)
-        is_here = not isinstance(executor, ProcessExecutor)
-        call = Call(self._function, options.types, options.retry, is_here=is_here)
+        call = Call(self._function, options.types, options.retry, is_here=executor.is_local)
         executor.start(call, inbox.post, flights)
         feed = self._feed(inbox)
         self._closing.append(feed.close)
@@ -202,7 +201,8 @@ class Map(Pass, Generic[T, R]):
             raise feed.error
 
     def _enter(self) -> None:
-        """It was, where it was made."""
+        """Its name was taken where it was made."""
+        self._execution.cutter.check_usable()
 
     def _executor(self, inbox: Inbox) -> Executor:
         options = self._options
