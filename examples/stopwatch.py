@@ -19,7 +19,7 @@ import books
 
 from waycairn.work.cut import Cutter
 
-SAVES = ("take", "commit_inside", "commit_value", "commit_status")
+SAVES = ("take", "commit_beside")
 
 
 class Stopwatch:
