@@ -17,7 +17,8 @@ from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
 from waycairn.chunks.sealing import RAW, Member
 from waycairn.codec import Types, decode, encode
-from waycairn.codec.keys import canonical, pack_keys, unpack_keys
+from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
+from waycairn.fanout import FlightLog
 from waycairn.model.ids import ChunkId, PackId
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
@@ -86,6 +87,18 @@ def test_pack():
     assert pack_file.read_header(header, STORE, PACK) == 4096
     assert pack_file.read_footer(footer, PACK) == [BLOCK]
     assert pack_file.read_trailer(shown("pack trailer"), 8192 + 42 + 64, PACK) == (8192, 42, digest)
+
+
+def test_list_of_running_items(tmp_path):
+    """Two workers, of which the second runs an item; at a death before another one ran."""
+    path = tmp_path / "flights"
+    jpg, seven = key_digest(canonical("a.jpg")), key_digest(canonical(7))
+    FlightLog(path, 2).begin(0, jpg)
+    log = FlightLog(path, 2)
+    assert log.suspects == {jpg: 1}
+    log.begin(1, seven)
+    assert path.read_bytes() == shown("flights")
+    assert FlightLog(path, 2).suspects == {jpg: 1, seven: 1}
 
 
 def test_plain_document():
