@@ -102,6 +102,20 @@ async def note_async(item: tuple[str, int]) -> int:
     return note(item)
 
 
+def busy_once(item: tuple[str, int]) -> int:
+    """Notes when it begins. Item 300 is told to come back after 0.8 seconds, the first time."""
+    path, number = item
+    seen = number == 300 and any(line.endswith(":300") for line in logged(Path(path)))
+    log(path, f"{time.monotonic()}:{number}")
+    if number == 300 and not seen:
+        raise Busy(retry_after=0.8)
+    return number
+
+
+async def busy_once_async(item: tuple[str, int]) -> int:
+    return busy_once(item)
+
+
 def slow(seconds: float) -> str:
     time.sleep(seconds)
     return "done"

@@ -8,6 +8,8 @@ owner       the process that holds a run now; its epoch grows at each takeover, 
 item        one element of a batch, known by its key
 step        a named call whose result is remembered
 phase       a call with a run of its own below the run
+fold        what the owner does with the results of items, one after the other; the body of a loop over run.map
+queue       an input that grows while it is worked through
 cut         what one commit holds together; lies between items, steps and phases, never inside one
 checkpoint  an immutable, verified snapshot of a state
 chunk       a piece of encoded state, named by its content

@@ -386,7 +386,8 @@ class Executor(Protocol):
         ...
 
     def submit(self, tasks: Sequence[Task]) -> None:
-        """Hand out tasks: one worker does them, in their order. Returns at once."""
+        """Hand out tasks: one worker does them, in their order. Returns at once. Once an outcome asked to wait (`after`),
+        what was handed out and has not begun waits too."""
         ...
 
     def tend(self, now: float) -> None:

@@ -464,3 +464,17 @@ def test_a_setting_that_is_neither_is_named(store: wc.Store, monkeypatch: pytest
         run.items([1])
     with store.run("job") as run:
         assert square(run, [1], retry_failed=True) == [1]
+
+
+def test_poison_is_left_alone_by_items_too(store: wc.Store) -> None:
+    """It was recorded by a map of that name; asked for, it is tried."""
+    with store.run("job") as run:
+        run._execution.cutter.items.fail(
+            "items", 3, {"type": "ProcessDied", "message": ""}, 1.0, had_failed=False, poison=True
+        )
+        assert square(run, range(3)) == [0, 1, 2]
+    with store.run("job") as run:
+        assert square(run, range(5)) == [4]
+    with store.run("job") as run:
+        assert square(run, range(5), retry_failed=True) == [3]
+    assert store.find("job").status == "completed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import logging
 import os
 import re
@@ -301,26 +300,20 @@ def test_the_rate_is_kept(store: wc.Store, on: Any) -> None:
         assert time.monotonic() - started >= 0.48
 
 
-def test_a_service_that_says_when_to_come_back_is_believed(store: wc.Store) -> None:
-    """Nothing begins before that time, other items neither."""
-    begun: list[tuple[float, int]] = []
-    lock = threading.Lock()
-
-    def ask(number: int) -> int:
-        with lock:
-            begun.append((time.monotonic(), number))
-            first = [n for _, n in begun].count(number) == 1
-        if number == 2 and first:
-            raise mapped.Busy(retry_after=0.6)
-        time.sleep(0.02)
-        return number
-
+def test_a_service_that_says_when_to_come_back_is_believed(store: wc.Store, on: Any, tmp_path: Path) -> None:
+    """Nothing begins before that time: other items neither, nor those that were handed to workers by the hundred."""
+    log = tmp_path / "begun"
+    items = [(str(log), n) for n in range(3000)]
+    function = mapped.busy_once_async if on == "async" else mapped.busy_once
     with store.run("job") as run:
-        assert run.map(ask, range(40), workers=2, retry=wc.Retry(attempts=2, wait=0.01)).drain().completed == 40
-    times = sorted(when for when, _ in begun)
-    gaps = [after - before for before, after in itertools.pairwise(times)]
-    assert max(gaps) >= 0.45, "all items waited"
-    assert [number for _, number in begun].count(2) == 2
+        calls = run.map(function, items, key=lambda i: i[1], workers=2, on=on, retry=wc.Retry(attempts=2, wait=0.01))
+        assert calls.drain().completed == 3000
+    begun = [(float(when), int(number)) for when, _, number in (line.partition(":") for line in mapped.logged(log))]
+    told, again = (when for when, number in begun if number == 300)
+    assert again >= told + 0.8
+    meanwhile = [number for when, number in begun if told + 0.05 < when < told + 0.8]
+    assert meanwhile == []
+    assert len([1 for when, _ in begun if when > again]) > 100, "there was something left to wait"
 
 
 def test_the_first_error_can_be_raised(store: wc.Store, on: Any) -> None:
@@ -662,6 +655,27 @@ class Inline:
 
     def close(self) -> None:
         self.has_ended = True
+
+
+def test_an_executor_of_ones_own_is_set_up_by_itself(store: wc.Store) -> None:
+    """Its workers and its timeout are its own."""
+    with store.run("job") as run:
+        for how in ({"workers": 2}, {"timeout": 1.0}):
+            with pytest.raises(ValueError, match="executor of your own"):
+                run.map(mapped.square, range(3), on=Inline(), **how)  # type: ignore[arg-type]
+
+
+def test_a_worker_that_breaks_is_told_of(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by an item, by ourselves: the map ends with the error, and does not wait for ever."""
+    from waycairn.fanout import FlightLog
+
+    def broken(*_: Any) -> None:
+        raise IndexError("out of the file")
+
+    monkeypatch.setattr(FlightLog, "begin", broken)
+    for name, function in (("threads", mapped.square), ("async", mapped.square_async)):
+        with pytest.raises(IndexError, match="out of the file"), store.run(name) as run:
+            run.map(function, range(3), workers=1).drain()
 
 
 def test_an_executor_of_ones_own(store: wc.Store) -> None:

@@ -259,6 +259,27 @@ def test_in_an_async_run(tmp_path: Path) -> None:
     asyncio.run(job())
 
 
+def test_a_coroutine_adds_nothing_itself(tmp_path: Path) -> None:
+    """It runs beside the bodies: which of them it belongs to could not be told."""
+
+    async def job() -> None:
+        with wc.open(tmp_path / "store") as store:
+            async with store.run("crawl") as run:
+                pages = run.queue([1])
+
+                async def fetch(page: int) -> int:
+                    pages.add(page + 1)
+                    return page
+
+                report = await run.map(fetch, pages).drain()
+                assert (report.completed, report.failed) == (0, 1)
+            async with store.run("crawl") as run:
+                (failure,) = run.ledger.failures()
+                assert "by a worker" in failure.message
+
+    asyncio.run(job())
+
+
 def test_an_open_item_at_the_end_is_noticed(store: wc.Store) -> None:
     """It may add to the queue yet: ending there would lose what it adds."""
     with pytest.raises(wc.errors.ItemsOverlap, match="may add to it"), store.run("crawl") as run:

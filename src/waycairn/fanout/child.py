@@ -9,10 +9,11 @@ import sys
 import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
-from time import perf_counter
+from time import perf_counter, sleep
 
 from waycairn.fanout.flights import Slots
-from waycairn.fanout.wire import Sent, pack_broken, pack_outcomes, pack_ready, unpack_tasks
+from waycairn.fanout.hold import Hold
+from waycairn.fanout.wire import Sent, pack_broken, pack_outcomes, pack_ready, unpack_hold, unpack_tasks
 from waycairn.model.tasks import Outcome
 from waycairn.ports import Job
 
@@ -32,7 +33,8 @@ def work(connection: Connection, slot: int, path: str, owner: int) -> None:
         # starts would inherit SIG_IGN.
         signal.signal(number, lambda _number, _frame: None)
     messages: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
+    hold = Hold()
+    threading.Thread(target=_receive, args=(connection, messages, hold), daemon=True).start()
     connection.send_bytes(HELLO)
     try:
         job: Job = pickle.loads(messages.get())  # noqa: S301 - our own parent made it a moment ago
@@ -42,22 +44,29 @@ def work(connection: Connection, slot: int, path: str, owner: int) -> None:
         return
     connection.send_bytes(pack_ready())
     while message := messages.get():
-        _perform(connection, job, slots, slot, unpack_tasks(message))
+        _perform(connection, job, slots, slot, hold, unpack_tasks(message))
 
 
-def _perform(connection: Connection, job: Job, slots: Slots, slot: int, tasks: list[Sent]) -> None:
+def _perform(  # noqa: PLR0917 - one private call
+    connection: Connection, job: Job, slots: Slots, slot: int, hold: Hold, tasks: list[Sent]
+) -> None:
     outcomes: list[Outcome] = []
     posted = perf_counter()
     for number, digest, pickled in tasks:
+        while (seconds := hold.seconds) > 0:
+            sleep(seconds)
         slots.begin(slot, digest)
         try:
             value = pickle.loads(pickled)  # noqa: S301 - our own parent made it a moment ago
         except Exception as error:  # noqa: BLE001 - the user's classes are in there
             outcomes.append(job.failed(number, error))
             continue
-        outcomes.append(job.perform(number, value))
+        outcome = job.perform(number, value)
+        outcomes.append(outcome)
+        if outcome.after:
+            hold.extend(outcome.after)
         now = perf_counter()
-        if now - posted > _EAGER:
+        if now - posted > _EAGER or outcome.after:
             connection.send_bytes(pack_outcomes(outcomes, now - posted))
             outcomes, posted = [], now
     if outcomes:
@@ -65,13 +74,16 @@ def _perform(connection: Connection, job: Job, slots: Slots, slot: int, tasks: l
     slots.end(slot)
 
 
-def _receive(connection: Connection, messages: SimpleQueue[bytes]) -> None:
+def _receive(connection: Connection, messages: SimpleQueue[bytes], hold: Hold) -> None:
     """Always reading, so that the owner never waits to send, and its end is noticed while an item runs."""
     while True:
         try:
             message = connection.recv_bytes()
         except (EOFError, OSError):
             os._exit(1)
+        if (seconds := unpack_hold(message)) is not None:
+            hold.extend(seconds)
+            continue
         messages.put(message)
         if message == STOP:
             return

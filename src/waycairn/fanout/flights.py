@@ -4,7 +4,7 @@ The file is mapped into memory, so that naming an item costs less than a microse
 survives the process, which is all that is asked: a power cut is no fault of an item. It is not flushed, and a file
 that a power cut left torn is ignored.
 
-Layout: head (magic, counts, whether one item runs alone, a hash of what follows), suspects (digest and number of
+Layout: head (magic, counts, a hash of the suspects, whether one item runs alone, version), suspects (digest and number of
 deaths), slots (the digest of the item that a worker runs, or zeros).
 """
 
@@ -26,8 +26,8 @@ from waycairn.world.files import translated, write_all
 
 log = logging.getLogger("waycairn")
 
-_HEAD = struct.Struct("<8sII16s?7x")
-_MAGIC = b"WCFLIGHT"
+_HEAD = struct.Struct("<8sII16s?B6x")
+_MAGIC, _VERSION = b"WCFLIGHT", 1
 _ALONE = 32
 """Offset of the mark that one item runs alone."""
 _DIGEST = 16
@@ -104,7 +104,7 @@ class Slots:
     def __init__(self, path: str) -> None:
         with Path(path).open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
-        _, slots, _, _, _ = _HEAD.unpack_from(self._map)
+        _, slots, *_ = _HEAD.unpack_from(self._map)
         self._start = len(self._map) - slots * _DIGEST
         self.path = path
 
@@ -118,7 +118,7 @@ class Slots:
 
 def _content(suspects: Mapping[bytes, int], slots: int) -> bytes:
     body = b"".join(_SUSPECT.pack(digest, deaths) for digest, deaths in suspects.items())
-    head = _HEAD.pack(_MAGIC, slots, len(suspects), blake3(body).digest(16), False)
+    head = _HEAD.pack(_MAGIC, slots, len(suspects), blake3(body).digest(16), False, _VERSION)
     return head + body + bytes(slots * _DIGEST)
 
 
@@ -139,11 +139,11 @@ def _read(path: Path) -> dict[bytes, int]:
     """The suspects of the entry before: those that were suspect, and those that ran when it died."""
     try:
         content = path.read_bytes()
-        magic, slots, count, digest, is_alone = _HEAD.unpack_from(content)
+        magic, slots, count, digest, is_alone, version = _HEAD.unpack_from(content)
     except (OSError, struct.error):
         return {}
     body = content[_HEAD.size : _HEAD.size + count * _SUSPECT.size]
-    if magic != _MAGIC or blake3(body).digest(16) != digest:
+    if (magic, version) != (_MAGIC, _VERSION) or blake3(body).digest(16) != digest:
         return {}
     suspects = dict(_SUSPECT.iter_unpack(body))
     start = _HEAD.size + count * _SUSPECT.size

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from waycairn.errors import WaycairnError
 from waycairn.fanout import child
 from waycairn.fanout.flights import FlightLog
-from waycairn.fanout.wire import Answer, pack_tasks, unpack_answer
+from waycairn.fanout.wire import Answer, pack_hold, pack_tasks, unpack_answer
 from waycairn.model.tasks import Outcome, Task
 from waycairn.ports import Flights, Job
 
@@ -199,10 +199,14 @@ class ProcessExecutor:
         with self._lock:
             self._false_starts = 0
             worker.is_ready = True
+            after = max((result.after for result in answer.results), default=0.0)
             for result in answer.results:
                 if worker.tasks and worker.tasks[0].number == result.number:
                     worker.tasks.popleft()
             worker.since = monotonic() if worker.tasks else 0.0
+            others = [other for other in self._crew if after and other is not worker and not other.is_gone]
+        for other in others:
+            other.send(pack_hold(after))
 
     def _bury(self, worker: _Worker) -> None:
         """A worker is gone. What it ran is told to the owner, what it had not begun goes to others."""

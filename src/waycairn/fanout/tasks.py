@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any
 
+from waycairn.fanout.hold import Hold
 from waycairn.model.tasks import Outcome, Task
 from waycairn.ports import Flights, Job
 
@@ -32,6 +33,7 @@ class TaskExecutor:
         self._is_own = loop is None
         self._loop = loop or asyncio.new_event_loop()
         self._workers: list[asyncio.Task[None]] = []
+        self._hold = Hold()
 
     def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
         self._job, self._post, self._flights = job, post, flights
@@ -83,12 +85,22 @@ class TaskExecutor:
         await self._loop.shutdown_asyncgens()
 
     async def _work(self, slot: int) -> None:
+        try:
+            await self._work_on(slot)
+        except Exception as error:  # noqa: BLE001 - never by an item: raised by the owner, who would wait for ever
+            self._post([Outcome(-1, exception=error, stops=True)], 0.0)
+
+    async def _work_on(self, slot: int) -> None:
         while True:
             for task in await self._tasks.get():
+                while (seconds := self._hold.seconds) > 0:  # noqa: ASYNC110 - it may be longer by then
+                    await asyncio.sleep(seconds)
                 began = perf_counter()
                 self._flights.begin(slot, task.digest)
                 outcome = await self._perform(task)
                 self._flights.end(slot)
+                if outcome.after:
+                    self._hold.extend(outcome.after)
                 self._post([outcome], perf_counter() - began)
 
     def _perform(self, task: Task) -> Coroutine[Any, Any, Outcome]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from time import perf_counter
+from time import perf_counter, sleep
 
+from waycairn.fanout.hold import Hold
 from waycairn.model.tasks import Outcome, Task
 from waycairn.ports import Flights, Job
 
 _EAGER = 0.005
 """Seconds after which results do not wait for the rest of their batch."""
+_GLANCE = 0.1
+"""Seconds between two looks of a thread that waits, whether it was given up."""
 
 
 class ThreadExecutor:
@@ -28,13 +31,14 @@ class ThreadExecutor:
         self._timeout = timeout
         self._tasks: SimpleQueue[Sequence[Task] | None] = SimpleQueue()
         self._threads: list[_Worker] = []
+        self._hold = Hold()
 
     def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
         self._job, self._post, self._flights = job, post, flights
         self._threads = [self._worker(slot) for slot in range(self.workers)]
 
     def _worker(self, slot: int) -> _Worker:
-        worker = _Worker(slot, self._job, self._post, self._flights, self._tasks)
+        worker = _Worker(self, slot)
         worker.thread.start()
         return worker
 
@@ -65,22 +69,22 @@ class ThreadExecutor:
 
 
 class _Worker:
-    def __init__(
-        self,
-        slot: int,
-        job: Job,
-        post: Callable[[Sequence[Outcome], float], None],
-        flights: Flights,
-        tasks: SimpleQueue[Sequence[Task] | None],
-    ) -> None:
+    def __init__(self, executor: ThreadExecutor, slot: int) -> None:
         self.slot = slot
         self.task: Task | None = None
         self.since = 0.0
         self.is_given_up = False
-        self._job, self._post, self._flights, self._tasks = job, post, flights, tasks
+        self._job, self._post, self._flights = executor._job, executor._post, executor._flights  # noqa: SLF001 - its own
+        self._tasks, self._hold = executor._tasks, executor._hold  # noqa: SLF001 - its own
         self.thread = threading.Thread(target=self._work, name=f"waycairn-map-{slot}", daemon=True)
 
     def _work(self) -> None:
+        try:
+            self._work_on()
+        except BaseException as error:  # noqa: BLE001 - never by an item: raised by the owner, who would wait for ever
+            self._post([Outcome(-1, exception=error, stops=True)], 0.0)
+
+    def _work_on(self) -> None:
         while (tasks := self._tasks.get()) is not None:
             if self.is_given_up or not self._perform(tasks):
                 return
@@ -88,14 +92,22 @@ class _Worker:
 
     def _perform(self, tasks: Sequence[Task]) -> bool:
         """False if the thread was given up."""
-        perform, begin, slot = self._job.perform, self._flights.begin, self.slot
+        perform, begin, slot, hold = self._job.perform, self._flights.begin, self.slot, self._hold
         outcomes: list[Outcome] = []
         posted = now = perf_counter()
         for task in tasks:
+            while (seconds := hold.seconds) > 0 and not self.is_given_up:
+                sleep(min(seconds, _GLANCE))
+                now = perf_counter()
             self.since, self.task = now, task
             begin(slot, task.digest)
-            outcomes.append(perform(task.number, task.value))
+            outcome = perform(task.number, task.value)
+            outcomes.append(outcome)
             self.task = None
+            if outcome.after:
+                hold.extend(outcome.after)
+                self._post(outcomes, 0.0)
+                outcomes = []
             if self.is_given_up:
                 return False
             now = perf_counter()

@@ -42,11 +42,24 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _read_tasks = msgspec.msgpack.Decoder(list[Sent]).decode
+_read_hold = msgspec.msgpack.Decoder(float).decode
+_FLOAT = b"\xcb"
+"""How msgpack begins a number of this kind; tasks are a list."""
 _read_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
 def pack_tasks(tasks: Sequence[Sent]) -> bytes:
     return _encode(tasks)
+
+
+def pack_hold(seconds: float) -> bytes:
+    """Another worker was told to wait."""
+    return _encode(seconds)
+
+
+def unpack_hold(message: bytes) -> float | None:
+    """The seconds, if that is what the message says."""
+    return _read_hold(message) if message[:1] == _FLOAT else None
 
 
 def unpack_tasks(message: bytes) -> list[Sent]:

@@ -15,7 +15,7 @@ class Retry:
     Between two tries lie `wait` seconds, doubled each time up to `max_wait`, of which a random half is left out so that
     many do not come back at once. Meanwhile other items run: waiting holds no worker. An error that says when to come
     back (an attribute `retry_after` in seconds, or `response.headers["Retry-After"]`, as httpx has it) is believed:
-    no item begins before that time.
+    no item begins before that time, of those that wait in workers neither.
     """
 
     attempts: int = 3

@@ -77,14 +77,18 @@ def options(
             )
         workers = _usual_workers(on) if workers is None else workers
     else:
-        workers = on.workers if workers is None else workers
+        if timeout is not None or workers not in {None, on.workers}:
+            raise ValueError(
+                f"an executor of your own has its workers ({on.workers}) and its timeout by itself; give them to it, not to "
+                "run.map. Nothing was done."
+            )
+        workers = on.workers
     if workers < 1:
         raise ValueError(f"workers is a number from 1 up, not {workers!r}. Nothing was done.")
     if timeout is not None and not 0 < timeout < float("inf"):
         raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}. Nothing was done.")
     _check_word("on_error", on_error, OnError)
     _check_word("order", order, Order)
-    said = os.environ.get("WAYCAIRN_RETRY_FAILED")
     return Options(
         workers=workers,
         on=on,
@@ -95,7 +99,7 @@ def options(
         on_error=on_error,
         order=order,
         retry_failed=retries_failed(retry_failed),
-        retry_poison=retry_failed is True or (retry_failed is None and said == "1"),
+        retry_poison=retries_poison(retry_failed),
     )
 
 
@@ -111,6 +115,11 @@ def _check_word(name: str, word: Any, words: Any) -> None:
     known = words.__args__
     if word not in known:
         raise ValueError(f"{name} is one of {', '.join(map(repr, known))}, not {word!r}. Nothing was done.")
+
+
+def retries_poison(said: bool | None) -> bool:
+    """Only where that was said, here or by `waycairn resume --retry-failed`."""
+    return said is True or (said is None and os.environ.get("WAYCAIRN_RETRY_FAILED") == "1")
 
 
 def retries_failed(said: bool | None) -> bool:

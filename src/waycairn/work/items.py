@@ -10,7 +10,7 @@ from waycairn.codec import encode
 from waycairn.codec.keys import Key, key_digest, plain, shown
 from waycairn.errors import ItemsOverlap, WaycairnError
 from waycairn.model.encoded import Encoded
-from waycairn.work.computed import retries_failed
+from waycairn.work.computed import retries_failed, retries_poison
 from waycairn.work.cut import Cutter
 from waycairn.work.facts import describe
 from waycairn.work.loop import take_async
@@ -89,6 +89,7 @@ class ItemLoop(Pass, Generic[T]):
     ) -> None:
         super().__init__(execution, items, key=key, name=name, total=total)
         self._retry_failed = retries_failed(retry_failed)
+        self._retry_poison = retries_poison(retry_failed)
         self._failed_before: Mapping[bytes, bool] = {}
         self._failed_now: set[Key] = set()
         self._open: dict[Key, Encoded | None] = {}
@@ -204,8 +205,9 @@ class ItemLoop(Pass, Generic[T]):
 
     def _handed(self, key: Key, value: Any) -> Item[T] | None:
         """The item, unless it failed before and is to be left alone."""
-        had_failed = bool(self._failed_before) and key_digest(key) in self._failed_before
-        if had_failed and not self._retry_failed:
+        is_poison = self._failed_before.get(key_digest(key)) if self._failed_before else None
+        had_failed = is_poison is not None
+        if (had_failed and not self._retry_failed) or (is_poison and not self._retry_poison):
             self.skipped += 1
             return None
         self._unended.add(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ class Queue(Generic[T]):
 
     Given to one loop (`each`, `items` or `map`), which ends when it is empty and nothing is on its way. What a body adds
     is in the queue when its item is done, in the same cut; if the item fails or is left undone, it was never added.
-    Used by the thread that owns the run.
+    Used by the thread, and in an AsyncRun by the task, that iterates: a worker returns what it found.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Queue(Generic[T]):
         self.key = key_function(key)
         self._cutter = cutter
         self._types = types
-        self._thread = threading.get_ident()
+        self._owner = _here()
         self._known: set[bytes] = set()
         """Digests of all keys that were met, 16 bytes each: an item must never be ignored for a coincidence."""
         self._read = self._earlier(seed)
@@ -49,7 +50,7 @@ class Queue(Generic[T]):
     def add(self, value: T) -> bool:
         """Whether it was new. Raises TypeError for a value that cannot be stored or a key that is none."""
         self._cutter.check_usable()
-        if threading.get_ident() != self._thread:
+        if _here() != self._owner:
             raise RuntimeError(
                 f"{short(value)} is added to queue {self.name!r} by a worker: whether its item will be done is not known "
                 "there. It was not added. Return it, and add it in the body of the loop."
@@ -114,3 +115,14 @@ class Queue(Generic[T]):
             return False
         self._known.add(digest)
         return True
+
+
+def _here() -> tuple[int, int]:
+    """Thread and task."""
+    task = None
+    if "asyncio" in sys.modules:  # a plain job need not load it
+        try:
+            task = sys.modules["asyncio"].current_task()
+        except RuntimeError:
+            task = None
+    return threading.get_ident(), id(task)

@@ -187,8 +187,8 @@ class Run:
             for item in run.map(fetch, pages, workers=8):
                 pages.extend(item.result.links)
 
-        `key` as in `each`: what is known by its key is ignored. What was added is stored, and comes back as `returns`
-        says, else as plain values. Raises ValueError if the name is used twice in this entry.
+        `key` as in `each`: what is known by its key is ignored. What was added is stored, and comes back as it
+        was: values of your own types need `returns`. Raises ValueError if the name is used twice in this entry.
         """
         return self._execution.queue(seed, key, name, Types.of(returns) if returns is not None else Types.of())
 
