@@ -78,9 +78,9 @@ def _below(pid: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("on", PLACES)
 def test_the_driver_is_killed_again_and_again(tmp_path: Path, on: str) -> None:
-    """8 SIGKILLs at random: each item is folded once, the state is right, and what is computed again is at most what
+    """5 SIGKILLs at random: each item is folded once, the state is right, and what is computed again is at most what
     ran, and what came since the last cut, for each kill."""
-    _kill_drivers(tmp_path, on, count=700, kills=8)
+    _kill_drivers(tmp_path, on, count=400, kills=5)
 
 
 @pytest.mark.torture
@@ -222,11 +222,12 @@ def test_a_signal_stops_it_with_a_cut(tmp_path: Path, on: str, number: int) -> N
 
 
 def test_the_crash_points_of_a_map(tmp_path: Path) -> None:
-    """A kill at each of them, one after the other: resumed, the outcome is that of an undisturbed run."""
+    """A kill at some of them while three threads run (the sweep over all points has one): resumed, the outcome is that
+    of an undisturbed run."""
     points = [*_points()]
     delivered = 0
     for number, point in enumerate(points):
-        for hit in (1, 3) if number % 2 else (2,):
+        for hit in (1,) if number == 0 else (3,):
             folder = tmp_path / f"{number}-{hit}"
             folder.mkdir()
             job = Job(folder, "threads", 120, "slow")
@@ -243,8 +244,7 @@ def test_the_crash_points_of_a_map(tmp_path: Path) -> None:
 
 
 def _points() -> Iterator[str]:
-    yield from ("flights.written", "map.computed", "cut.begin", "store.begin", "store.chunks", "store.committed")
-    yield "cut.committed"
+    yield from ("flights.written", "map.computed", "store.committed")
 
 
 def test_a_job_without_a_guard_is_told_what_to_write(tmp_path: Path) -> None:
