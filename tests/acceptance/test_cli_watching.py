@@ -177,7 +177,7 @@ def test_on_a_terminal_it_is_a_picture(tmp_path):
     """Drawn again in its place, with bar, rate, age of the last commit and the newest failures grouped; the last one
     stays, and a sentence says how it ended."""
     with job(tmp_path):
-        threading.Timer(3.0, (tmp_path / "watched").touch).start()
+        threading.Timer(8.0, (tmp_path / "watched").touch).start()  # the command needs seconds to start
         spoken = on_terminal("show", "slow", "--watch", "--interval", "0.1", at=tmp_path)
     assert spoken.code == 0
     assert re.search(r"progress +\S*█\S* +\d+ % +\d+/90", spoken.plain)
