@@ -144,7 +144,9 @@ class Driver:
         """What is computed, as long as that leaves no worker without work."""
         while ticket := self._line.next():
             yield from self._fold(ticket)
-            yield from self._cut_if_due()
+            if request := self._due():
+                self._due_since = None
+                yield request
             is_idle = len(self._flying) + len(self._line) < self._executor.workers
             if is_idle or self._execution.gate.received:
                 return
@@ -166,7 +168,8 @@ class Driver:
         cutter.begin_item(self._loop, key)
         yield Computed(plain(key), ticket.value, ticket.result)
         cutter.open_item = None
-        cutter.settle_queues(keep=True)
+        if cutter.queues:
+            cutter.settle_queues(keep=True)
         self._items.fold(self._loop, key, gave=ticket.result is not None, had_failed=ticket.had_failed)
         self._ended(ticket)
 

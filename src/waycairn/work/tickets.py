@@ -68,7 +68,13 @@ class Line:
 
 def decoded(encoded: Encoded, types: Types) -> Any:
     """A value of its own: what its body does to it does not reach what is stored."""
+    if not encoded.buffers:
+        return decode(encoded.document, _no_buffer, types=types)
     return decode(encoded.document, lambda number: memoryview(bytearray(encoded.buffers[number])), types=types)
+
+
+def _no_buffer(number: int) -> memoryview:
+    raise ValueError(f"there is no buffer {number}")
 
 
 def stop_of(outcome: Outcome) -> BaseException:
