@@ -130,20 +130,20 @@ def test_the_second_pass_does_what_failed(golden):
         assert store.find("conversations", DATA.stem).status == "completed"
 
 
-def test_killed_ten_times_the_results_are_the_same_to_the_byte(golden, tmp_path):
-    """The demo, ten kills at random moments, calls by threads. It compares by itself; here its files are compared once
+def test_killed_six_times_the_results_are_the_same_to_the_byte(golden, tmp_path):
+    """The demo, six kills at random moments, calls by threads. It compares by itself; here its files are compared once
     more, also with those of another undisturbed job."""
     place = tmp_path / "place"
-    demo = _start("conversations_demo.py", "--kills", "10", "--latency", "0.03", "--place", place)
+    demo = _start("conversations_demo.py", "--kills", "6", "--latency", "0.03", "--place", place)
     said, _ = demo.communicate(timeout=120)
     assert demo.returncode == 0, said
-    assert "Killed 10 times; the tables and the file are the same to the byte." in said
+    assert "Killed 6 times; the tables and the file are the same to the byte." in said
     for name in ("golden", "killed"):
         job = Job(place / name)
         assert (job.lines(), job.tables()) == (golden.lines(), golden.tables())
-    assert (place / "killed" / "said.log").read_text("utf-8").count("resumed run 'conversations'") >= 9
+    assert (place / "killed" / "said.log").read_text("utf-8").count("resumed run 'conversations'") >= 5
     lost = re.search(r"before their answer was committed: (\d+)", said)
-    assert int(lost.group(1)) < 10 * 60, "each kill cost about as many calls as there were between two cuts"
+    assert int(lost.group(1)) < 6 * 60, "each kill cost about as many calls as there were between two cuts"
 
 
 def test_killed_with_worker_processes(golden, tmp_path):

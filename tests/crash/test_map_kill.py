@@ -120,13 +120,13 @@ def _kill_drivers(tmp_path: Path, on: str, *, count: int, kills: int) -> None:
 
 
 def test_workers_are_killed_again_and_again(tmp_path: Path) -> None:
-    """12 SIGKILLs of worker processes at random: the batch ends, each item is folded once, none is taken for poison."""
-    count = 2000
+    """8 SIGKILLs of worker processes at random: the batch ends, each item is folded once, none is taken for poison."""
+    count = 1500
     job = Job(tmp_path, "processes", count, "slow")
     process = job.start()
     chance = random.Random(5)
     delivered = 0
-    while delivered < 12:
+    while delivered < 8:
         _wait_for(job, 40, process)
         assert process.poll() is None, f"it ended before all kills were delivered: {process.communicate()}"
         workers = [child for child in _below(process.pid) if any("spawn_main" in word for word in child.cmdline())]
