@@ -154,10 +154,9 @@ def stored_of(manifest: bytes, root: bytes, raw_bytes: int, new_bytes: int) -> S
 
 def step_of(row: Row) -> StoredStep:
     """From STEP_COLUMNS."""
-    place, sequence, arguments, took, manifest, root, raw_bytes, new_bytes = row
+    place, sequence, arguments, took, *stored = row
     scope, name = decode_place(place)
-    result = Stored(manifest=manifest, root=root, raw_bytes=raw_bytes, new_bytes=new_bytes)
-    step = StepResult(scope=scope, name=name, arguments=arguments, result=result, took=took)
+    step = StepResult(scope=scope, name=name, arguments=arguments, result=stored_of(*stored), took=took)
     return StoredStep(step=step, sequence=sequence)
 
 
@@ -188,7 +187,7 @@ def values_of_checkpoint(
 def checkpoint_of(row: Row) -> CheckpointRecord:
     """From the id of the run and CHECKPOINT_COLUMNS."""
     (run, sequence, epoch, created, pinned, status, damage, kind, role, iteration) = row[:10]
-    (tags, description, metadata, expires, reason, outputs, manifest, root, raw_bytes, new_bytes) = row[10:]
+    (tags, description, metadata, expires, reason, outputs, *stored) = row[10:]
     return CheckpointRecord(
         run=RunId(run),
         sequence=sequence,
@@ -199,7 +198,7 @@ def checkpoint_of(row: Row) -> CheckpointRecord:
         damage=decode_maybe(damage),
         checkpoint=NewCheckpoint(
             kind=decode_text(kind),
-            stored=Stored(manifest=manifest, root=root, raw_bytes=raw_bytes, new_bytes=new_bytes),
+            stored=stored_of(*stored),
             role=role,
             iteration=iteration,
             tags=tuple(decode_json(tags)),

@@ -47,9 +47,6 @@ class Options:
     rate: float | None
     on_error: OnError
     order: Order
-    retry_failed: bool
-    retry_poison: bool
-    """Whether items that killed the process are tried again too: only where that was said."""
 
 
 def options(
@@ -63,7 +60,6 @@ def options(
     rate: float | str | None,
     on_error: OnError,
     order: Order,
-    retry_failed: bool | None,
 ) -> Options:
     """Raises ValueError and TypeError for what cannot be meant."""
     on = on or ("async" if is_async else "threads")
@@ -98,8 +94,6 @@ def options(
         rate=None if rate is None else per_second(rate),
         on_error=on_error,
         order=order,
-        retry_failed=retries_failed(retry_failed),
-        retry_poison=retries_poison(retry_failed),
     )
 
 
@@ -115,18 +109,3 @@ def _check_word(name: str, word: Any, words: Any) -> None:
     known = words.__args__
     if word not in known:
         raise ValueError(f"{name} is one of {', '.join(map(repr, known))}, not {word!r}. Nothing was done.")
-
-
-def retries_poison(said: bool | None) -> bool:
-    """Only where that was said, here or by `waycairn resume --retry-failed`."""
-    return said is True or (said is None and os.environ.get("WAYCAIRN_RETRY_FAILED") == "1")
-
-
-def retries_failed(said: bool | None) -> bool:
-    """What was said, else what `waycairn resume --only-pending` asks for."""
-    if said is not None:
-        return said
-    found = os.environ.get("WAYCAIRN_RETRY_FAILED", "1")
-    if found not in {"0", "1"}:
-        raise ValueError(f"WAYCAIRN_RETRY_FAILED is 0 or 1, not {found!r}. Nothing was done. Correct it, or unset it.")
-    return found == "1"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.codec import encode
-from waycairn.codec.keys import Key, key_digest, plain, shown
+from waycairn.codec.keys import Key, plain, shown
 from waycairn.errors import ItemsOverlap, WaycairnError
 from waycairn.model.encoded import Encoded
-from waycairn.work.computed import retries_failed, retries_poison
 from waycairn.work.cut import Cutter
 from waycairn.work.facts import describe
+from waycairn.work.handing import Handing
 from waycairn.work.loop import take_async
-from waycairn.work.passing import Pass
 from waycairn.work.queueing import Queue
 from waycairn.work.request import END, PACED, SIGNAL, Request
 
@@ -71,35 +70,16 @@ class Item(Generic[T]):
         return True
 
 
-class ItemLoop(Pass, Generic[T]):
+class ItemLoop(Handing, Generic[T]):
     """Hands out what is not done, as Items. Iterated once; `for` in a Run, `async for` in an AsyncRun.
 
     Cuts are taken by the thread that iterates, between two items, at the run's pace.
     """
 
-    def __init__(
-        self,
-        execution: Execution,
-        items: Iterable[Any] | AsyncIterable[Any],
-        *,
-        key: str | Callable[[Any], Any] | None,
-        name: str,
-        total: int | None,
-        retry_failed: bool | None,
-    ) -> None:
-        super().__init__(execution, items, key=key, name=name, total=total)
-        self._retry_failed = retries_failed(retry_failed)
-        self._retry_poison = retries_poison(retry_failed)
-        self._failed_before: Mapping[bytes, bool] = {}
-        self._failed_now: set[Key] = set()
+    def __init__(self, execution: Execution, items: Iterable[Any] | AsyncIterable[Any], **how: Any) -> None:
+        """`how` as for Handing."""
+        super().__init__(execution, items, **how)
         self._open: dict[Key, Encoded | None] = {}
-        self._unended: set[Key] = set()
-        """Handed out, and neither done nor failed yet."""
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the input ended and every item that was handed out is done or failed."""
-        return self._is_exhausted and not self._unended
 
     @property
     def _is_alone(self) -> bool:
@@ -128,7 +108,7 @@ class ItemLoop(Pass, Generic[T]):
         """Done; durable with the next cut."""
         cutter = self._leave(key)
         cutter.items.end_with(self.name, key, result, had_failed=had_failed)
-        self._unended.discard(key)
+        self.ended(key, is_done=True)
 
     def fail(self, key: Key, error: Exception, *, had_failed: bool) -> None:
         """Failed: what it did to the state and to outputs is taken back."""
@@ -137,10 +117,9 @@ class ItemLoop(Pass, Generic[T]):
         if cutter.open_item == (self.name, key):
             cutter.undo_item(before)
         self._leave(key)
-        self._failed_now.add(key)
         facts = describe(error, shown(key))
         cutter.items.fail(self.name, key, facts, cutter.store.clock.now(), had_failed=had_failed)
-        self._unended.discard(key)
+        self.ended(key, is_done=False)
 
     def give_up(self, key: Key) -> None:
         """Neither done nor failed: something stops the run."""
@@ -159,7 +138,7 @@ class ItemLoop(Pass, Generic[T]):
     def __iter__(self) -> Iterator[Item[T]]:
         if not isinstance(self._items, Iterable):
             raise TypeError("this input is asynchronous; use `async with wc.run(...)` and `async for`")
-        cutter = self._begin()
+        cutter = self._start()
         for key, value in self._admitted(self._items):
             item = self._handed(key, value)
             if item is None:
@@ -174,7 +153,7 @@ class ItemLoop(Pass, Generic[T]):
         self._execution.stop_if_asked(inside=not self._is_alone)
 
     async def __aiter__(self) -> AsyncIterator[Item[T]]:
-        cutter = self._begin()
+        cutter = self._start()
         async for value in _values(self._items):
             key = self._admit(value) if self._is_ours(value) else None
             item = None if key is None else self._handed(key, value)
@@ -197,21 +176,10 @@ class ItemLoop(Pass, Generic[T]):
             )
         self._is_exhausted = True
 
-    def _begin(self) -> Cutter:
-        cutter = self._start()
-        if cutter.progress.failed:
-            self._failed_before = cutter.store.catalog.failed_digests(cutter.run, self.name)
-        return cutter
-
     def _handed(self, key: Key, value: Any) -> Item[T] | None:
         """The item, unless it failed before and is to be left alone."""
-        is_poison = self._failed_before.get(key_digest(key)) if self._failed_before else None
-        had_failed = is_poison is not None
-        if (had_failed and not self._retry_failed) or (is_poison and not self._retry_poison):
-            self.skipped += 1
-            return None
-        self._unended.add(key)
-        return Item(self, key, value, had_failed=had_failed)
+        had_failed = self._hand_out(key)
+        return None if had_failed is None else Item(self, key, value, had_failed=had_failed)
 
     def _due(self, cutter: Cutter) -> Request | None:
         """The cut that is to be taken now, if one is; never inside an item beside a state or an output."""
@@ -224,9 +192,6 @@ class ItemLoop(Pass, Generic[T]):
         if cutter.pacer.is_due(now) or cutter.wanted or cutter.items.is_large:
             return cutter.wanted or PACED
         return None
-
-    def _is_known(self, key: Key) -> bool:
-        return key in self._failed_now or key in self._unended or super()._is_known(key)
 
 
 async def _values(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

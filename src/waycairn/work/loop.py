@@ -68,7 +68,7 @@ class Loop(Pass, Generic[T]):
         self._execution.stop_if_asked()
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return _Walk(self)
+        return Walk(self.walk(), self.leave)
 
     async def walk(self) -> AsyncIterator[T]:
         """`async for`, as a generator."""
@@ -131,18 +131,18 @@ class Loop(Pass, Generic[T]):
             yield group
 
 
-class _Walk(AsyncIterator[T]):
+class Walk(AsyncIterator[T]):
     """Notices at once that `async for` was left: the generator itself is closed by a task of the event loop, later."""
 
-    def __init__(self, loop: Loop[T]) -> None:
-        self._loop = loop
-        self._items = loop.walk()
+    def __init__(self, items: AsyncIterator[T], leave: Callable[[], None]) -> None:
+        self._items = items
+        self._leave = leave
 
     async def __anext__(self) -> T:
         return await self._items.__anext__()
 
     def __del__(self) -> None:
-        self._loop.leave()
+        self._leave()
 
 
 async def take_async(execution: Execution, request: Request) -> CheckpointId | None:

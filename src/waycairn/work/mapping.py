@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from blake3 import blake3
 
 from waycairn.codec import Types
-from waycairn.codec.keys import Key, key_digest, short
+from waycairn.codec.keys import Key, short
 from waycairn.fanout import FlightLog, Inbox, ProcessExecutor, TaskExecutor, ThreadExecutor
 from waycairn.model.retry import Retry
 from waycairn.ports import Executor
@@ -19,9 +19,9 @@ from waycairn.work.calling import Call, is_coroutine_function
 from waycairn.work.computed import Computed, OnError, Options, Order, Where, options
 from waycairn.work.driving import Driver, Wait
 from waycairn.work.feeding import AsyncFeed, Fed, Feed, QueueFeed
+from waycairn.work.handing import Handing
 from waycairn.work.ledger import Failure, Ledger
-from waycairn.work.loop import take_async
-from waycairn.work.passing import Pass
+from waycairn.work.loop import Walk, take_async
 from waycairn.work.queueing import Queue
 from waycairn.work.reporting import OnProgress
 from waycairn.work.request import Request
@@ -64,7 +64,7 @@ class Report:
         return f"{self.completed} done, {self.failed} failed, {self.skipped} skipped in {self.seconds:,.1f} s{rate}"
 
 
-class Map(Pass, Generic[T, R]):
+class Map(Handing, Generic[T, R]):
     """The items of an input, computed by workers. Iterated, drained, or read as a report; each once::
 
         for item in run.map(ask, prompts, key="id", workers=8):    # the body is the fold
@@ -86,28 +86,20 @@ class Map(Pass, Generic[T, R]):
         key: str | Callable[[Any], Any] | None,
         name: str,
         total: int | None,
+        retry_failed: bool | None,
         ledger: Ledger,
         on_progress: OnProgress | None,
     ) -> None:
-        super().__init__(execution, items, key=key, name=name, total=total)
+        super().__init__(execution, items, key=key, name=name, total=total, retry_failed=retry_failed)
         execution.open_loop(self)  # from here on: a map that nobody asks for anything is noticed
         self._function = function
         self._options = options
         self._ledger = ledger
-        self._failed_before: dict[bytes, bool] = {}
-        self._handed: set[Key] = set()
-        """Handed out and not done: on their way, or failed."""
-        self._unended = 0
         self._closing: list[Callable[[], None]] = []
         self._report: Report | None = None
         self._has_begun = False
         if on_progress is not None:
             execution.reporter.listen(on_progress, ledger.summary)
-
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether the input ended and every item that was handed out is done or failed."""
-        return self._is_exhausted and not self._unended
 
     # -- the two faces ---------------------------------------------------------------------------------------------
 
@@ -115,7 +107,7 @@ class Map(Pass, Generic[T, R]):
         return self._walk(is_folding=True)
 
     def __aiter__(self) -> AsyncIterator[Computed[T, R]]:
-        return _AsyncWalk(self)
+        return Walk(self.walk_async(is_folding=True), self.leave)
 
     def drain(self) -> Report:
         """Compute everything; nothing is folded. Raises what iterating raises."""
@@ -169,9 +161,7 @@ class Map(Pass, Generic[T, R]):
         self._has_begun = True
         now = self._execution.store.clock.monotonic
         started = now()
-        cutter = self._start()
-        if cutter.progress.failed:
-            self._failed_before = dict(cutter.store.catalog.failed_digests(cutter.run, self.name))
+        self._start()
         options = self._options
         flights = FlightLog(self._flights_path(), options.workers)
         self._closing.append(flights.close)
@@ -240,25 +230,8 @@ class Map(Pass, Generic[T, R]):
 
     def _hand(self, key: Key, value: Any) -> Fed | None:
         """The item, unless it failed before and is to be left alone."""
-        had_failed = False
-        if self._failed_before:
-            is_poison = self._failed_before.get(key_digest(key))
-            had_failed = is_poison is not None
-            if (is_poison and not self._options.retry_poison) or (had_failed and not self._options.retry_failed):
-                self.skipped += 1
-                return None
-        self._handed.add(key)
-        self._unended += 1
-        return key, value, had_failed
-
-    def ended(self, key: Key, *, is_done: bool) -> None:
-        """An item is done, or failed."""
-        self._unended -= 1
-        if is_done:
-            self._handed.discard(key)
-
-    def _is_known(self, key: Key) -> bool:
-        return key in self._handed or super()._is_known(key)
+        had_failed = self._hand_out(key)
+        return None if had_failed is None else (key, value, had_failed)
 
     def warn_if_unused(self) -> None:
         if not self._has_begun:
@@ -327,7 +300,6 @@ def make_map(
         rate=rate,
         on_error=on_error,
         order=order,
-        retry_failed=retry_failed,
     )
     return kind(
         execution,
@@ -337,20 +309,7 @@ def make_map(
         key=key,
         name=name,
         total=total,
+        retry_failed=retry_failed,
         ledger=ledger,
         on_progress=on_progress,
     )
-
-
-class _AsyncWalk(AsyncIterator[Computed[T, R]]):
-    """Notices at once that `async for` was left: the generator itself is closed by a task of the event loop, later."""
-
-    def __init__(self, loop: Map[T, R]) -> None:
-        self._loop = loop
-        self._items = loop.walk_async(is_folding=True)
-
-    async def __anext__(self) -> Computed[T, R]:
-        return await self._items.__anext__()
-
-    def __del__(self) -> None:
-        self._loop.leave()
