@@ -79,7 +79,7 @@ class Scene:
         """How it ends without a fault, and every point that it passes: name and number of the hit."""
         assert self.run(record=self.hits) == 0, self.errors.read_text()
         self.check()
-        points = [(name, int(hit)) for _, name, hit in map(str.split, self.hits.read_text().splitlines())]
+        points = [(name, int(hit)) for _, name, hit, _ in map(str.split, self.hits.read_text().splitlines())]
         return self.outcome(), points
 
 

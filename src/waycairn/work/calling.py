@@ -14,6 +14,7 @@ from waycairn.errors import Stop, WaycairnError
 from waycairn.model.retry import Retry
 from waycairn.model.tasks import Outcome
 from waycairn.work.facts import describe
+from waycairn.world.crashpoints import crashpoint
 
 _LONGEST_WAIT = 24 * 3600.0
 """Seconds that an answer of a server may ask for."""
@@ -31,12 +32,14 @@ class Call:
         self._is_here = is_here
 
     def perform(self, number: int, value: Any) -> Outcome:
+        crashpoint("map.call")
         try:
             return self._returned(number, self._function(value))
         except BaseException as error:  # noqa: BLE001 - judged there
             return self.failed(number, error)
 
     async def perform_async(self, number: int, value: Any) -> Outcome:
+        crashpoint("map.call")
         try:
             return self._returned(number, await self._function(value))
         except asyncio.CancelledError as error:

@@ -96,9 +96,11 @@ class Cutter:
         self.left_item = None
         if self.outputs:
             self._boundary = {path: output.length for path, output in self.outputs.items()}
+        crashpoint("item.begin")
 
     def end_item(self, loop: str, keys: Sequence[Key]) -> None:
         """The item (or batch) is done; it becomes durable with the next cut."""
+        crashpoint("item.end")
         self.open_item = None
         if self.queues:
             self.settle_queues(keep=True)

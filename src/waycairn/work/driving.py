@@ -167,6 +167,7 @@ class Driver:
         cutter, key = self._cutter, ticket.key
         cutter.begin_item(self._loop, key)
         yield Computed(plain(key), ticket.value, ticket.result)
+        crashpoint("item.end")
         cutter.open_item = None
         if cutter.queues:
             cutter.settle_queues(keep=True)

@@ -16,6 +16,7 @@ from waycairn.work.handing import Handing
 from waycairn.work.loop import take_async
 from waycairn.work.queueing import Queue
 from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.world.crashpoints import crashpoint
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -106,6 +107,7 @@ class ItemLoop(Handing, Generic[T]):
 
     def end(self, key: Key, result: Encoded | None, *, had_failed: bool) -> None:
         """Done; durable with the next cut."""
+        crashpoint("item.end")
         cutter = self._leave(key)
         cutter.items.end_with(self.name, key, result, had_failed=had_failed)
         self.ended(key, is_done=True)

@@ -16,6 +16,7 @@ from waycairn.errors import StepChanged
 from waycairn.store import StepDraft
 from waycairn.work.cut import Cutter
 from waycairn.work.request import PACED
+from waycairn.world.crashpoints import crashpoint
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Write
@@ -66,6 +67,8 @@ class Steps:
         self._cutter.check_usable()
         call = StepCall(self._cutter, self.enter(name), name, types, arguments)
         call.recall()
+        if not call.is_known:
+            crashpoint("step.call")
         return call
 
 
@@ -103,6 +106,7 @@ class StepCall:
 
     def finish(self, result: Any) -> Write:
         """The call was made: encode its result now, and return what writes it. TypeError if it cannot come back."""
+        crashpoint("step.called")
         cutter = self._cutter
         try:
             encoded = encode(result, types=self._types)

@@ -3,10 +3,12 @@
 `crashpoint("name")` stands at each durability step, before and after it. Off it costs one comparison (tens of ns).
 It is armed from outside by environment variables, which child processes inherit:
 
-    WAYCAIRN_CRASH=name@k:KILL      at the k-th hit of that name in this process (KILL, TERM, INT, STOP, RAISE)
-    WAYCAIRN_CRASH_RECORD=file      append "pid name k" for every hit
+    WAYCAIRN_CRASH=name@k:KILL      at the k-th hit of that name in this process
+    WAYCAIRN_CRASH=*@k:KILL         at the k-th hit of any name in this process
+    WAYCAIRN_CRASH_RECORD=file      append "pid name k seconds" for every hit
 
-RAISE raises OSError(EIO), as a failing device would. ENOSPC raises OSError(ENOSPC).
+What is done there: KILL, TERM, INT, STOP send that signal to this process; GROUP sends SIGKILL to its whole process
+group; RAISE raises OSError(EIO), as a failing device would, and ENOSPC raises OSError(ENOSPC), as a full one.
 """
 
 from __future__ import annotations
@@ -15,18 +17,21 @@ import errno
 import os
 import signal
 import threading
+import time
 from collections import Counter
 
 __all__ = ["arm", "crashpoint", "disarm"]
 
 _SIGNALS = {"KILL": "SIGKILL", "TERM": "SIGTERM", "INT": "SIGINT", "STOP": "SIGSTOP"}
 _ERRORS = {"RAISE": errno.EIO, "ENOSPC": errno.ENOSPC}
+_GROUP = "GROUP"
+_ANY = "*"
 
 
 class _Plan:
     def __init__(self, name: str | None, hit: int, act: str, record: str | None) -> None:
-        if act not in _SIGNALS and act not in _ERRORS:
-            raise ValueError(f"crash act {act!r} is none of {', '.join([*_SIGNALS, *_ERRORS])}")
+        if act not in _SIGNALS and act not in _ERRORS and act != _GROUP:
+            raise ValueError(f"crash act {act!r} is none of {', '.join([*_SIGNALS, _GROUP, *_ERRORS])}")
         self.name, self.hit, self.act, self.record = name, hit, act, record
         self.hits: Counter[str] = Counter()
         self.lock = threading.Lock()
@@ -35,20 +40,24 @@ class _Plan:
         with self.lock:
             self.hits[name] += 1
             count = self.hits[name]
+            place = self.hits.total() if self.name == _ANY else count
         if self.record:
             self._write(name, count)
-        if name != self.name or count != self.hit:
+        if self.name not in {name, _ANY} or place != self.hit:
             return
         if self.act in _ERRORS:
             code = _ERRORS[self.act]
             raise OSError(code, f"injected at crash point {name}: {os.strerror(code)}")
-        os.kill(os.getpid(), getattr(signal, _SIGNALS[self.act]))
+        if self.act == _GROUP:
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        else:
+            os.kill(os.getpid(), getattr(signal, _SIGNALS[self.act]))
 
     def _write(self, name: str, count: int) -> None:
         assert self.record
         handle = os.open(self.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(handle, f"{os.getpid()} {name} {count}\n".encode())
+            os.write(handle, f"{os.getpid()} {name} {count} {time.time():.6f}\n".encode())
         finally:
             os.close(handle)
 
@@ -66,7 +75,8 @@ _plan = _from_environment()
 
 
 def crashpoint(name: str) -> None:
-    """Die here if a test asked for it; otherwise do nothing."""
+    """Die here if a test asked for it; otherwise do nothing. For your own jobs too: `wc.crashpoint("sent")` marks a
+    place where `waycairn crashtest` may kill them."""
     if _plan is not None:
         _plan.reach(name)
 
