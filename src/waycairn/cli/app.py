@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 
 from waycairn import __version__
-from waycairn.cli import care, checkpoints, control, exporting, items, listing, results
+from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats; show --watch: the
-owner died); 4 the run is held by a living process.
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
+--watch: the owner died); 4 the run is held by a living process.
 """
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, checkpoints, exporting, control, care):
+for family in (listing, items, results, checkpoints, exporting, control, care, crashing):
     for command in family.COMMANDS:
         command.add_to(app)
 

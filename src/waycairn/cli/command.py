@@ -29,6 +29,8 @@ class Command:
     function: Function
     has_quiet: bool = False
     """It does something, and its words are only for people."""
+    has_store: bool = True
+    """It works on a store."""
 
     def add_to(self, app: typer.Typer) -> None:
         """Register it with the shared options behind its own."""
@@ -38,8 +40,8 @@ class Command:
         def call(context: typer.Context, **given: Any) -> None:
             face = Face(
                 # Before the command or behind it: both are where people write it.
-                store=given.pop("store") or context.obj,
-                packs=given.pop("packs"),
+                store=given.pop("store", None) or context.obj,
+                packs=given.pop("packs", None),
                 as_json=given.pop("as_json"),
                 quiet=given.pop("quiet", False),
             )
@@ -55,11 +57,9 @@ class Command:
 
     def _parameters(self) -> list[inspect.Parameter]:
         own = list(inspect.signature(self.function, eval_str=True).parameters.values())[1:]
-        shared: list[tuple[str, Any, Any]] = [
-            ("store", _STORE, None),
-            ("packs", _PACKS, None),
-            ("as_json", _JSON, False),
-        ]
+        shared: list[tuple[str, Any, Any]] = [("as_json", _JSON, False)]
+        if self.has_store:
+            shared = [("store", _STORE, None), ("packs", _PACKS, None), *shared]
         if self.has_quiet:
             shared.append(("quiet", _QUIET, False))
         named = inspect.Parameter.KEYWORD_ONLY
