@@ -32,6 +32,7 @@ from waycairn.model.records import (
 )
 from waycairn.model.states import RunStatus
 from waycairn.ports import Blobs, Catalog, Clock, Ownership
+from waycairn.world import history
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
@@ -148,33 +149,34 @@ class StoreCore:
         checkpoint = self._place_checkpoint(draft.checkpoint, written) if draft.checkpoint else None
         crashpoint("store.chunks")
         # 2. One transaction: fence, chunk index, items, steps, outputs, checkpoint, progress.
-        self.catalog.commit(
-            Commit(
-                run=draft.run,
-                epoch=draft.epoch,
-                sequence=draft.sequence,
-                operation=draft.operation,
-                now=self.clock.now(),
-                progress=draft.progress,
-                status=draft.status,
-                error=draft.error,
-                items=items,
-                failures=draft.failures,
-                settled=draft.settled,
-                computed=computed,
-                folded=draft.folded,
-                queued=queued,
-                steps=steps,
-                outputs=draft.outputs,
-                checkpoint=checkpoint,
-                drop=draft.drop,
-                data=written,
-            )
+        commit = Commit(
+            run=draft.run,
+            epoch=draft.epoch,
+            sequence=draft.sequence,
+            operation=draft.operation,
+            now=self.clock.now(),
+            progress=draft.progress,
+            status=draft.status,
+            error=draft.error,
+            items=items,
+            failures=draft.failures,
+            settled=draft.settled,
+            computed=computed,
+            folded=draft.folded,
+            queued=queued,
+            steps=steps,
+            outputs=draft.outputs,
+            checkpoint=checkpoint,
+            drop=draft.drop,
+            data=written,
         )
+        self.catalog.commit(commit)
         crashpoint("store.committed")
         # 3. Only now may later saves refer to these chunks.
         for data in written:
             self._writer.committed(data)
+        if history.is_on():
+            history.note(history.Committed.of(commit))
 
     def save_value(self, run: NewRun, draft: CheckpointDraft) -> CheckpointId:
         """Commit a plain value under a name, last commit wins. Durable when it returns."""
@@ -203,6 +205,8 @@ class StoreCore:
         crashpoint("store.value.committed")
         for data in written:
             self._writer.committed(data)
+        if history.is_on():
+            history.note(history.Saved(checkpoint=saved, root=checkpoint.stored.root))
         return saved
 
     def _place_results(self, draft: Draft, written: list[NewData]) -> list[DoneItems]:

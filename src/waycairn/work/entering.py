@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from waycairn.model.records import Launch, NewRun, Owner, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.ports import Hold
 from waycairn.store import StoreCore
+from waycairn.world import history
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_run_id
 
@@ -59,6 +61,8 @@ def enter(store: StoreCore, ask: Ask) -> Entered:
         entered = _begin(store, ask, replaces=None) if found is None else _enter_found(store, ask, found)
         if entered is not None:
             crashpoint("enter.done")
+            if history.is_on():
+                history.note(history.Entered(run=entered.record.id, epoch=entered.record.epoch, pid=os.getpid()))
             return entered
         store.clock.sleep(0.002 * attempt)
     raise RunIsHeld(

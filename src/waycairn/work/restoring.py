@@ -13,6 +13,7 @@ from waycairn.model.states import CheckpointStatus
 from waycairn.store import StoreCore
 from waycairn.work.cut import Cutter
 from waycairn.work.state import StateSlot
+from waycairn.world import history
 
 log = logging.getLogger("waycairn")
 
@@ -73,6 +74,7 @@ def note_damage(store: StoreCore, record: CheckpointRecord, error: Damaged) -> N
 def _go_back(cutter: Cutter, record: CheckpointRecord, *, has_begun: bool) -> None:
     """Everything in a cut carries one sequence: items, steps and outputs go back with the state."""
     store = cutter.store
+    history.note(history.GoingBack(run=cutter.run, sequence=record.sequence))
     store.catalog.rewind(cutter.run, cutter.epoch, record.sequence, store.clock.now())
     log.warning("went back to checkpoint %s: what was done after it runs again", record.id)
     fresh = store.catalog.get_run(cutter.run)

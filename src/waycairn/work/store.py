@@ -23,6 +23,7 @@ from waycairn.work.restoring import newest_value, note_damage
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
+from waycairn.world import history
 from waycairn.world.randomness import new_run_id
 
 
@@ -162,7 +163,7 @@ class Store:
                 checkpoint=checkpoint,
             )
         self._refuse_last(found)
-        self.core.catalog.delete_checkpoints(found.run, [found.sequence])
+        self._delete([found])
 
     def _refuse_last(self, found: CheckpointRecord) -> None:
         run = self.core.catalog.get_run(found.run)
@@ -180,9 +181,17 @@ class Store:
         listed = self.core.catalog.list_checkpoints(CheckpointFilter(run=found.id, kind=kind, pinned=False))
         newest = self.core.catalog.latest_checkpoint(found.id, role="state")
         keep = newest.sequence if newest and not found.status.is_finished else None
-        return self.core.catalog.delete_checkpoints(
-            found.id, [record.sequence for record in listed if record.sequence != keep]
-        )
+        return self._delete([record for record in listed if record.sequence != keep])
+
+    def _delete(self, records: Sequence[CheckpointRecord]) -> int:
+        """Checkpoints of one run."""
+        if not records:
+            return 0
+        what = [record.id for record in records]
+        history.note(history.Deleting(what=what))
+        deleted = self.core.catalog.delete_checkpoints(records[0].run, [record.sequence for record in records])
+        history.note(history.Deleted(what=what))
+        return deleted
 
     # -- acts on runs ----------------------------------------------------------------------------------------------
 
@@ -193,6 +202,7 @@ class Store:
         if owner is not None:
             raise held(found, owner)
         self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
+        history.note(history.Discarded(run=found.id))
         return self.find(found.id)
 
     def takeover(self, run: str) -> RunRecord:
@@ -206,7 +216,11 @@ class Store:
         owner = self.core.ownership.holder(found)
         if owner is not None:
             raise held(found, owner)
+        below = self.core.catalog.list_runs(RunFilter(root=found.id, roots_only=False))
+        what = [found.id, *(run.id for run in below if run.id != found.id)]
+        history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
+        history.note(history.Deleted(what=what))
 
     # -- plain values ------------------------------------------------------------------------------------------------
 
