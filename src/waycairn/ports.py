@@ -292,6 +292,14 @@ class ChunkRows(Protocol):
         """All packs the catalog knows, and their sizes."""
         ...
 
+    def pack_ends(self) -> Mapping[PackId, int]:
+        """For each pack that a block says it lies in, the end of the last such block: what the pack must reach to."""
+        ...
+
+    def count_homeless(self) -> int:
+        """Chunks whose block does not exist, and blocks that lie neither in a pack nor inline: 0 in a sound index."""
+        ...
+
 
 class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, CheckpointRows, ChunkRows, Protocol):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across

@@ -98,6 +98,16 @@ def test_an_intact_store_verifies(place):
     assert on_terminal("verify", at=place).code == 0
 
 
+def test_rows_that_disagree_are_found(place):
+    """The whole store is also looked at as a whole: exit code 3, and the broken invariant is named."""
+    assert document("verify", at=place)["violations"] == []
+    pack = _packs(place)[0]
+    pack.rename(place / "away")
+    (violation,) = document("verify", at=place, code=3)["violations"]
+    assert violation == {"invariant": "I6", "what": f"pack {pack.name} is missing", "facts": {"pack": pack.name}}
+    assert f"violated: I6: pack {pack.name} is missing" in waycairn("verify", at=place).stdout
+
+
 def test_a_flipped_bit_is_found_and_marked(place):
     """Exit code 3; the checkpoint is named, marked, listed as damaged, never loaded; the others stay valid."""
     _flip(_packs(place)[0], 10_000)

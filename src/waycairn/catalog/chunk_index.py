@@ -45,6 +45,25 @@ HOLD_COUNTER = Statement(
     select(counters.c.value).where(counters.c.name == bindparam("counter")).with_for_update(read=True),
 )
 PACKS = Statement("packs", "All packs.", select(packs.c.id, packs.c.size))
+PACK_ENDS = Statement(
+    "pack_ends",
+    "How far each pack is used.",
+    select(blocks.c.pack, func.max(blocks.c.offset + blocks.c.stored_length))
+    .where(blocks.c.pack.is_not(None))
+    .group_by(blocks.c.pack),
+)
+CHUNKS_WITHOUT_BLOCK = Statement(
+    "chunks_without_block",
+    "Chunks that cannot be read, whatever the packs hold.",
+    select(func.count())
+    .select_from(chunks.outerjoin(blocks, chunks.c.block == blocks.c.number))
+    .where(blocks.c.number.is_(None)),
+)
+BLOCKS_NOWHERE = Statement(
+    "blocks_nowhere",
+    "Blocks without bytes.",
+    select(func.count()).select_from(blocks).where(blocks.c.pack.is_(None), blocks.c.inline.is_(None)),
+)
 
 
 @cache
@@ -96,6 +115,15 @@ class ChunkPart(Part):
         rows = self._database.read(lambda session: session.all(PACKS))
         return {PackId(pack): size for pack, size in rows}
 
+    def pack_ends(self) -> Mapping[PackId, int]:
+        rows = self._database.read(lambda session: session.all(PACK_ENDS))
+        return {PackId(pack): int(end) for pack, end in rows}
+
+    def count_homeless(self) -> int:
+        return self._database.read(
+            lambda session: sum(_count(session, statement) for statement in (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE))
+        )
+
 
 def add_data(session: Session, data: NewData) -> None:
     """The rows of new chunks; refused if a sweep came between finding chunks again and this transaction."""
@@ -117,6 +145,12 @@ def add_data(session: Session, data: NewData) -> None:
         session.many(ADD_BLOCK, map(values_of_block, data.blocks))
     if data.chunks:
         session.many(ADD_CHUNK, map(values_of_chunk, data.chunks))
+
+
+def _count(session: Session, statement: Statement) -> int:
+    row = session.one(statement)
+    assert row is not None
+    return int(row[0])
 
 
 def _find(session: Session, ids: Sequence[ChunkId]) -> dict[ChunkId, int]:

@@ -137,9 +137,13 @@ def verify(
     ] = None,
     key: Key = None,
 ) -> int:
-    """Read everything back and compare it with its hashes; mark what is damaged, so that it is never restored."""
+    """Read everything back and compare it with its hashes; mark what is damaged, so that it is never restored. Of a whole
+    store, also whether its rows and packs agree with each other."""
+    from waycairn.upkeep import invariants
+
     with face.open() as store:
         verified = _verify(face, store.core, find_either(store, what, key) if what else None)
+        violations = [] if what else invariants.examine(store.core)
     if face.as_json:
         face.document(
             {
@@ -151,11 +155,16 @@ def verify(
                     {"name": broken.name, "damage": broken.damage, "known_before": broken.known}
                     for broken in verified.broken
                 ],
+                "violations": [
+                    {"invariant": one.invariant, "what": one.what, "facts": dict(one.facts)} for one in violations
+                ],
             }
         )
     else:
+        for violation in violations:
+            face.line(f"violated: {violation}", "bold red")
         _show_verified(face, verified)
-    return FOUND_BAD if verified.broken else 0
+    return FOUND_BAD if verified.broken or violations else 0
 
 
 def _verify(face: Face, core: StoreCore, only: Any) -> Verified:

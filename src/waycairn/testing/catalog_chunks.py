@@ -88,3 +88,31 @@ class ChunkContract(CatalogCase):
         pack = NewPack(PackId("0" * 32), 1, b"d" * 32)
         catalog.commit(a_cut(run.id, 1, data=[NewData(packs=[pack], sweep_epoch=epoch)]))
         assert catalog.sweep_epoch() == epoch
+
+    def test_packs_must_reach_to_their_last_block(self, catalog: Catalog) -> None:
+        """Inline blocks do not matter; the end is that of the last block, whatever the pack's own size."""
+        run = added(catalog)
+        first = catalog.reserve_numbers(4)
+        pack = new_pack_id()
+        blocks = [
+            NewBlock(first, 0, 5, 5, pack, 4096, None),
+            NewBlock(first + 1, 2, 900, 100, pack, 8192, None),
+            NewBlock(first + 2, 0, 3, 3, None, 0, b"abc"),
+        ]
+        chunks = [NewChunk(first + n, a_chunk_id(b"%d" % n), first + n, 0, 3) for n in range(3)]
+        catalog.commit(
+            a_cut(run.id, 1, data=[NewData(packs=[NewPack(pack, 9000, b"d" * 32)], blocks=blocks, chunks=chunks)])
+        )
+        assert catalog.pack_ends() == {pack: 8292}
+        assert catalog.count_homeless() == 0
+
+    def test_chunks_without_bytes_are_counted(self, catalog: Catalog) -> None:
+        """A chunk whose block is not there, and a block that lies neither in a pack nor inline."""
+        run = added(catalog)
+        first = catalog.reserve_numbers(2)
+        chunk = NewChunk(first, a_chunk_id(b"c"), first + 9, 0, 1)
+        catalog.commit(
+            a_cut(run.id, 1, data=[NewData(blocks=[NewBlock(first + 1, 0, 1, 1, None, 0, None)], chunks=[chunk])])
+        )
+        assert catalog.count_homeless() == 2
+        assert catalog.pack_ends() == {}

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from waycairn.model.ids import CheckpointId, RunId
-from waycairn.model.records import Commit, DoneItems, Stored
+from waycairn.model.records import Commit, DoneItems
 
 __all__ = [
     "Committed",
@@ -64,8 +64,6 @@ class Committed(Event, frozen=True, kw_only=True, tag="commit"):
     """Its checkpoint may be replaced by two newer paced ones."""
     items: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     """Loop to `block_digest` of the items that it added."""
-    results: Mapping[str, bytes] = msgspec.field(default_factory=dict)
-    """Loop to the root of their results."""
     failures: Sequence[tuple[str, bytes]] = ()
     """Loop and digest of items that failed."""
     computed: Sequence[tuple[str, bytes]] = ()
@@ -89,7 +87,6 @@ class Committed(Event, frozen=True, kw_only=True, tag="commit"):
             root=checkpoint.stored.root if checkpoint else None,
             is_paced=checkpoint is not None and checkpoint.reason == "pace",
             items={done.loop: block_digest(done) for done in commit.items},
-            results={done.loop: done.results.root for done in commit.items if done.results},
             failures=[(failed.loop, failed.digest) for failed in commit.failures],
             computed=[(item.loop, item.digest) for item in commit.computed],
             queued={queue: stored.root for queue, stored in commit.queued.items()},
@@ -203,5 +200,4 @@ def read_history(path: str | os.PathLike[str]) -> list[Event]:
 
 def block_digest(done: DoneItems) -> bytes:
     """Names the items of one loop in one cut, in their order, with what they gave."""
-    results: Stored | None = done.results
-    return hashlib.sha256(done.keys + (results.root if results else b"")).digest()[:16]
+    return hashlib.sha256(done.keys + (done.results.root if done.results else b"")).digest()[:16]
