@@ -2,8 +2,8 @@
 
     python job.py WORKLOAD ACKS [BUG]
 
-in the working directory. What is acknowledged goes to the file ACKS, one write a line. BUG plants a known mistake
-into this process (see `bugs`), never into the library.
+in the working directory. What is acknowledged goes to the file ACKS, one write a line, and into the history if one is
+kept. BUG plants a known mistake into this process (see `bugs`), never into the library.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import waycairn as wc
 from crash import bugs
 from crash.workloads import STORE, WORKLOADS, Told
+from waycairn.world import history
 
 
 def teller(acks: str) -> Told:
     handle = os.open(acks, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    return lambda text: (os.write(handle, f"{text}\n".encode()), None)[1]
+
+    def tell(text: str) -> None:
+        word, number = text.split()
+        history.tell(word, int(number))
+        os.write(handle, f"{text}\n".encode())
+
+    return tell
 
 
 def main(workload: str, acks: str, bug: str = "") -> None:

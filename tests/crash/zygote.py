@@ -9,14 +9,18 @@ imports are done before.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Self
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -35,6 +39,8 @@ class Order:
     """File for the job's stderr."""
     crash: str | None = None
     record: str | None = None
+    history: str | None = None
+    """Where what is acknowledged is written, see `waycairn.world.history`."""
     bug: str = ""
 
 
@@ -59,7 +65,8 @@ class Zygote(AbstractContextManager["Zygote"]):
 
 def _job(order: Order) -> int:
     from crash import job
-    from waycairn.world import crashpoints
+    from waycairn.errors import Interrupted
+    from waycairn.world import crashpoints, history
 
     errors = os.open(order.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(errors, 2)
@@ -68,8 +75,13 @@ def _job(order: Order) -> int:
         if text:
             os.environ[name] = text
     crashpoints._plan = crashpoints._from_environment()
+    if order.history:
+        os.environ["WAYCAIRN_HISTORY"] = order.history
+        history.begin(order.history)
     try:
         job.main(order.workload, order.acks, order.bug)
+    except Interrupted as stopped:
+        return stopped.code  # what its hook makes of it in a process that ends by itself
     except BaseException:
         traceback.print_exc()
         return 1
@@ -88,6 +100,7 @@ def _serve() -> None:
     import waycairn.work.store  # noqa: F401 - imported before the forks
     from crash import bugs, job  # noqa: F401 - imported before the forks
 
+    _warm_up(job)
     for text in sys.stdin:
         pid = os.fork()
         if pid == 0:
@@ -96,6 +109,15 @@ def _serve() -> None:
             sys.stderr.flush()
             os._exit(code)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _warm_up(job: ModuleType) -> None:
+    """Statements and codecs are prepared at their first use, which takes half the time of a small job: once here."""
+    with tempfile.TemporaryDirectory(prefix="waycairn-zygote-") as folder, contextlib.chdir(folder):
+        for workload in ("fold", "batch", "forget"):
+            job.main(workload, os.devnull)
+    gc.collect()
+    gc.freeze()  # what is never looked at by the collector stays shared with the children
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""One workload in one folder: run it, hurt it, look at it, see how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import waycairn as wc
+from crash.workloads import STORE, WORKLOADS, Acks, outcome
+from crash.zygote import Order, Zygote
+from waycairn.errors import StoreNotFound
+from waycairn.upkeep.invariants import read_history, verify
+from waycairn.world.history import Event, Told
+
+__all__ = ["Point", "Scene", "in_memory"]
+
+Point = tuple[str, int]
+"""A crash point and the number of its hit."""
+
+
+@contextlib.contextmanager
+def in_memory(folder: Path) -> Iterator[Path]:
+    """A folder in memory if there is one, else in the folder: whoever kills processes proves nothing about flushes, and
+    those of a real disk take most of the time."""
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else folder
+    with tempfile.TemporaryDirectory(prefix="waycairn-scenes-", dir=place) as scenes:
+        yield Path(scenes)
+
+
+class Scene:
+    def __init__(self, zygote: Zygote, workload: str, root: Path, bug: str = "") -> None:
+        self.workload, self.root, self.bug = workload, root, bug
+        self.folder = root / "work"
+        self._zygote = zygote
+        self._history = root / "history"
+        self._errors, self._hits = root / "errors", root / "hits"
+        self.clear()
+
+    def clear(self) -> None:
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+
+    def run(self, crash: str | None = None) -> int:
+        """The job, from its beginning to wherever it ends; its exit code."""
+        self._hits.unlink(missing_ok=True)
+        self._errors.unlink(missing_ok=True)
+        order = Order(
+            workload=self.workload,
+            folder=str(self.folder),
+            acks=str(self.root / "acks"),
+            errors=str(self._errors),
+            crash=crash,
+            record=str(self._hits),
+            history=str(self._history),
+            bug=self.bug,
+        )
+        return self._zygote.run(order)
+
+    @property
+    def points(self) -> list[Point]:
+        """What the last run passed, in order."""
+        lines = self._hits.read_text().splitlines() if self._hits.exists() else []
+        return [(name, int(hit)) for _, name, hit, *_ in map(str.split, lines)]
+
+    def was_reached(self, blow: str) -> bool:
+        """Whether the last run came to `name@k:ACT`."""
+        name, _, hit = blow.partition(":")[0].partition("@")
+        return len(self.points) >= int(hit) if name == "*" else (name, int(hit)) in self.points
+
+    def errors(self) -> str:
+        """What the last run wrote to stderr."""
+        return self._errors.read_text() if self._errors.exists() else ""
+
+    def last_error(self) -> str:
+        lines = [line for line in self.errors().splitlines() if re.match(r"\S", line)]
+        return lines[-1] if lines else "nothing on stderr"
+
+    def acknowledged(self) -> tuple[list[Event], Acks]:
+        """The history, and the highest number that the workload told of each word."""
+        events = read_history(self._history)
+        acks: dict[str, int] = {}
+        for event in events:
+            if isinstance(event, Told):
+                acks[event.word] = max(event.number, acks.get(event.word, 0))
+        return events, acks
+
+    def look(self, leftovers: int) -> Iterator[str]:
+        """Everything that is wrong at this instant."""
+        events, acks = self.acknowledged()
+        with contextlib.chdir(self.folder):
+            try:
+                store = wc.open(STORE, create=False)
+            except StoreNotFound:
+                if events:
+                    yield f"the store is gone with {len(events)} acknowledgements"
+                return
+            with store:
+                yield from map(str, verify(store.core, events, folder=Path.cwd(), leftovers=leftovers))
+                try:
+                    WORKLOADS[self.workload].check(store, acks)
+                except Exception as error:
+                    yield f"the workload's own check: {type(error).__name__}: {str(error)[:300]}"
+
+    def outcome(self) -> dict[str, Any]:
+        with contextlib.chdir(self.folder):
+            return outcome()
