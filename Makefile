@@ -7,10 +7,11 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet
+MINUTES ?= 60
 PYTEST_ARGS ?= --numprocesses logical --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo test torture check bench docs lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*##/make \1 \t/p' Makefile
@@ -20,6 +21,9 @@ demo: $(VENV)/.run  ## kill a job over fourteen books again and again, resume it
 
 test: $(VENV)/.test  ## the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+torture: $(VENV)/.test  ## every fault against every promise, for MINUTES=60, tried in the order of SEED=n
+	PYTHONPATH=src:tests $(BIN)/python -m programme --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check

@@ -14,7 +14,7 @@ import waycairn
 from crash import job
 from crash.workloads import WORKLOADS, verify
 from crash.zygote import Zygote
-from programme.scene import Scene, in_memory
+from programme.victim import Victim, in_memory
 
 ELSEWHERE = {
     "lease.": "leases need a database server: tests of PostgreSQL",
@@ -40,14 +40,14 @@ def test_every_crash_point_is_passed(tmp_path):
     passed = set()
     with in_memory(tmp_path) as folder, Zygote() as zygote:
         for workload in WORKLOADS:
-            scene = Scene(zygote, workload, folder / workload)
-            assert scene.run() == 0, scene.errors()
-            points = scene.points
+            victim = Victim(zygote, workload, folder / workload)
+            assert victim.run() == 0, victim.errors()
+            points = victim.points
             middle = points[len(points) // 2]
-            scene.clear()
-            assert scene.run("{}@{}:KILL".format(*middle)) == -signal.SIGKILL
-            assert scene.run() == 0, scene.errors()
-            passed |= {name for name, _ in (*points, *scene.points)}  # some only a takeover passes
+            victim.clear()
+            assert victim.run("{}@{}:KILL".format(*middle)) == -signal.SIGKILL
+            assert victim.run() == 0, victim.errors()
+            passed |= {name for name, _ in (*points, *victim.points)}  # some only a takeover passes
     missing = {name for name in names - passed if not name.startswith(tuple(ELSEWHERE))}
     assert sorted(missing) == []
     assert passed - names == set(), "points are named by literals, so that they can be found"

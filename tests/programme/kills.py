@@ -16,8 +16,8 @@ from pathlib import Path
 
 from crash.workloads import WORKLOADS
 from crash.zygote import Zygote
-from programme.scene import Point, Scene, in_memory
 from programme.tally import Budget, Tally
+from programme.victim import Point, Victim, in_memory
 
 __all__ = ["Case", "run"]
 
@@ -65,13 +65,13 @@ def run(
     began = time.monotonic()
     wanted = [Case.read(only).workload] if only else workloads
     with in_memory(folder) as folder, Zygote() as zygote:  # noqa: PLR1704 - the better place for the same
-        golden = {workload: Golden.of(Scene(zygote, workload, folder / workload)) for workload in wanted}
+        golden = {workload: Golden.of(Victim(zygote, workload, folder / workload)) for workload in wanted}
         points = {workload: one.points for workload, one in golden.items()}
         for case in [Case.read(only)] if only else cases(points, budget.chance("kills")):
             if budget.is_spent or sum(tally.delivered.values()) >= (budget.most or 1 << 62):
                 break
-            scene = Scene(zygote, case.workload, folder / case.workload, bug)
-            tally.bad += [f"{case}: {what}" for what in strike(scene, case, golden[case.workload], tally)]
+            victim = Victim(zygote, case.workload, folder / case.workload, bug)
+            tally.bad += [f"{case}: {what}" for what in strike(victim, case, golden[case.workload], tally)]
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -84,50 +84,50 @@ class Golden:
     points: Sequence[Point]
 
     @classmethod
-    def of(cls, scene: Scene) -> Golden:
-        code = scene.run()
-        assert code == 0, f"{scene.workload} fails without any fault: {scene.errors()}"
-        wrong = list(scene.look(leftovers=0))
-        assert not wrong, f"{scene.workload} is bad without any fault: {wrong}"
-        return cls(scene.outcome(), scene.points)
+    def of(cls, victim: Victim) -> Golden:
+        code = victim.run()
+        assert code == 0, f"{victim.workload} fails without any fault: {victim.errors()}"
+        wrong = list(victim.look(leftovers=0))
+        assert not wrong, f"{victim.workload} is bad without any fault: {wrong}"
+        return cls(victim.outcome(), victim.points)
 
 
-def strike(scene: Scene, case: Case, golden: Golden, tally: Tally) -> Iterator[str]:
+def strike(victim: Victim, case: Case, golden: Golden, tally: Tally) -> Iterator[str]:
     """Deliver the blows one after the other, then let the job finish; whatever is wrong on the way."""
     hits = 0
     for blow in case.blows:
         act = blow.partition(":")[2]
-        code = scene.run(blow)
-        if not scene.was_reached(blow):
+        code = victim.run(blow)
+        if not victim.was_reached(blow):
             if code != 0:
-                yield f"{blow} was not reached and the exit code is {code}: {scene.last_error()}"
+                yield f"{blow} was not reached and the exit code is {code}: {victim.last_error()}"
                 return
             break  # it came to its end first
         if code not in _ENDS[act]:
-            yield f"{blow}: exit code {code}: {scene.last_error()}"
+            yield f"{blow}: exit code {code}: {victim.last_error()}"
             return
         tally.delivered[KINDS[act]] += 1
         hits += 1
-        yield from (f"after {blow}: {what}" for what in scene.look(leftovers=2 * hits))
-        yield from _told(scene, blow, code, golden)
-    yield from _finish(scene, golden, hits)
+        yield from (f"after {blow}: {what}" for what in victim.look(leftovers=2 * hits))
+        yield from _told(victim, blow, code, golden)
+    yield from _finish(victim, golden, hits)
 
 
-def _told(scene: Scene, blow: str, code: int, golden: Golden) -> Iterator[str]:
+def _told(victim: Victim, blow: str, code: int, golden: Golden) -> Iterator[str]:
     """I9: what ends with 0 is done; what fails says that the store failed."""
-    if code == 0 and scene.outcome() != golden.outcome:
+    if code == 0 and victim.outcome() != golden.outcome:
         yield f"{blow} was taken for success: another outcome with exit code 0"
-    if code == 1 and not _STORE_ERROR.search(scene.errors()):
-        yield f"{blow} ended with another error: {scene.last_error()}"
+    if code == 1 and not _STORE_ERROR.search(victim.errors()):
+        yield f"{blow} ended with another error: {victim.last_error()}"
 
 
-def _finish(scene: Scene, golden: Golden, hits: int) -> Iterator[str]:
-    code = scene.run()
+def _finish(victim: Victim, golden: Golden, hits: int) -> Iterator[str]:
+    code = victim.run()
     if code != 0:
-        yield f"going on afterwards fails with exit code {code}: {scene.last_error()}"
+        yield f"going on afterwards fails with exit code {code}: {victim.last_error()}"
         return
-    yield from (f"at the end: {what}" for what in scene.look(leftovers=2 * hits))
-    if scene.outcome() != golden.outcome:
+    yield from (f"at the end: {what}" for what in victim.look(leftovers=2 * hits))
+    if victim.outcome() != golden.outcome:
         yield "it ends otherwise than without the fault"
 
 

@@ -18,7 +18,7 @@ from waycairn.errors import StoreNotFound
 from waycairn.upkeep.invariants import read_history, verify
 from waycairn.world.history import Event, Told
 
-__all__ = ["Point", "Scene", "in_memory"]
+__all__ = ["Point", "Victim", "in_memory"]
 
 Point = tuple[str, int]
 """A crash point and the number of its hit."""
@@ -30,11 +30,11 @@ def in_memory(folder: Path) -> Iterator[Path]:
     those of a real disk take most of the time."""
     memory = Path("/dev/shm")
     place = memory if os.access(memory, os.W_OK) else folder
-    with tempfile.TemporaryDirectory(prefix="waycairn-scenes-", dir=place) as scenes:
-        yield Path(scenes)
+    with tempfile.TemporaryDirectory(prefix="waycairn-victims-", dir=place) as made:
+        yield Path(made)
 
 
-class Scene:
+class Victim:
     def __init__(self, zygote: Zygote, workload: str, root: Path, bug: str = "") -> None:
         self.workload, self.root, self.bug = workload, root, bug
         self.folder = root / "work"
