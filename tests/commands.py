@@ -229,10 +229,16 @@ class Spoken:
 
 
 def on_terminal(
-    *arguments: object, at: Path, keys: str = "", interrupt: str = "", columns: int = 120, **more: str
+    *arguments: object,
+    at: Path,
+    keys: str = "",
+    interrupt: str = "",
+    shown: tuple[str, Path] | None = None,
+    columns: int = 120,
+    **more: str,
 ) -> Spoken:
     """Run the command on a terminal of its own. `keys` are typed once a question stands there; a Ctrl-C is typed
-    once the text `interrupt` was shown."""
+    once the text `interrupt` was shown; a file is made once the text of `shown` was."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(at)
@@ -260,6 +266,8 @@ def on_terminal(
         if keys and not typed and b"[y/N]" in said:
             typed = True
             os.write(terminal, keys.encode())
+        if shown and shown[0].encode() in said:
+            shown[1].touch()
         if interrupt and not interrupted and interrupt.encode() in said:
             interrupted = True
             os.write(terminal, b"\x03")

@@ -9,7 +9,7 @@ import time
 import waycairn as wc
 
 dice = random.Random(7)
-with wc.run("dice") as run:
+with wc.run("dice", pace="every item") as run:
     state: dict[str, list[int]] = run.state(
         {"rolls": []}
     )  # right: keep dice.getstate() in it, or seed a generator with each item

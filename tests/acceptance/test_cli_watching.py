@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from itertools import pairwise
@@ -177,8 +176,9 @@ def test_on_a_terminal_it_is_a_picture(tmp_path):
     """Drawn again in its place, with bar, rate, age of the last commit and the newest failures grouped; the last one
     stays, and a sentence says how it ended."""
     with job(tmp_path):
-        threading.Timer(8.0, (tmp_path / "watched").touch).start()  # the command needs seconds to start
-        spoken = on_terminal("show", "slow", "--watch", "--interval", "0.1", at=tmp_path)
+        spoken = on_terminal(
+            "show", "slow", "--watch", "--interval", "0.1", at=tmp_path, shown=("3/6", tmp_path / "watched")
+        )
     assert spoken.code == 0
     assert re.search(r"progress +\S*█\S* +\d+ % +\d+/90", spoken.plain)
     assert re.search(r"rate +[\d.]+/s", spoken.plain)

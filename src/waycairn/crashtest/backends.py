@@ -60,7 +60,8 @@ class Hooks:
 
     def start(self, point: Point, mode: str, place: Place) -> Running:
         crash = f"{point.name}@{point.hit}:{ACTS[mode]}"
-        return Running(self.settings.command, place, WAYCAIRN_CRASH=crash, **recording(place))
+        once = str(place.struck)
+        return Running(self.settings.command, place, WAYCAIRN_CRASH=crash, WAYCAIRN_CRASH_ONCE=once, **recording(place))
 
     def strike(self, point: Point, mode: str, running: Running) -> bool:  # noqa: ARG002 - it does so itself
         return True

@@ -49,6 +49,11 @@ class Place:
         return self.root / "hits"
 
     @property
+    def struck(self) -> Path:
+        """Made by the process that came to the chosen point."""
+        return self.root / "struck"
+
+    @property
     def history(self) -> Path:
         """What the library acknowledged."""
         return self.root / "history"

@@ -83,8 +83,8 @@ class Trials:
         mode = trial.mode
         if mode not in _LEAVING:
             ended = running.end(self._settings.timeout)
-            reached = self._was_reached(trial.point, running.place) if mode == "worker" else True
-            trial.delivered = int(reached and (mode == "worker" or ended.code == -signal.SIGKILL))
+            is_struck = running.place.struck.exists() if mode == "worker" else ended.code == -signal.SIGKILL
+            trial.delivered = int(is_struck)
             return self._judged_late(trial, ended)
         reached = running.wait(self._settings.timeout, until=lambda: self._was_reached(trial.point, running.place))
         ended = running.end(self._settings.grace if reached else 0)
@@ -101,10 +101,8 @@ class Trials:
         return ended
 
     def _was_reached(self, point: Point, place: Place) -> bool:
-        """By its record; a moment of the clock is reached when it was waited for."""
-        if not point.name:
-            return True
-        return any(hit.name == point.name and hit.number == point.hit for hit in read_hits(place.hits))
+        """A moment of the clock is reached when it was waited for."""
+        return not point.name or place.struck.exists()
 
     def _strike_again(self, trial: Trial, place: Place) -> None:
         """In the midst of its recovery, at whatever point it passes then."""

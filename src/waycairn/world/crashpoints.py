@@ -5,6 +5,7 @@ It is armed from outside by environment variables, which child processes inherit
 
     WAYCAIRN_CRASH=name@k:KILL      at the k-th hit of that name in this process
     WAYCAIRN_CRASH=*@k:KILL         at the k-th hit of any name in this process
+    WAYCAIRN_CRASH_ONCE=file        strike only if this file can be made: once among all processes that inherit it
     WAYCAIRN_CRASH_RECORD=file      append "pid name k seconds" for every hit
 
 What is done there: KILL, TERM, INT, STOP send that signal to this process; GROUP sends SIGKILL to its whole process
@@ -29,10 +30,10 @@ _ANY = "*"
 
 
 class _Plan:
-    def __init__(self, name: str | None, hit: int, act: str, record: str | None) -> None:
+    def __init__(self, name: str | None, hit: int, act: str, record: str | None, once: str | None = None) -> None:
         if act not in _SIGNALS and act not in _ERRORS and act != _GROUP:
             raise ValueError(f"crash act {act!r} is none of {', '.join([*_SIGNALS, _GROUP, *_ERRORS])}")
-        self.name, self.hit, self.act, self.record = name, hit, act, record
+        self.name, self.hit, self.act, self.record, self.once = name, hit, act, record, once
         self.hits: Counter[str] = Counter()
         self.lock = threading.Lock()
 
@@ -43,7 +44,7 @@ class _Plan:
             place = self.hits.total() if self.name == _ANY else count
         if self.record:
             self._write(name, count)
-        if self.name not in {name, _ANY} or place != self.hit:
+        if self.name not in {name, _ANY} or place != self.hit or self._has_struck():
             return
         if self.act in _ERRORS:
             code = _ERRORS[self.act]
@@ -52,6 +53,16 @@ class _Plan:
             os.killpg(os.getpgrp(), signal.SIGKILL)
         else:
             os.kill(os.getpid(), getattr(signal, _SIGNALS[self.act]))
+
+    def _has_struck(self) -> bool:
+        """In another process, which died of it or not."""
+        if self.once is None:
+            return False
+        try:
+            os.close(os.open(self.once, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            return True
+        return False
 
     def _write(self, name: str, count: int) -> None:
         assert self.record
@@ -68,7 +79,7 @@ def _from_environment() -> _Plan | None:
         return _Plan(None, 0, "KILL", record) if record else None
     point, _, act = spec.partition(":")
     name, _, hit = point.partition("@")
-    return _Plan(name, int(hit or 1), act or "KILL", record)
+    return _Plan(name, int(hit or 1), act or "KILL", record, os.environ.get("WAYCAIRN_CRASH_ONCE"))
 
 
 _plan = _from_environment()
