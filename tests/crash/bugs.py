@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from crash.mistakes import MISTAKES
 from waycairn.model.records import Commit
 
 __all__ = ["BUGS", "plant"]
@@ -86,6 +87,7 @@ def no_epoch_check() -> None:
 
 
 BUGS = {
+    **MISTAKES,
     "no-flush-of-files": no_flush_of_files,
     "no-flush-of-directories": no_flush_of_directories,
     "synchronous-normal": synchronous_normal,

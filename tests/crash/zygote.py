@@ -69,6 +69,7 @@ def _job(order: Order) -> int:
     from waycairn.world import crashpoints, history
 
     errors = os.open(order.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(errors, 1)  # where we answer
     os.dup2(errors, 2)
     os.chdir(order.folder)
     for name, text in (("WAYCAIRN_CRASH", order.crash), ("WAYCAIRN_CRASH_RECORD", order.record)):

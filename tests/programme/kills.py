@@ -60,7 +60,8 @@ def run(
     workloads: Sequence[str] = tuple(WORKLOADS),
     only: str | None = None,
 ) -> Tally:
-    """`bug` is planted into every job that is hit; `only` is one case, as a bad outcome names it."""
+    """`bug` is planted into every job after the first one; then the first bad outcome ends it. `only` is one case, as a
+    bad outcome names it."""
     tally = Tally("kills")
     began = time.monotonic()
     wanted = [Case.read(only).workload] if only else workloads
@@ -68,7 +69,8 @@ def run(
         golden = {workload: Golden.of(Victim(zygote, workload, folder / workload)) for workload in wanted}
         points = {workload: one.points for workload, one in golden.items()}
         for case in [Case.read(only)] if only else cases(points, budget.chance("kills")):
-            if budget.is_spent or sum(tally.delivered.values()) >= (budget.most or 1 << 62):
+            is_found = bool(bug and tally.bad)
+            if is_found or budget.is_spent or tally.delivered.total() >= (budget.most or 1 << 62):
                 break
             victim = Victim(zygote, case.workload, folder / case.workload, bug)
             tally.bad += [f"{case}: {what}" for what in strike(victim, case, golden[case.workload], tally)]
@@ -110,6 +112,8 @@ def strike(victim: Victim, case: Case, golden: Golden, tally: Tally) -> Iterator
         hits += 1
         yield from (f"after {blow}: {what}" for what in victim.look(leftovers=2 * hits))
         yield from _told(victim, blow, code, golden)
+        if code == 0:
+            break  # it survived and is done: what is entered once more is another job
     yield from _finish(victim, golden, hits)
 
 

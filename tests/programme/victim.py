@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,14 @@ class Victim:
                 try:
                     WORKLOADS[self.workload].check(store, acks)
                 except Exception as error:
-                    yield f"the workload's own check: {type(error).__name__}: {str(error)[:300]}"
+                    yield f"the workload's own check: {_where(error)}"
 
     def outcome(self) -> dict[str, Any]:
         with contextlib.chdir(self.folder):
             return outcome()
+
+
+def _where(error: Exception) -> str:
+    """What failed, and the line of it: an assertion may say nothing by itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {str(error)[:300]} ({Path(last.filename).name}:{last.lineno}: {last.line})"

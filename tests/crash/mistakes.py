@@ -1,0 +1,197 @@
+"""Known mistakes that the death of a process shows, planted like those of `bugs`: never in the library."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from waycairn.model.records import Commit
+
+__all__ = ["MISTAKES"]
+
+
+def write_behind() -> None:
+    """A commit is acknowledged at once and done before the next one."""
+    from waycairn.store import Draft, StoreCore
+
+    late: list[Callable[[], Any]] = []
+    commit, close = StoreCore.commit, StoreCore.close
+
+    def finish() -> None:
+        while late:
+            late.pop()()
+
+    def commit_later(self: StoreCore, draft: Draft) -> None:
+        finish()
+        late.append(lambda: commit(self, draft))
+
+    StoreCore.commit = commit_later
+    StoreCore.close = lambda self: (finish(), close(self))[1]
+
+
+def state_encoded_late() -> None:
+    """The state is encoded when its cut is written, not when it was taken: behind the user's next item."""
+    from waycairn.store import Draft, StoreCore
+    from waycairn.work.cut import Cutter, Prepared
+
+    late: list[Callable[[], Any]] = []
+    slots: dict[bytes, Any] = {}
+    commit, close, prepare = StoreCore.commit, StoreCore.close, Cutter.prepare
+
+    def prepare_lazily(self: Cutter, *given: Any, **named: Any) -> Prepared:
+        prepared = prepare(self, *given, **named)
+        if self.state is not None and prepared.draft.checkpoint is not None:
+            slots[prepared.draft.operation] = self.state
+        return prepared
+
+    def finish() -> None:
+        while late:
+            late.pop()()
+
+    def write(self: StoreCore, draft: Draft) -> None:
+        slot = slots.pop(draft.operation, None)
+        if slot is not None and draft.checkpoint is not None:
+            draft = replace(draft, checkpoint=replace(draft.checkpoint, encoded=slot.encode()))
+        commit(self, draft)
+
+    def commit_later(self: StoreCore, draft: Draft) -> None:
+        finish()
+        late.append(lambda: write(self, draft))
+
+    Cutter.prepare = prepare_lazily
+    StoreCore.commit = commit_later
+    StoreCore.close = lambda self: (finish(), close(self))[1]
+
+
+def items_apart_from_state() -> None:
+    """The items of a cut are committed, and in a transaction of its own the state that goes with them."""
+    from waycairn.catalog.checkpoints import ADD_CHECKPOINT
+    from waycairn.catalog.rows import values_of_checkpoint
+    from waycairn.catalog.whole import SqlCatalog
+    from waycairn.world.crashpoints import crashpoint
+
+    commit = SqlCatalog.commit
+
+    def commit_in_two(self: SqlCatalog, cut: Commit) -> None:
+        if not (cut.items and cut.checkpoint):
+            commit(self, cut)
+            return
+        commit(self, replace(cut, checkpoint=None))
+        values = values_of_checkpoint(self._nums[cut.run], cut.sequence, cut.epoch, cut.now, cut.checkpoint)
+        crashpoint("cut.committed")
+        self._database.write(lambda session: session.change(ADD_CHECKPOINT, values))
+
+    SqlCatalog.commit = commit_in_two
+
+
+def error_swallowed() -> None:
+    """An error of the thread that commits is logged, and the job goes on."""
+    from waycairn.store import Draft, StoreCore
+
+    commit = StoreCore.commit
+
+    def commit_somehow(self: StoreCore, draft: Draft) -> None:
+        try:
+            commit(self, draft)
+        except Exception as error:
+            logging.getLogger("waycairn").error("the commit failed: %s", error)  # noqa: TRY400
+
+    StoreCore.commit = commit_somehow
+
+
+def delete_later() -> None:
+    """Deleted checkpoints are only hidden; they are removed when the store is closed."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    late: list[tuple[Any, Any]] = []
+    delete, close = SqlCatalog.delete_checkpoints, SqlCatalog.close
+
+    def hide(_: SqlCatalog, run: Any, sequences: Any) -> int:
+        late.append((run, sequences))
+        return len(sequences)
+
+    def close_at_last(self: SqlCatalog) -> None:
+        while late:
+            delete(self, *late.pop())
+        close(self)
+
+    SqlCatalog.delete_checkpoints = hide
+    SqlCatalog.close = close_at_last
+
+
+def output_unwritten() -> None:
+    """The length of an output is committed while its bytes are still in the buffer of the process."""
+    from waycairn.work.output import Output
+
+    Output.flush_to = lambda self, length: None
+
+
+def drop_first() -> None:
+    """What a new checkpoint replaces is deleted first, so that there is room for it."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    commit = SqlCatalog.commit
+
+    def commit_after_deleting(self: SqlCatalog, cut: Commit) -> None:
+        if cut.drop:
+            self.delete_checkpoints(cut.run, cut.drop)
+        commit(self, replace(cut, drop=()))
+
+    SqlCatalog.commit = commit_after_deleting
+
+
+def same_epoch() -> None:
+    """A takeover changes the owner and leaves the epoch as it is."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    SqlCatalog.take_over = lambda self, run, epoch, owner, now: self.change_run(run, epoch, now, owner=owner) is None
+
+
+def last_cut_forgotten() -> None:
+    """Going on, what the last cut did is taken for undone: an off-by-one in what is skipped."""
+    from waycairn.work import passing
+    from waycairn.work.done import DoneKeys
+
+    def all_but_the_last(blocks: Any) -> Iterator[Any]:
+        yield from list(blocks)[:-1]
+
+    class Forgetful(DoneKeys):
+        def __init__(self, blocks: Any, count: int) -> None:
+            super().__init__(all_but_the_last(blocks), count)
+
+    passing.DoneKeys = Forgetful
+
+
+def chunks_after_commit() -> None:
+    """A checkpoint row stands before its chunks: they follow in a transaction of their own."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    commit, late = SqlCatalog.commit, []
+
+    def commit_rows_first(self: SqlCatalog, cut: Commit) -> None:
+        from waycairn.catalog.chunk_index import add_data
+
+        commit(self, replace(cut, data=()))
+        late.extend(cut.data)
+        while late:
+            data = late.pop()
+            self._database.write(lambda session, data=data: add_data(session, data))
+
+    SqlCatalog.commit = commit_rows_first
+
+
+MISTAKES = {
+    "write-behind": write_behind,
+    "state-encoded-late": state_encoded_late,
+    "items-apart-from-state": items_apart_from_state,
+    "error-swallowed": error_swallowed,
+    "delete-later": delete_later,
+    "output-unwritten": output_unwritten,
+    "drop-first": drop_first,
+    "same-epoch": same_epoch,
+    "last-cut-forgotten": last_cut_forgotten,
+    "chunks-after-commit": chunks_after_commit,
+}
