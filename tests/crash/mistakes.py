@@ -1,4 +1,4 @@
-"""Known mistakes that the death of a process shows, planted like those of `bugs`: never in the library."""
+"""More known mistakes, planted like those of `bugs`: never in the library."""
 
 from __future__ import annotations
 
@@ -183,6 +183,13 @@ def chunks_after_commit() -> None:
     SqlCatalog.commit = commit_rows_first
 
 
+def hash_unverified() -> None:
+    """What is read is handed out as it is, without a look at its hash."""
+    from waycairn.chunks.source import ChunkSource
+
+    ChunkSource._verify = lambda *_: None
+
+
 MISTAKES = {
     "write-behind": write_behind,
     "state-encoded-late": state_encoded_late,
@@ -194,4 +201,5 @@ MISTAKES = {
     "same-epoch": same_epoch,
     "last-cut-forgotten": last_cut_forgotten,
     "chunks-after-commit": chunks_after_commit,
+    "hash-unverified": hash_unverified,
 }

@@ -1,0 +1,212 @@
+"""Known mistakes, each with the harness that must find it: a proof that the harnesses bite.
+
+A mistake is planted into the jobs of its harness, or, where that reads stores itself, into the process of the harness;
+never into the library. Each hunt runs in a process of its own and ends with the first bad outcome.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from crash.bugs import BUGS, plant
+from programme.registry import find
+from programme.tally import Budget, Tally
+from programme.torture import ROOT
+
+__all__ = ["MUTANTS", "Hunt", "Mutant", "hunt", "run"]
+
+RESULTS = ROOT / "build" / "mutants.json"
+_GRACE = 120
+"""Seconds beyond its budget after which a hunt is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    bug: str
+    harness: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments for the harness: a workload that comes to the mistake."""
+    seconds: float = 120.0
+    """The budget within which it must be found."""
+    is_quick: bool = False
+    """Found in a few seconds: part of every test run."""
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return " ".join((BUGS[self.bug].__doc__ or "").split())
+
+    def missing(self) -> str | None:
+        """Why it cannot be hunted here."""
+        if self.bug not in BUGS:
+            return f"there is no mistake {self.bug!r} yet"
+        return find(self.harness).missing()
+
+
+def _killed(bug: str, workload: str) -> Mutant:
+    return Mutant(bug, "kills", {"workloads": [workload]}, is_quick=True)
+
+
+def _cut(bug: str, workload: str) -> Mutant:
+    return Mutant(bug, "power", {"workload": workload})
+
+
+MUTANTS = (
+    _killed("write-behind", "pages"),
+    _killed("state-encoded-late", "groups"),
+    _killed("items-apart-from-state", "fold"),
+    _killed("error-swallowed", "fold"),
+    _killed("delete-later", "forget"),
+    _killed("output-unwritten", "fold"),
+    _killed("drop-first", "fold"),
+    _killed("same-epoch", "fold"),
+    _killed("last-cut-forgotten", "fold"),
+    _killed("chunks-after-commit", "pages"),
+    _killed("commit-before-pack", "pages"),
+    _cut("no-flush-of-files", "pages"),
+    _cut("no-flush-of-directories", "pages"),
+    _cut("no-flush-of-parents", "values"),
+    _cut("synchronous-normal", "fold"),
+    _cut("output-after-commit", "again"),
+    _cut("ack-before-commit", "values"),
+    Mutant("no-epoch-check", "owners"),
+    Mutant("lock-in-children", "owners"),
+    Mutant("lease-by-wall-clock", "owners"),
+    Mutant("commit-twice", "network", {"workloads": ["values"], "acts": ["lose reply"]}),
+    Mutant("hash-unverified", "rot", {"is_planted_here": True}),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """What became of one mutant."""
+
+    bug: str
+    harness: str
+    what: str
+    by: str
+    """The first bad outcome; empty if it survived."""
+    faults: int
+    seconds: float
+
+
+def hunt(mutant: Mutant, budget: Budget, folder: Path) -> Hunt:
+    """In this process."""
+    began = time.monotonic()
+    by, faults = _HUNTERS.get(mutant.harness, _by_run)(mutant, budget, folder)
+    return Hunt(mutant.bug, mutant.harness, mutant.what, by, faults, round(time.monotonic() - began, 1))
+
+
+def _by_run(mutant: Mutant, budget: Budget, folder: Path) -> tuple[str, int]:
+    given = dict(mutant.given)
+    if given.pop("is_planted_here", False):
+        plant(mutant.bug)
+    else:
+        given["bug"] = mutant.bug
+    harness: Callable[..., Tally] = find(mutant.harness).load().run
+    tally = harness(budget, folder, **given)
+    return (tally.bad[0] if tally.bad else ""), tally.delivered.total()
+
+
+def _by_power(mutant: Mutant, _budget: Budget, folder: Path) -> tuple[str, int]:
+    found, states = importlib.import_module("programme.power").find_bad(mutant.given["workload"], folder, mutant.bug)
+    return found or "", states
+
+
+_HUNTERS = {"power": _by_power}
+
+
+def apart(mutant: Mutant, seed: int) -> Hunt:
+    """In a process of its own, which it may poison."""
+    with tempfile.TemporaryDirectory(prefix="waycairn-mutant-") as folder:
+        result = Path(folder, "result.json")
+        command = [sys.executable, "-m", "programme", "mutants", "--hunt", mutant.bug, "--seed", str(seed)]
+        limit = mutant.seconds + _GRACE
+        try:
+            ended = subprocess.run(
+                [*command, "--result", str(result)], capture_output=True, text=True, timeout=limit, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return Hunt(mutant.bug, mutant.harness, mutant.what, "", 0, limit)
+        if not result.exists():
+            last = (ended.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
+            raise RuntimeError(f"the hunt for {mutant.bug} failed with exit code {ended.returncode}: {last}")
+        return Hunt(**json.loads(result.read_text()))
+
+
+def run(budget: Budget, folder: Path) -> Tally:
+    """Every one once, while there is time, beginning anywhere."""
+    del folder  # each hunt has its own
+    tally = Tally("mutants")
+    for mutant in budget.spread([mutant for mutant in MUTANTS if not mutant.missing()]):
+        _note(apart(mutant, budget.seed), tally)
+    tally.seconds = time.monotonic() - budget.began
+    return tally
+
+
+def _note(hunted: Hunt, tally: Tally) -> None:
+    if hunted.by:
+        tally.delivered["mutants killed"] += 1
+    else:
+        tally.bad.append(f"{hunted.bug} survived {hunted.faults} faults of {hunted.harness}: {hunted.what}")
+
+
+def main(words: Sequence[str]) -> int:
+    """`python -m programme mutants`"""
+    parser = argparse.ArgumentParser(prog="python -m programme mutants", description="Hunt planted mistakes.")
+    parser.add_argument("--only", default="", help="bugs or harnesses, with commas")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--hunt", help=argparse.SUPPRESS)
+    parser.add_argument("--result", help=argparse.SUPPRESS)
+    given = parser.parse_args(words)
+    seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    if given.hunt:
+        return _hunt_here(given.hunt, seed, Path(given.result))
+    only = set(filter(None, given.only.split(",")))
+    return _hunt_all([one for one in MUTANTS if not only or {one.bug, one.harness} & only], seed)
+
+
+def _hunt_here(bug: str, seed: int, result: Path) -> int:
+    (mutant,) = (one for one in MUTANTS if one.bug == bug)
+    with tempfile.TemporaryDirectory(prefix="waycairn-hunt-") as folder:
+        hunted = hunt(mutant, Budget(seconds=mutant.seconds, seed=seed), Path(folder))
+    result.write_text(json.dumps(asdict(hunted)))
+    return 0
+
+
+def _hunt_all(mutants: Sequence[Mutant], seed: int) -> int:
+    print(f"seed {seed}, {len(mutants)} mutants", flush=True)
+    hunted, skipped = [], {}
+    for mutant in mutants:
+        if reason := mutant.missing():
+            skipped[mutant.bug] = reason
+            print(f"{mutant.bug}: skipped: {reason}", flush=True)
+            continue
+        one = apart(mutant, seed)
+        hunted.append(one)
+        end = f"found by {one.harness} after {one.faults:,} faults: {one.by[:150]}" if one.by else "SURVIVED"
+        print(f"{one.bug} ({one.seconds:.0f} s): {end}", flush=True)
+    survivors = [one.bug for one in hunted if not one.by]
+    facts = {
+        "seed": seed,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "mutants": [asdict(one) for one in hunted],
+        "skipped": skipped,
+        "survivors": survivors,
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(facts, indent=1) + "\n")
+    print(f"{len(hunted) - len(survivors)} of {len(hunted)} killed; everything is in {RESULTS}")
+    return 1 if survivors or not hunted else 0

@@ -1,0 +1,25 @@
+"""The harnesses bite: planted mistakes are found, by the harness that is named for each."""
+
+from __future__ import annotations
+
+import pytest
+
+from crash.bugs import BUGS
+from programme.mutants import MUTANTS, hunt
+from programme.tally import Budget
+
+
+def test_every_mistake_has_its_harness():
+    """A mistake that no harness is named for proves nothing; and there are enough of them."""
+    named = [mutant.bug for mutant in MUTANTS]
+    assert len(named) == len(set(named)) >= 15
+    assert set(BUGS) <= set(named)
+    assert all(mutant.what for mutant in MUTANTS if mutant.bug in BUGS)
+
+
+@pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.is_quick], ids=lambda one: one.bug)
+def test_a_planted_mistake_is_found(mutant, tmp_path):
+    """Those that take seconds; the others are hunted by the tests of their harness, and by `make torture`."""
+    found = hunt(mutant, Budget(seconds=mutant.seconds, seed=1), tmp_path)
+    print(f"{found.bug}: {found.faults} faults of {found.harness}, {found.seconds} s: {found.by}")
+    assert found.by, f"{found.bug} survived {found.faults} faults: {found.what}"
