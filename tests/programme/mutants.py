@@ -23,7 +23,7 @@ from typing import Any
 from crash.bugs import BUGS, plant
 from programme.registry import find
 from programme.tally import Budget, Tally
-from programme.torture import ROOT
+from programme.torture import ROOT, environment
 
 __all__ = ["MUTANTS", "Hunt", "Mutant", "hunt", "run"]
 
@@ -136,7 +136,12 @@ def apart(mutant: Mutant, seed: int) -> Hunt:
         limit = mutant.seconds + _GRACE
         try:
             ended = subprocess.run(
-                [*command, "--result", str(result)], capture_output=True, text=True, timeout=limit, check=False
+                [*command, "--result", str(result)],
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                env=environment(),
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return Hunt(mutant.bug, mutant.harness, mutant.what, "", 0, limit)

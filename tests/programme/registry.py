@@ -28,10 +28,12 @@ class Entry:
         return self.load().run
 
     def missing(self) -> str | None:
-        """Why it cannot run here; None if it can."""
+        """Why it cannot run here; None if it can. A module of ours that is missing is no such reason."""
         try:
             ask: Callable[[], str | None] = getattr(self.load(), "missing", lambda: None)
         except ImportError as error:
+            if (error.name or "").startswith("programme"):
+                raise
             return f"it cannot be imported: {error}"
         return ask()
 

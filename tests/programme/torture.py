@@ -22,7 +22,7 @@ from typing import Any
 from programme.registry import Entry
 from programme.tally import Tally
 
-__all__ = ["RESULTS", "Report", "torture"]
+__all__ = ["RESULTS", "ROOT", "Report", "apart", "environment", "shares", "torture", "versions"]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "torture.json"
@@ -79,6 +79,11 @@ def versions() -> Mapping[str, str]:
     }
 
 
+def environment() -> Mapping[str, str]:
+    """In which a process of the programme finds this checkout."""
+    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"}
+
+
 def _commit() -> str:
     asked = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -121,18 +126,20 @@ def _lane(waiting: queue.SimpleQueue[tuple[Entry, float]], seed: int, report: Re
             entry, seconds = waiting.get_nowait()
         except queue.Empty:
             return
-        tally = _apart(entry.name, seconds, seed)
+        tally = apart(entry.name, seconds, seed)
         report.tallies[entry.name] = tally
         print("\n".join([str(tally), *(f"    BAD {what}" for what in tally.bad)]), flush=True)
 
 
-def _apart(name: str, seconds: float, seed: int) -> Tally:
+def apart(name: str, seconds: float, seed: int) -> Tally:
     """One harness in a process of its own: whatever becomes of it, the others go on."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="waycairn-torture-") as folder:
         result = Path(folder, "result.json")
         command = [sys.executable, "-m", "programme", "one", name, f"{seconds:.1f}", str(seed), str(result)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment()
+        )
         try:
             errors = process.communicate(timeout=seconds * 1.5 + _GRACE)[1]
         except subprocess.TimeoutExpired:
