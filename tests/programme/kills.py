@@ -26,9 +26,10 @@ STORAGE = re.compile(r"(pack|files|catalog|output|store|cut)\.")
 """Points at which a device can fail."""
 COMMITS = re.compile(r"(cut|catalog|store|store\.value)\.(begin|commit|committed)$")
 """Both sides of every commit."""
+_STOPPED = 128 + signal.SIGTERM
 _ENDS = {
     "KILL": {-signal.SIGKILL},
-    "TERM": {128 + signal.SIGTERM, -signal.SIGTERM, 0},
+    "TERM": {_STOPPED, -signal.SIGTERM, 0},
     "RAISE": {0, 1},
     "ENOSPC": {0, 1},
 }
@@ -123,6 +124,8 @@ def _told(victim: Victim, blow: str, code: int, golden: Golden) -> Iterator[str]
         yield f"{blow} was taken for success: another outcome with exit code 0"
     if code == 1 and not _STORE_ERROR.search(victim.errors()):
         yield f"{blow} ended with another error: {victim.last_error()}"
+    if code == _STOPPED and "running" in victim.statuses():
+        yield f"{blow}: exit code {code}, and a run was not left"
 
 
 def _finish(victim: Victim, golden: Golden, hits: int) -> Iterator[str]:

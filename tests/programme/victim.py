@@ -109,6 +109,11 @@ class Victim:
                 except Exception as error:
                     yield f"the workload's own check: {_where(error)}"
 
+    def statuses(self) -> set[str]:
+        """Of all runs."""
+        with contextlib.chdir(self.folder), wc.open(STORE, create=False) as store:
+            return {run.status.value for root in store.runs() for run in (root, *store.phases(root.id))}
+
     def outcome(self) -> dict[str, Any]:
         with contextlib.chdir(self.folder):
             return outcome()
