@@ -11,6 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,20 +61,21 @@ def run(
     bug: str = "",
     workloads: Sequence[str] = tuple(WORKLOADS),
     only: str | None = None,
+    zygote: Zygote | None = None,
 ) -> Tally:
     """`bug` is planted into every job after the first one; then the first bad outcome ends it. `only` is one case, as a
-    bad outcome names it."""
+    bad outcome names it. `zygote` is one that runs already."""
     tally = Tally("kills")
     began = time.monotonic()
     wanted = [Case.read(only).workload] if only else workloads
-    with in_memory(folder) as folder, Zygote() as zygote:  # noqa: PLR1704 - the better place for the same
-        golden = {workload: Golden.of(Victim(zygote, workload, folder / workload)) for workload in wanted}
+    with in_memory(folder) as place, nullcontext(zygote) if zygote else Zygote() as zygote:  # noqa: PLR1704
+        golden = {workload: Golden.of(Victim(zygote, workload, place / workload)) for workload in wanted}
         points = {workload: one.points for workload, one in golden.items()}
         for case in [Case.read(only)] if only else cases(points, budget.chance("kills")):
             is_found = bool(bug and tally.bad)
             if is_found or budget.is_spent or tally.delivered.total() >= (budget.most or 1 << 62):
                 break
-            victim = Victim(zygote, case.workload, folder / case.workload, bug)
+            victim = Victim(zygote, case.workload, place / case.workload, bug)
             tally.bad += [f"{case}: {what}" for what in strike(victim, case, golden[case.workload], tally)]
     tally.seconds = time.monotonic() - began
     return tally

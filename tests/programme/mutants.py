@@ -102,15 +102,18 @@ class Hunt:
     seconds: float
 
 
-def hunt(mutant: Mutant, budget: Budget, folder: Path) -> Hunt:
-    """In this process."""
+def hunt(mutant: Mutant, budget: Budget, folder: Path, **given: Any) -> Hunt:
+    """In this process. `given` is more for the harness."""
     began = time.monotonic()
-    by, faults = _HUNTERS.get(mutant.harness, _by_run)(mutant, budget, folder)
+    if mutant.harness == "power":
+        by, faults = _by_power(mutant, folder)
+    else:
+        by, faults = _by_run(mutant, budget, folder, given)
     return Hunt(mutant.bug, mutant.harness, mutant.what, by, faults, round(time.monotonic() - began, 1))
 
 
-def _by_run(mutant: Mutant, budget: Budget, folder: Path) -> tuple[str, int]:
-    given = dict(mutant.given)
+def _by_run(mutant: Mutant, budget: Budget, folder: Path, more: Mapping[str, Any]) -> tuple[str, int]:
+    given = {**mutant.given, **more}
     if given.pop("is_planted_here", False):
         plant(mutant.bug)
     else:
@@ -120,12 +123,9 @@ def _by_run(mutant: Mutant, budget: Budget, folder: Path) -> tuple[str, int]:
     return (tally.bad[0] if tally.bad else ""), tally.delivered.total()
 
 
-def _by_power(mutant: Mutant, _budget: Budget, folder: Path) -> tuple[str, int]:
+def _by_power(mutant: Mutant, folder: Path) -> tuple[str, int]:
     found, states = importlib.import_module("programme.power").find_bad(mutant.given["workload"], folder, mutant.bug)
     return found or "", states
-
-
-_HUNTERS = {"power": _by_power}
 
 
 def apart(mutant: Mutant, seed: int) -> Hunt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crash.bugs import BUGS
+from crash.zygote import Zygote
 from programme.mutants import MUTANTS, hunt
 from programme.tally import Budget
 
@@ -17,9 +18,15 @@ def test_every_mistake_has_its_harness():
     assert all(mutant.what for mutant in MUTANTS if mutant.bug in BUGS)
 
 
+@pytest.fixture(scope="module")
+def zygote():
+    with Zygote() as process:
+        yield process
+
+
 @pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.is_quick], ids=lambda one: one.bug)
-def test_a_planted_mistake_is_found(mutant, tmp_path):
+def test_a_planted_mistake_is_found(mutant, zygote, tmp_path):
     """Those that take seconds; the others are hunted by the tests of their harness, and by `make torture`."""
-    found = hunt(mutant, Budget(seconds=mutant.seconds, seed=1), tmp_path)
+    found = hunt(mutant, Budget(seconds=mutant.seconds, seed=1), tmp_path, zygote=zygote)
     print(f"{found.bug}: {found.faults} faults of {found.harness}, {found.seconds} s: {found.by}")
     assert found.by, f"{found.bug} survived {found.faults} faults: {found.what}"
