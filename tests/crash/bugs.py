@@ -73,6 +73,32 @@ def output_after_commit() -> None:
     Output.flush_to = lambda self, length: self._drain()
 
 
+def no_flush_of_parents() -> None:
+    """A directory is made, and its name in the parent is left to luck: the whole store can vanish."""
+    from waycairn.world import files
+
+    files.flush_directory = lambda path: None  # what make_directory calls; all others imported it by name
+
+
+def ack_before_commit() -> None:
+    """A save returns at once, and is done before the next one."""
+    from waycairn.work.store import Store
+
+    late: list[Callable[[], Any]] = []
+    save, close = Store.save, Store.close
+
+    def finish() -> None:
+        while late:
+            late.pop()()
+
+    def save_later(self: Store, *arguments: Any, **options: Any) -> None:
+        finish()
+        late.append(lambda: save(self, *arguments, **options))
+
+    Store.save = save_later
+    Store.close = lambda self: (finish(), close(self))[1]
+
+
 def no_epoch_check() -> None:
     """A commit of an owner that was displaced goes through, as the next one of whatever epoch there is."""
     from waycairn.catalog.whole import SqlCatalog
@@ -93,6 +119,8 @@ BUGS = {
     "synchronous-normal": synchronous_normal,
     "commit-before-pack": commit_before_pack,
     "output-after-commit": output_after_commit,
+    "no-flush-of-parents": no_flush_of_parents,
+    "ack-before-commit": ack_before_commit,
     "no-epoch-check": no_epoch_check,
 }
 

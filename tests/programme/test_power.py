@@ -1,0 +1,38 @@
+"""The power-loss harness: no state is bad, and each planted bug has one that is."""
+
+from __future__ import annotations
+
+import pytest
+
+from programme import power
+from programme.tally import Budget
+
+pytestmark = pytest.mark.skipif(power.missing() is not None, reason=f"no recording file system: {power.missing()}")
+
+STATES = 20_000
+BUGS = {
+    "no-flush-of-files": "pages",
+    "no-flush-of-directories": "pages",
+    "no-flush-of-parents": "values",
+    "synchronous-normal": "fold",
+    "commit-before-pack": "pages",
+    "output-after-commit": "again",
+    "ack-before-commit": "values",
+}
+
+
+def test_no_power_cut_loses_what_was_acknowledged(tmp_path):
+    """Of every workload, in both models, with takeovers on the tape."""
+    tally = power.run(Budget(300, most=STATES + STATES // 10), tmp_path)
+    print(tally)
+    assert tally.passed, "\n".join(tally.bad)
+    assert tally.delivered["power-loss states"] >= STATES
+    assert tally.delivered["resumed"] >= STATES // 200
+
+
+@pytest.mark.parametrize(("bug", "workload"), BUGS.items())
+def test_a_planted_bug_is_found(tmp_path, bug, workload):
+    """The same check, on a job with one known mistake, must find a bad state: else it proves nothing."""
+    found, states = power.find_bad(workload, tmp_path, bug)
+    assert found is not None, f"{bug} was not found"
+    print(f"{bug}: state {states}: {found}")
