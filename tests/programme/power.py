@@ -8,19 +8,21 @@ import itertools
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-from crash.workloads import WORKLOADS, read_acks, verify
+from crash.workloads import WORKLOADS
+from programme.alike import digest_of, visible
 from programme.tally import Budget, Tally
-from programme.taped import Taped, in_memory, record, resume
+from programme.taped import Taped, record, resume
+from programme.victim import in_memory, look_at
 from waycairn.crashtest.power import Disk, Model, State, missing, power_loss_states
-from waycairn.crashtest.power.oplog import Ack, save
+from waycairn.crashtest.power.oplog import save
 
-__all__ = ["find_bad", "missing", "run"]
+__all__ = ["missing", "run"]
 
 WORKERS = 2
 STATES = 12_000
@@ -44,124 +46,145 @@ class Unit:
     end: float
     """On the monotonic clock, which all processes share."""
     folder: Path
+    bug: str = ""
 
 
 @dataclass
 class Looked:
     """What came of a tape."""
 
-    tape: str
     states: int = 0
+    views: int = 0
+    """As the store sees them: many states differ only in what SQLite takes back."""
     resumed: int = 0
     bad: list[str] = field(default_factory=list)
 
 
-def run(budget: Budget, folder: Path) -> Tally:
-    """Tape after tape of every workload, in two processes. Tapes that showed a bad state are kept in the folder."""
+def run(budget: Budget, folder: Path, *, bug: str = "", workloads: Sequence[str] = tuple(WORKLOADS)) -> Tally:
+    """Tape after tape of every workload, in two processes. Tapes that showed a bad state are kept in the folder.
+
+    `bug` is planted into every job that is recorded; then the first bad state is enough.
+    """
     tally = Tally("power")
-    waiting: set[Future[Looked]] = set()
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        units = _units(budget, folder)
-        while True:
-            if not budget.is_spent:
-                waiting |= {pool.submit(look, unit) for unit in itertools.islice(units, WORKERS + 1 - len(waiting))}
-            if not waiting:
-                break
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for looked in [future.result() for future in done]:
-                tally.delivered.update({"power-loss states": looked.states, "resumed": looked.resumed})
-                tally.bad += looked.bad
+    units = _units(budget, folder, workloads, bug)
+    for looked in map(look, units) if bug else _in_parallel(units, budget):
+        kinds = {"power-loss states": looked.states, "different to the store": looked.views, "resumed": looked.resumed}
+        tally.delivered.update(kinds)
+        tally.bad += looked.bad
+        if bug and looked.bad:
+            break
     tally.seconds = time.monotonic() - budget.began
     return tally
 
 
-def _units(budget: Budget, folder: Path) -> Iterator[Unit]:
+def _in_parallel(units: Iterator[Unit], budget: Budget) -> Iterator[Looked]:
+    waiting: set[Future[Looked]] = set()
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        while True:
+            if not budget.is_spent:
+                waiting |= {pool.submit(look, unit) for unit in itertools.islice(units, WORKERS + 1 - len(waiting))}
+            if not waiting:
+                return
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+
+
+def _units(budget: Budget, folder: Path, workloads: Sequence[str], bug: str) -> Iterator[Unit]:
     """Every workload undisturbed, then every workload with takeovers, and again with other ones."""
-    states = STATES if budget.most is None else min(STATES, math.ceil(budget.most / (2 * len(WORKLOADS))))
+    states = STATES if budget.most is None else min(STATES, math.ceil(budget.most / (2 * len(workloads))))
     planned = 0
     for number in itertools.count():
-        for workload in WORKLOADS:
-            if budget.most is not None and planned >= budget.most:
+        for workload in workloads:
+            if budget.is_spent or (budget.most is not None and planned >= budget.most):
                 return
             planned += states
-            yield Unit(workload, number, budget.seed, states, budget.began + budget.seconds, folder)
+            yield Unit(workload, number, budget.seed, states, budget.began + budget.seconds, folder, bug)
 
 
 def look(unit: Unit) -> Looked:
     """Record a tape and check its states."""
+    looked = Looked()
     with in_memory(unit.folder) as scratch:
-        taped = record(unit.workload, unit.number, unit.seed, scratch)
-        looked = Looked(taped.name)
-        for bad in check_tape(taped, unit, scratch, looked):
+        taped = record(unit.workload, unit.number, unit.seed, scratch, unit.bug)
+        for bad in look_through(taped, unit, scratch, looked):
             looked.bad.append(bad)
-            if len(looked.bad) >= BAD:
+            if len(looked.bad) >= (1 if unit.bug else BAD):
                 break
     if looked.bad:
         save(unit.folder / f"{unit.workload}-{unit.number}.tape", taped.tape)
     return looked
 
 
-def check_tape(taped: Taped, unit: Unit, scratch: Path, looked: Looked) -> Iterator[str]:
+def look_through(taped: Taped, unit: Unit, scratch: Path, looked: Looked) -> Iterator[str]:
     """Yields what is wrong in each bad state. Counts states that differ in some byte."""
-    disk = Disk(taped.tape, scratch / "cut")
+    disk, work = Disk(taped.tape, scratch / "cut"), scratch / "cut/work"
     seen: dict[bytes, int] = {}
+    good: set[tuple[bytes, int]] = set()
     for state, of in _states(taped, unit):
-        digest = disk.digest(state)
+        if looked.states >= unit.most or time.monotonic() >= unit.end:
+            return
+        digests = disk.digests(state)
+        digest = digest_of(digests)
         if seen.get(digest, -1) >= state.acks:
             continue
         looked.states += digest not in seen
         seen[digest] = state.acks
-        disk.show(state)
+        view = visible(disk.show(state), digests), state.acks
         is_resumed = looked.states % RESUMED == 1
-        looked.resumed += is_resumed
-        try:
-            check(taped, state, scratch / "cut/work", is_resumed=is_resumed)
-        except Exception as error:
-            yield f"tape {unit.number} of seed {unit.seed} ({taped.name}), {of}, {_told(state, error)}"
-        if looked.states >= unit.most or time.monotonic() >= unit.end:
-            return
+        if view in good and not is_resumed:
+            continue
+        disk.show(state)
+        looked.views += 1
+        wrong = list(check(taped, state, work))
+        if not wrong:
+            good.add(view)
+            if is_resumed:
+                looked.resumed += 1
+                wrong = list(_resume(taped, work))
+        if wrong:
+            tape = f"tape {unit.number} of seed {unit.seed} ({taped.name})"
+            yield f"{tape}, {of}, after op {state.at}, lost {state.lost}: {'; '.join(wrong)}"
 
 
-def check(taped: Taped, state: State, work: Path, *, is_resumed: bool) -> None:
-    """Raises if what was acknowledged is not there, or what is there is not right."""
+def check(taped: Taped, state: State, work: Path) -> Iterator[str]:
+    """What was acknowledged and is not there, and what is there and is not right."""
     work.mkdir(exist_ok=True)  # a power cut that took the user's own folder
-    with contextlib.chdir(work):
-        verify(taped.workload, read_acks(taped.told[: state.acks]))
-        if is_resumed:
-            assert resume(taped.workload) == taped.golden, "resumed, it ends differently"
+    try:
+        yield from look_at(taped.workload, work, taped.history[: state.acks], leftovers=None)
+    except Exception as error:
+        yield f"it cannot be looked at: {type(error).__name__}: {str(error)[:200]}"
+
+
+def _resume(taped: Taped, work: Path) -> Iterator[str]:
+    try:
+        with contextlib.chdir(work):
+            end = resume(taped.workload)
+    except Exception as error:
+        yield f"resumed, it fails: {type(error).__name__}: {str(error)[:200]}"
+    else:
+        if end != taped.golden:
+            yield "resumed, it ends differently"
 
 
 def _states(taped: Taped, unit: Unit) -> Iterator[tuple[State, str]]:
     """Seed after seed, in both models; of each a share of what is wanted, spread over the tape."""
+    share = 1.0 if unit.bug else min(1.0, unit.most / (8 * len(taped.tape)))  # about three times what is wanted
     for seed in range(SEEDS):
         for model in Model:
             chance = Budget(0, seed=unit.seed).chance(f"{unit.workload} {unit.number} {model} {seed}")
-            states = power_loss_states(taped.tape, model, seed=seed + unit.seed * SEEDS if seed else 0)
-            # A quarter while the store comes into being (half of all ops, nothing acknowledged), the rest after it.
-            early = [state for state in states if not state.acks]
-            late = [state for state in states if state.acks]
-            chosen = chance.sample(early, min(len(early), unit.most // 8))
-            chosen += chance.sample(late, min(len(late), unit.most // 2 - len(chosen)))
-            for state in sorted(chosen, key=lambda state: state.at):
+            states = power_loss_states(taped.tape, model, seed=seed + unit.seed * SEEDS if seed else 0, share=share)
+            chosen = _spread(states, unit.most // 2, chance)
+            if unit.bug:
+                chance.shuffle(chosen)  # found sooner than in the order of the tape
+            else:
+                chosen.sort(key=lambda state: state.at)  # one state is quickly made from the one before
+            for state in chosen:
                 yield state, f"{model} {seed}"
 
 
-def find_bad(workload: str, folder: Path, bug: str) -> tuple[str | None, int]:
-    """A bad state of a job with a known mistake, of those after its first acknowledgement; and how many it took."""
-    with in_memory(folder) as scratch:
-        taped = record(workload, 0, 0, scratch, bug)
-        begin = next(position for position, op in enumerate(taped.tape) if isinstance(op, Ack))
-        states = power_loss_states(taped.tape, Model.POSIX, begin=begin)
-        random.Random(0).shuffle(states)
-        disk = Disk(taped.tape, scratch / "cut")
-        for number, state in enumerate(states, start=1):
-            disk.show(state)
-            try:
-                check(taped, state, scratch / "cut/work", is_resumed=False)
-            except Exception as error:
-                return _told(state, error), number
-    return None, len(states)
-
-
-def _told(state: State, error: Exception) -> str:
-    return f"after op {state.at}, lost {state.lost}: {type(error).__name__}: {str(error)[:200]}"
+def _spread(states: list[State], most: int, chance: random.Random) -> list[State]:
+    """A quarter while the store comes into being (half of all ops, nothing acknowledged), the rest after it."""
+    early = [state for state in states if not state.acks]
+    late = [state for state in states if state.acks]
+    chosen = chance.sample(early, min(len(early), most // 4))
+    return chosen + chance.sample(late, min(len(late), most - len(chosen)))

@@ -7,9 +7,8 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,10 @@ from crash import job
 from crash.workloads import STORE, WORKLOADS, Told, outcome
 from waycairn.crashtest.power.mounted import recording
 from waycairn.crashtest.power.oplog import AnyOp, acknowledged
-from waycairn.world import crashpoints
+from waycairn.world import crashpoints, history
+from waycairn.world.history import Event, read_history
 
-__all__ = ["Taped", "in_memory", "record", "resume", "run_job"]
-
-PREFIX = "waycairn-"
+__all__ = ["Golden", "Taped", "golden_of", "record", "resume", "run_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,8 @@ class Taped:
     kills: tuple[str, ...]
     """Where processes died before the one that came to the end: their takeovers are on the tape."""
     tape: list[AnyOp]
-    told: list[str]
+    history: Sequence[Event]
+    """Everything acknowledged: one event for each mark on the tape."""
     golden: dict[str, Any]
 
     @property
@@ -65,11 +64,18 @@ def record(workload: str, number: int, seed: int, folder: Path, bug: str = "") -
             delivered += [point] if code else []
         code = run_job(workload, work, disk.ack, bug)
         assert code == 0, f"{workload} ended with exit code {code}"
-    return Taped(workload, tuple(delivered), disk.tape, acknowledged(disk.tape), golden.outcome)
+    return Taped(workload, tuple(delivered), disk.tape, _events(disk.tape, folder), golden.outcome)
+
+
+def _events(tape: list[AnyOp], folder: Path) -> Sequence[Event]:
+    lines = folder / "history"
+    lines.write_text("".join(f"{line}\n" for line in acknowledged(tape)))
+    return read_history(lines)
 
 
 def run_job(workload: str, work: Path, acks: Path, bug: str = "", point: str = "") -> int:
     """As a process of its own, killed at the point if there is one; returns its exit code, negative for a signal.
+    What it acknowledges is written to `acks`, see `waycairn.world.history`.
 
     Forked from this one, which has everything imported: a new interpreter would take longer than the job.
     """
@@ -81,7 +87,8 @@ def run_job(workload: str, work: Path, acks: Path, bug: str = "", point: str = "
             if point:
                 name, _, hit = point.rpartition("@")
                 crashpoints.arm(name, int(hit), "KILL")
-            job.main(workload, str(acks), bug)
+            history.begin(acks)
+            job.main(workload, os.devnull, bug)
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -113,12 +120,3 @@ def resume(workload: str, told: Told = silent) -> dict[str, Any]:
     with wc.open(STORE) as store:
         WORKLOADS[workload].run(store, told)
     return outcome()
-
-
-@contextlib.contextmanager
-def in_memory(folder: Path) -> Iterator[Path]:
-    """A scratch directory on a file system in memory if there is one, else in the folder: states need no medium."""
-    memory = Path("/dev/shm")
-    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else folder
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place) as scratch:
-        yield Path(scratch)

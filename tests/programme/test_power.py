@@ -33,6 +33,6 @@ def test_no_power_cut_loses_what_was_acknowledged(tmp_path):
 @pytest.mark.parametrize(("bug", "workload"), BUGS.items())
 def test_a_planted_bug_is_found(tmp_path, bug, workload):
     """The same check, on a job with one known mistake, must find a bad state: else it proves nothing."""
-    found, states = power.find_bad(workload, tmp_path, bug)
-    assert found is not None, f"{bug} was not found"
-    print(f"{bug}: state {states}: {found}")
+    tally = power.run(Budget(120, most=4000), tmp_path, bug=bug, workloads=(workload,))
+    assert tally.bad, f"{bug} was not found: {tally}"
+    print(f"{bug}: {tally.delivered['power-loss states']} states: {tally.bad[0]}")

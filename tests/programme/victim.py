@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from waycairn.errors import StoreNotFound
 from waycairn.upkeep.invariants import read_history, verify
 from waycairn.world.history import Event, Told
 
-__all__ = ["Point", "Victim", "in_memory"]
+__all__ = ["Point", "Victim", "in_memory", "look_at", "told"]
 
 Point = tuple[str, int]
 """A crash point and the number of its hit."""
@@ -33,6 +33,32 @@ def in_memory(folder: Path) -> Iterator[Path]:
     place = memory if os.access(memory, os.W_OK) else folder
     with tempfile.TemporaryDirectory(prefix="waycairn-victims-", dir=place) as made:
         yield Path(made)
+
+
+def look_at(workload: str, folder: Path, events: Sequence[Event], leftovers: int | None) -> Iterator[str]:
+    """Everything that is wrong in a folder where the workload ran, after what was acknowledged."""
+    with contextlib.chdir(folder):
+        try:
+            store = wc.open(STORE, create=False)
+        except StoreNotFound:
+            if events:
+                yield f"the store is gone with {len(events)} acknowledgements"
+            return
+        with store:
+            yield from map(str, verify(store.core, events, folder=Path.cwd(), leftovers=leftovers))
+            try:
+                WORKLOADS[workload].check(store, told(events))
+            except Exception as error:
+                yield f"the workload's own check: {_where(error)}"
+
+
+def told(events: Sequence[Event]) -> Acks:
+    """The highest number that the workload told of each word."""
+    acks: dict[str, int] = {}
+    for event in events:
+        if isinstance(event, Told):
+            acks[event.word] = max(event.number, acks.get(event.word, 0))
+    return acks
 
 
 class Victim:
@@ -83,31 +109,9 @@ class Victim:
         lines = [line for line in self.errors().splitlines() if re.match(r"\S", line)]
         return lines[-1] if lines else "nothing on stderr"
 
-    def acknowledged(self) -> tuple[list[Event], Acks]:
-        """The history, and the highest number that the workload told of each word."""
-        events = read_history(self._history)
-        acks: dict[str, int] = {}
-        for event in events:
-            if isinstance(event, Told):
-                acks[event.word] = max(event.number, acks.get(event.word, 0))
-        return events, acks
-
     def look(self, leftovers: int) -> Iterator[str]:
         """Everything that is wrong at this instant."""
-        events, acks = self.acknowledged()
-        with contextlib.chdir(self.folder):
-            try:
-                store = wc.open(STORE, create=False)
-            except StoreNotFound:
-                if events:
-                    yield f"the store is gone with {len(events)} acknowledgements"
-                return
-            with store:
-                yield from map(str, verify(store.core, events, folder=Path.cwd(), leftovers=leftovers))
-                try:
-                    WORKLOADS[self.workload].check(store, acks)
-                except Exception as error:
-                    yield f"the workload's own check: {_where(error)}"
+        return look_at(self.workload, self.folder, read_history(self._history), leftovers)
 
     def statuses(self) -> set[str]:
         """Of all runs."""

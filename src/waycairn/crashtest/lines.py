@@ -23,13 +23,7 @@ def compare_lines(where: str, old: Sequence[str], new: Sequence[str], *, unorder
     if not fewer:
         return [_repeated(where, old, new, more, before)]
     if not more:
-        if list(new) == list(old[: len(new)]):
-            return [Difference(where, f"ends after line {len(new):,} of {len(old):,}", "damaged")]
-        place = next(number for number, line in enumerate(old, 1) if fewer[line])
-        lost = (
-            f"{fewer.total():,} of {len(old):,} lines are missing, the first is line {place}: {_short(old[place - 1])}"
-        )
-        return [Difference(where, lost, "lost")]
+        return [_lost(where, old, new, fewer)]
     if (
         0 < len(new) <= len(old)
         and list(new[:-1]) == list(old[: len(new) - 1])
@@ -38,6 +32,14 @@ def compare_lines(where: str, old: Sequence[str], new: Sequence[str], *, unorder
         return [Difference(where, f"ends in the middle of line {len(new)} of {len(old)}", "damaged")]
     changed = f"{max(more.total(), fewer.total()):,} of {len(old):,} lines differ{_first(old, new)}"
     return [Difference(where, changed, "changed")]
+
+
+def _lost(where: str, old: Sequence[str], new: Sequence[str], fewer: Counter[str]) -> Difference:
+    if list(new) == list(old[: len(new)]):
+        return Difference(where, f"ends after line {len(new):,} of {len(old):,}", "damaged")
+    place = next(number for number, line in enumerate(old, 1) if fewer[line])
+    what = f"{fewer.total():,} of {len(old):,} lines are missing, the first is line {place}: {_short(old[place - 1])}"
+    return Difference(where, what, "lost")
 
 
 def _repeated(

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from waycairn.crashtest.power.choices import Cut, Kept, Model, at_random, in_order
+from waycairn.crashtest.power.choices import Choice, Cut, Kept, Model, at_random, in_order
 from waycairn.crashtest.power.oplog import (
     ROOT,
     Ack,
@@ -80,15 +80,16 @@ def power_loss_states(
     *,
     begin: int | None = None,
     seed: int = 0,
+    share: float = 1.0,
     is_unread: Callable[[str], bool] = unread,
 ) -> list[State]:
     """All states of one seed, in the order of the tape, for cuts from position `begin` on (by default `begin_of`).
 
     Seed 0 has the systematic choices and a few random ones, every other seed only random ones: more seeds, more
-    states. A file for which `is_unread` says so is in no state.
+    states. Of these only a share is built, chosen by the seed, for who wants a sample. A file for which `is_unread` says so is in no state.
     """
     distinct: dict[object, State] = {}
-    replay = _Replay(tape, model, begin_of(tape) if begin is None else begin, seed, is_unread)
+    replay = _Replay(tape, model, begin_of(tape) if begin is None else begin, seed, share, is_unread)
     for state in replay.states():
         key = (state.files, state.directories)
         known = distinct.get(key)
@@ -101,10 +102,17 @@ def power_loss_states(
 class _Replay:
     """Plays the tape; knows at each instant what is durable and what is pending."""
 
-    def __init__(
-        self, tape: list[AnyOp], model: Model, begin: int, seed: int, is_unread: Callable[[str], bool]
+    def __init__(  # noqa: PLR0917 - one private call
+        self,
+        tape: list[AnyOp],
+        model: Model,
+        begin: int,
+        seed: int,
+        share: float,
+        is_unread: Callable[[str], bool],
     ) -> None:
-        self.tape, self.model, self.begin, self.seed, self.is_unread = tape, model, begin, seed, is_unread
+        self.tape, self.model, self.begin, self.is_unread = tape, model, begin, is_unread
+        self.seed, self.share = seed, share
         self.names: dict[int, dict[str, int]] = {ROOT: {}}
         """Durable names by directory."""
         self.modes = {ROOT: 0o755}
@@ -128,13 +136,15 @@ class _Replay:
         yield from self._cut(len(self.tape))
 
     def _cut(self, at: int) -> Iterator[State]:
-        cut = Cut(self.tape, self.model, self.pending)
-        chance = random.Random(f"{self.seed} {self.model} {at}")  # noqa: S311 - the same states for the same seed
-        if self.seed == 0:
-            for choice in in_order(cut):
+        chance = random.Random(f"{self.seed} {self.model} {at}")
+        for choice in self._choices(Cut(self.tape, self.model, self.pending), chance):
+            if self.share >= 1 or chance.random() < self.share:
                 yield self._state(at, *choice)
-        for choice in at_random(cut, chance, _RANDOM_LATER if self.seed else _RANDOM_FIRST):
-            yield self._state(at, *choice)
+
+    def _choices(self, cut: Cut, chance: random.Random) -> Iterator[Choice]:
+        if self.seed == 0:
+            yield from in_order(cut)
+        yield from at_random(cut, chance, _RANDOM_LATER if self.seed else _RANDOM_FIRST)
 
     # -- what becomes durable ------------------------------------------------------------------------------
 
