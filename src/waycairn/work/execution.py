@@ -253,11 +253,13 @@ class Execution:
         """Take the last cut, or record the failure; give the run back."""
         if self._pid != os.getpid() or self.cutter.is_closed:
             return
+        is_failing = True
         try:
             for loop in self.loops.values():
                 loop.close()
             if error is None:
                 self._leave_normally()
+                is_failing = False
             elif not isinstance(error, OwnershipLost | GeneratorExit):
                 leaving.leave_by_error(self.cutter, error)
         finally:
@@ -267,7 +269,7 @@ class Execution:
             if self._hold is not None:
                 self._hold.release()
                 if self.share is not None:
-                    settle(self.store, self.record)
+                    settle(self.store, self.record, is_failing=is_failing)
 
     def _leave_normally(self) -> None:
         self.cutter.abandon_item()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from waycairn.errors import Damaged, OwnershipLost
+from waycairn.errors import Damaged, OwnershipLost, WriteFailed
 from waycairn.model.records import OutputLength
 from waycairn.world.crashpoints import crashpoint
-from waycairn.world.files import flush, flush_directory, translated, write_all
+from waycairn.world.files import flush, flush_directory, translated, write_all_at
 
 if TYPE_CHECKING:
     from waycairn.work.cut import Cutter
@@ -19,7 +20,41 @@ if TYPE_CHECKING:
 _BUFFER = 1 << 16
 
 
-class Output:
+class _Written:
+    """A file that is written from a buffer, each byte at its place: what failed half-way can be written again."""
+
+    def __init__(self, path: str, encoding: str, is_lost: Callable[[], bool]) -> None:
+        self.path = path
+        self._encoding = encoding
+        self._is_lost = is_lost
+        self._buffer = bytearray()
+        self._handle = -1
+        self._written = 0
+        """Bytes of the file that were written; the buffer follows."""
+
+    def write(self, text: str | bytes) -> int:
+        """Add text (encoded) or bytes as they are; returns the number of bytes. If it raises, they were not added."""
+        data = text.encode(self._encoding) if isinstance(text, str) else text
+        if len(self._buffer) >= _BUFFER:
+            self._drain()
+        self._buffer += data
+        return len(data)
+
+    def _drain(self) -> None:
+        if not self._buffer:
+            return
+        try:
+            with translated("the output file", self.path):
+                write_all_at(self._handle, self._buffer, self._written)
+        except BaseException:
+            with suppress(OSError):  # half of it may be there, and the file may be left like this
+                os.ftruncate(self._handle, self._written)
+            raise
+        self._written += len(self._buffer)
+        self._buffer.clear()
+
+
+class Output(_Written):
     """A file that grows by what items write to it. One thread writes: the owner's.
 
     `write` buffers. At each cut the bytes are flushed to the medium and the length is committed in the same
@@ -29,13 +64,12 @@ class Output:
     def __init__(
         self, path: str, committed: int | None, *, encoding: str, is_lost: Callable[[], bool], has_rival: bool
     ) -> None:
-        self.path = path
-        self._encoding = encoding
-        self._is_lost = is_lost
-        self._buffer = bytearray()
+        super().__init__(path, encoding, is_lost)
+        self._is_doubtful = False
+        """A flush failed. Linux then drops what it could not write, and says of the next flush that all is well."""
         with translated("the output file", path):
             self._handle = self._open(Path(path), committed, has_rival=has_rival)
-        self.length = self.committed
+        self._written = self.length = self.committed
 
     def _open(self, path: Path, committed: int | None, *, has_rival: bool) -> int:
         """Open at the committed length; what lies behind it was never committed and goes."""
@@ -55,7 +89,6 @@ class Output:
             self.committed = keep
             crashpoint("output.truncate")
             os.ftruncate(handle, keep)
-            os.lseek(handle, keep, os.SEEK_SET)
             if not existed:
                 crashpoint("output.create")
                 flush_directory(path.absolute().parent)
@@ -65,31 +98,41 @@ class Output:
         return handle
 
     def write(self, text: str | bytes) -> int:
-        """Add text (encoded) or bytes as they are; returns the number of bytes. Durable at the next cut."""
-        data = text.encode(self._encoding) if isinstance(text, str) else text
-        self._buffer += data
-        self.length += len(data)
-        if len(self._buffer) >= _BUFFER:
-            self._drain()
-        return len(data)
+        """Add text (encoded) or bytes as they are; returns the number of bytes. Durable at the next cut. If it raises,
+        they were not added."""
+        count = super().write(text)
+        self.length += count
+        return count
 
     def _drain(self) -> None:
         if self._buffer:
             _refuse_if_lost(self._is_lost, self.path)
             crashpoint("output.write")
-            with translated("the output file", self.path):
-                write_all(self._handle, self._buffer)
-            self._buffer.clear()
+            super()._drain()
 
     def flush_to(self, length: int) -> None:
         """Make the first `length` bytes durable; called at a cut, before the transaction."""
         if length == self.committed:
             return
+        self._refuse_if_doubtful()
         self._drain()
         crashpoint("output.flush")
-        with translated("the output file", self.path):
-            flush(self._handle)
+        try:
+            with translated("the output file", self.path):
+                flush(self._handle)
+        except BaseException:
+            self._is_doubtful = True
+            raise
         crashpoint("output.flushed")
+
+    def _refuse_if_doubtful(self) -> None:
+        if self._is_doubtful:
+            raise WriteFailed(
+                f"the device refused to flush {self.path} before, so nobody knows what it has of the file. What was "
+                "committed is safe; nothing was committed now. Check the disk (dmesg), then run the job again: it cuts "
+                "the file back to what was committed and writes the rest anew.",
+                path=self.path,
+            )
 
     def note_committed(self, length: int) -> None:
         self.committed = length
@@ -98,10 +141,11 @@ class Output:
         """Drop what was written behind `length`. Not where a newer owner writes: the bytes there are its."""
         if self._is_lost():
             return
-        self._drain()
-        with translated("the output file", self.path):
-            os.ftruncate(self._handle, length)
-            os.lseek(self._handle, length, os.SEEK_SET)
+        del self._buffer[max(length - self._written, 0) :]
+        if length < self._written:
+            with translated("the output file", self.path):
+                os.ftruncate(self._handle, length)
+            self._written = length
         self.length = length
 
     def close(self) -> None:
@@ -116,7 +160,7 @@ class Output:
         self.close()
 
 
-class WholeOutput:
+class WholeOutput(_Written):
     """A file that is written anew in each entry and replaces the former one, whole, when the run is left normally.
 
     Its draft is named after the epoch, and each entry removes the drafts of those before: a displaced owner that wakes
@@ -124,29 +168,13 @@ class WholeOutput:
     """
 
     def __init__(self, path: str, epoch: int, *, encoding: str, is_lost: Callable[[], bool]) -> None:
-        self.path = path
-        self._encoding = encoding
-        self._is_lost = is_lost
+        super().__init__(path, encoding, is_lost)
         self._target = Path(path)
         with translated("the output file", path):
             for earlier in range(1, epoch + 1):
                 self._draft = self._target.with_name(f".{self._target.name}.{earlier}.part")
                 self._draft.unlink(missing_ok=True)
             self._handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        self._buffer = bytearray()
-
-    def write(self, text: str | bytes) -> int:
-        """Add text (encoded) or bytes as they are; returns the number of bytes."""
-        data = text.encode(self._encoding) if isinstance(text, str) else text
-        self._buffer += data
-        if len(self._buffer) >= _BUFFER:
-            self._drain()
-        return len(data)
-
-    def _drain(self) -> None:
-        with translated("the output file", self.path):
-            write_all(self._handle, self._buffer)
-        self._buffer.clear()
 
     def publish(self) -> None:
         """Flush, rename over the former file, flush the directory: after a crash it is the old one or the new one."""

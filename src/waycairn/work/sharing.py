@@ -58,12 +58,16 @@ def enter_part(store: StoreCore, ask: Ask, share: Share) -> Entered:
         ask, key=_key(ask, share), fresh=False, total=None, metadata={**ask.metadata, WHOLE: whole.id}, whole=whole.id
     )
     entered = enter(store, part)
-    settle(store, entered.record)
+    try:
+        settle(store, entered.record)
+    except BaseException:
+        entered.hold.release()
+        raise
     return entered
 
 
-def settle(store: StoreCore, part: RunRecord) -> None:
-    """Tell the batch of this part how far its parts are. Never hides an error that is under way."""
+def settle(store: StoreCore, part: RunRecord, *, is_failing: bool = False) -> None:
+    """Tell the batch of this part how far its parts are. `is_failing`: another error is under way and is not hidden."""
     try:
         whole = store.catalog.get_run(RunId(part.metadata[WHOLE]))
         before = None
@@ -74,6 +78,9 @@ def settle(store: StoreCore, part: RunRecord) -> None:
             crashpoint("part.settle")
             store.catalog.change_run(whole.id, whole.epoch, store.clock.now(), status=status, done=done, failed=failed)
     except StoreError as error:
+        if not is_failing:
+            # Done is the part, not the batch: who asks for that would wait for ever. Run again, the part says so again.
+            raise
         log.error("the batch of %s could not be told how far it is: %s", part.name, error)  # noqa: TRY400
 
 

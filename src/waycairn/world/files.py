@@ -82,3 +82,12 @@ def write_all(handle: int, data: bytes | bytearray | memoryview) -> None:
     view = memoryview(data).cast("B")
     while view:
         view = view[os.write(handle, view) :]
+
+
+def write_all_at(handle: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    """The same at a place of its own: called again after an error it changes nothing that it wrote before."""
+    view = memoryview(data).cast("B")
+    while view:
+        written = os.pwrite(handle, view, offset)
+        view = view[written:]
+        offset += written
