@@ -12,7 +12,7 @@ from waycairn.errors import StoreNotFound
 from waycairn.model.policy import Durability
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
-from waycairn.world.files import make_directory, translated
+from waycairn.world.files import make_directory, reading, translated
 
 if TYPE_CHECKING:
     from waycairn.ports import Clock
@@ -65,9 +65,10 @@ def open_core(
             f"{address.partition('://')[0]}:// is not a place for a store; use a directory or postgresql://user@host/database"
         )
     directory = Path(address.removeprefix("sqlite:///")).expanduser().absolute()
-    _prepare(directory, create)
     url = f"sqlite:///{directory / 'catalog.db'}"
-    return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
+    with reading(directory):
+        _prepare(directory, create)
+        return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
 
 
 def _shown(url: str) -> str:

@@ -23,11 +23,14 @@ from msgspec.structs import replace
 
 import waycairn as wc
 from crash import workloads
-from crash.workloads import STORE, WORKLOADS, outcome, read_acks, verify
+from crash.workloads import STORE, WORKLOADS, outcome, read_acks
 from programme import stubborn
 from programme.faulty_job import Ending, FaultyJobs, Order
 from programme.refusing import Fault
 from programme.tally import Budget, Tally
+from waycairn import errors as ours
+from waycairn.errors import StoreNotFound
+from waycairn.upkeep import invariants
 
 __all__ = ["run", "run_lost"]
 
@@ -52,6 +55,17 @@ ERRORS = {
     "map": (errno.ENOMEM,),
 }
 """What each kind of call may answer."""
+
+HONEST = {
+    f"{error.__module__}.{error.__qualname__}"
+    for error in (
+        *(ours.StoreFull, ours.StoreReadOnly, ours.WriteFailed, ours.StoreUnreachable, ours.StoreBusy, ours.Damaged),
+        *(ours.UnsafeFileSystem, ours.StoreNotFound),
+    )
+}
+"""What a job may end with; StoreNotFound where it cannot be seen that there is one."""
+MANY = 8
+"""Things of each kind that a job may leave behind: four tries, each of which could remove nothing."""
 
 
 @dataclass
@@ -97,22 +111,30 @@ class Scene:
             assert self.outcome() == self.golden, "taken for success"
             return
         assert ending.code == 1, f"ended with {ending.code}"
-        is_honest = ending.error.startswith("waycairn.errors.") or ending.number in honest
-        assert is_honest, f"told as {ending.error}: {ending.message}"
+        assert ending.error in HONEST or ending.number in honest, f"told as {ending.error}: {ending.message}"
 
     def recover(self) -> None:
         """With a sound device it ends as if nothing had happened."""
         ending = self.jobs.run(replace(self.order, is_watched=False))
         assert ending.code == 0, f"with a sound device it ends with {ending.error}: {ending.message}"
-        self.check()
+        self.check(leftovers=MANY)
         assert self.outcome() == self.golden, "with a sound device it ends otherwise"
 
-    def check(self) -> None:
+    def check(self, leftovers: int | None = None) -> None:
         """What was acknowledged is there, and everything that is there is whole."""
         acks = Path(self.order.acks)
-        told = acks.read_text().splitlines() if acks.exists() else []
+        told = read_acks(acks.read_text().splitlines() if acks.exists() else [])
         with contextlib.chdir(self.order.folder):
-            verify(self.order.workload, read_acks(told))
+            try:
+                store = wc.open(STORE, create=False)
+            except StoreNotFound:
+                assert not told, f"the store is gone with {told} acknowledged"
+                return
+            with store:
+                WORKLOADS[self.order.workload].check(store, told)
+                history = invariants.read_history(self.order.history)
+                wrong = invariants.verify(store.core, history, folder=Path.cwd(), leftovers=leftovers)
+        assert not wrong, "; ".join(map(str, wrong))
 
     def outcome(self) -> dict[str, Any]:
         with contextlib.chdir(self.order.folder):
@@ -130,7 +152,13 @@ def scenes(jobs: FaultyJobs, folder: Path, names: Iterable[str]) -> list[Scene]:
 
 
 def _recorded(jobs: FaultyJobs, root: Path, workload: str, store: Path | None) -> Scene:
-    order = Order(workload=workload, folder=str(root / "work"), acks=str(root / "acks"), errors=str(root / "errors"))
+    order = Order(
+        workload=workload,
+        folder=str(root / "work"),
+        acks=str(root / "acks"),
+        errors=str(root / "errors"),
+        history=str(root / "history"),
+    )
     scene = Scene(jobs, order, store, {}, {})
     scene.record()
     return scene

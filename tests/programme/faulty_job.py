@@ -39,6 +39,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     acks: str
     errors: str
     """File for the job's stderr."""
+    history: str
     fault: Fault | None = None
     is_watched: bool = True
     """Whether calls are handed over at all."""
@@ -87,12 +88,14 @@ class FaultyJobs(AbstractContextManager["FaultyJobs"]):
 
 def _job(order: Order, channel: socket.socket, ending: int) -> int:
     from crash import bugs
+    from waycairn.world import history
 
     os.dup2(os.open(order.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     os.chdir(order.folder)
     _wait_less()
     if order.often:
         _copy_the_log_often()
+    history.begin(order.history)
     if order.bug:
         bugs.plant(order.bug)
     _limit(order.limits)

@@ -13,11 +13,11 @@ from waycairn.blobs.large_pack import THREADS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
 from waycairn.blobs.unfinished import SUFFIX, Unfinished
-from waycairn.errors import Damaged, StoreUnreachable
+from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
 from waycairn.world.crashpoints import crashpoint
-from waycairn.world.files import flush_directory, make_directory, translated
+from waycairn.world.files import flush_directory, make_directory, reading, translated
 
 ALIGNMENT = 4096
 LARGE = 2 * 1024 * 1024
@@ -71,30 +71,27 @@ class LocalBlobs:
     def read_into(self, name: PackId, offset: int, target: memoryview) -> None:
         path = self.path(name)
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            with reading(path):
+                handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise Damaged(
                 f"pack {name} is missing: there is no file {path}. Checkpoints that need it cannot be read. "
                 "Put the file back if it was moved, or see `waycairn doctor`.",
                 pack=name,
             ) from None
-        except OSError as error:
-            raise _unreachable(path, error) from error
         try:
-            _read_fully(handle, name, path, offset, target)
-        except OSError as error:
-            raise _unreachable(path, error) from error
+            with reading(path):
+                _read_fully(handle, name, path, offset, target)
         finally:
             os.close(handle)
 
     def head(self, name: PackId) -> BlobInfo | None:
         path = self.path(name)
         try:
-            return _info(name, path.stat())
+            with reading(path):
+                return _info(name, path.stat())
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise _unreachable(path, error) from error
 
     def list(self) -> Iterator[BlobInfo]:
         for entry in self._entries():
@@ -120,13 +117,12 @@ class LocalBlobs:
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         try:
-            for folder in sorted(self._directory.iterdir()):
-                if folder.is_dir():
-                    yield from os.scandir(folder)
+            with reading(self._directory):
+                for folder in sorted(self._directory.iterdir()):
+                    if folder.is_dir():
+                        yield from os.scandir(folder)
         except FileNotFoundError:
             return
-        except OSError as error:
-            raise _unreachable(self._directory, error) from error
 
 
 def _read_fully(handle: int, name: PackId, path: Path, offset: int, target: memoryview) -> None:
@@ -167,11 +163,3 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 def _info(name: str, stat: os.stat_result) -> BlobInfo:
     return BlobInfo(name, stat.st_size, stat.st_mtime)
-
-
-def _unreachable(path: Path, error: OSError) -> StoreUnreachable:
-    return StoreUnreachable(
-        f"{path} cannot be read ({error.strerror or error}). Nothing was changed. Check the disk (dmesg) and the "
-        "permissions, then try again.",
-        path=str(path),
-    )

@@ -45,8 +45,9 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
             )
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
             return Damaged(
-                f"the catalog at {path} is damaged or is no SQLite database ({error}). It is not used. "
-                "Keep a copy of the file and its -wal file, then restore a backup or see `waycairn doctor`.",
+                f"the catalog at {path} is damaged, cannot be read whole or is no SQLite database ({error}). It is not "
+                "used. Check the disk (dmesg), keep a copy of the file and its -wal file, then restore a backup or see "
+                "`waycairn doctor`.",
                 path=path,
             )
         case sqlite3.SQLITE_CANTOPEN:

@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from waycairn.catalog.frozen import frozen_uri, is_frozen
+
 _MOST = 20
 """Problems that are listed; a file that is badly damaged has thousands."""
 
@@ -17,7 +19,8 @@ def problems_of(path: Path, *, quick: bool = False) -> list[str]:
     """
     check = f"PRAGMA {'quick_check' if quick else 'integrity_check'}({_MOST})"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)) as connection:
+        uri = frozen_uri(path) if is_frozen(path) else f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=10.0)) as connection:
             found = [str(row[0]) for row in connection.execute(check)]
             if found == ["ok"]:
                 found = []

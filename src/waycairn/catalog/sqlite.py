@@ -15,10 +15,11 @@ from sqlalchemy.dialects import sqlite as dialects
 from waycairn.catalog.database import Session
 from waycairn.catalog.failures import from_sqlite
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
+from waycairn.catalog.frozen import frozen_uri, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
 from waycairn.catalog.statement import Texts
-from waycairn.errors import StoreError, StoreReadOnly, WriteFailed
+from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, make_directory, translated
@@ -68,8 +69,7 @@ class SqliteDatabase:
         self.name = str(path)
         self.address = _TEXTS.address
         self._synchronous = "FULL" if durability == "power" else "NORMAL"
-        self._is_frozen = bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
-        """On a file system that is mounted read-only: it can be listed, loaded, verified and exported."""
+        self._is_frozen = is_frozen(path)
         self._lazy_queue: FairQueue | None = None
         self._group = GroupCommit(self._apply)
         self._writer: sqlite3.Connection | None = None
@@ -97,11 +97,7 @@ class SqliteDatabase:
     def write(self, work: Callable[[Session], T]) -> T:
         self._check()
         if self._is_frozen:
-            raise StoreReadOnly(
-                f"{self.path} lies on a file system that is mounted read-only. Nothing was changed. Mount it for "
-                "writing (mount -o remount,rw), or copy the store to another place.",
-                path=str(self.path),
-            )
+            raise refuse_to_write(self.path)
         if self._broken is not None:
             raise WriteFailed(
                 f"the device refused an earlier write to {self.path} ({self._broken}), so what this process would "
@@ -178,7 +174,7 @@ class SqliteDatabase:
     def connect(self) -> sqlite3.Connection:
         """A fresh connection in autocommit mode, with our pragmas."""
         connection = sqlite3.connect(
-            self._frozen_uri() if self._is_frozen else self.path,
+            frozen_uri(self.path) if self._is_frozen else self.path,
             uri=self._is_frozen,
             timeout=BUSY_SECONDS,
             isolation_level=None,
@@ -192,12 +188,6 @@ class SqliteDatabase:
             connection.close()
             raise
         return connection
-
-    def _frozen_uri(self) -> str:
-        """Without a log there is nothing beside the file to read, and nobody on this host can write one; the log that
-        a crash left is read with an index of it in memory."""
-        log = self.path.with_name(f"{self.path.name}-wal")
-        return f"{self.path.as_uri()}?mode=ro" + ("" if log.exists() and log.stat().st_size else "&immutable=1")
 
     @property
     def _queue(self) -> FairQueue:
@@ -220,7 +210,8 @@ class SqliteDatabase:
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._lent.discard(connection)
         with self._lock:
-            if not self._is_closed:
+            # Somebody who may write to a frozen one can begin to: how it is opened is decided for each read.
+            if not self._is_closed and not self._is_frozen:
                 self._readers.append(connection)
                 return
         connection.close()

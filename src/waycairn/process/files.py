@@ -22,7 +22,7 @@ from waycairn.model.records import Owner, RunRecord
 from waycairn.ports import Clock
 from waycairn.process.identity import current_owner
 from waycairn.world.crashpoints import crashpoint
-from waycairn.world.files import make_directory, translated, write_all
+from waycairn.world.files import make_directory, reading, translated, write_all
 
 __all__ = ["FileHold", "FileOwnership"]
 
@@ -98,7 +98,7 @@ class FileOwnership:
         The owner is the one of the catalog's row while the file is still being written.
         """
         path = self._path(run.root, run.epoch)
-        with _forks, _refusing_without_locks(path):
+        with _forks, reading(path), _refusing_without_locks(path):
             try:
                 handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -113,25 +113,27 @@ class FileOwnership:
 
     def has_rival(self, run: RunRecord) -> bool:
         """Whether a file of this epoch or an older one is still locked; so the kernel says, however many came between."""
-        return any(epoch <= run.epoch and not self._is_free(path) for path, epoch in self._files_of(run.root))
+        with reading(self.directory):
+            return any(epoch <= run.epoch and not self._is_free(path) for path, epoch in self._files_of(run.root))
 
     def forget(self, run: RunId, before_epoch: int) -> None:
         """Remove the files of older epochs. That of a living owner, displaced by force, stays and gets a second name: so
         it notices by `is_lost`, and others see that it lives. Idempotent."""
-        for path, epoch in self._files_of(run):
-            if epoch < before_epoch:
-                crashpoint("owner.forget")
-                if self._is_free(path):
-                    path.unlink(missing_ok=True)
-                elif not path.name.endswith(_DISPLACED):
-                    _mark_displaced(path)
+        with translated("the owner files", self.directory):
+            for path, epoch in self._files_of(run):
+                if epoch < before_epoch:
+                    crashpoint("owner.forget")
+                    if self._is_free(path):
+                        path.unlink(missing_ok=True)
+                    elif not path.name.endswith(_DISPLACED):
+                        _mark_displaced(path)
 
     def sweep(self) -> int:
         """Remove the files that no living process holds: what owners left that died, also before the catalog knew
         their run. Safe at any time, since an unlocked file means as little as a missing one. Returns how many."""
         removed = 0
-        for path in self.directory.glob("*.*"):
-            with _forks, suppress(FileNotFoundError):
+        for path in self._all():
+            with translated("the owner file", path), _forks, suppress(FileNotFoundError):
                 handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
                     if _try_lock(handle, fcntl.LOCK_EX) and _is_at(path, handle):
@@ -144,7 +146,12 @@ class FileOwnership:
 
     def abandoned(self) -> list[Path]:
         """The files that no living process holds; what `sweep` would remove at this moment."""
-        return [path for path in self.directory.glob("*.*") if path.exists() and self._is_free(path)]
+        with reading(self.directory):
+            return [path for path in self._all() if path.exists() and self._is_free(path)]
+
+    def _all(self) -> list[Path]:
+        with reading(self.directory):
+            return list(self.directory.glob("*.*"))
 
     def _files_of(self, run: RunId) -> list[tuple[Path, int]]:
         """The owner files of a run with their epochs, those of displaced owners too."""

@@ -144,12 +144,12 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
             hold.release()
             return None
         record = _refresh(store, ask, found)
+        crashpoint("enter.taken")
+        has_rival = store.ownership.has_rival(found)
+        store.ownership.forget(found.id, record.epoch)
     except BaseException:
         hold.release()
         raise
-    crashpoint("enter.taken")
-    has_rival = store.ownership.has_rival(found)
-    store.ownership.forget(found.id, record.epoch)
     resumed = found.status is not RunStatus.COMPLETED
     log.info(
         "%s run %r (%s), epoch %d, from commit %d: %d%s items done",

@@ -263,13 +263,19 @@ class Execution:
             elif not isinstance(error, OwnershipLost | GeneratorExit):
                 leaving.leave_by_error(self.cutter, error)
         finally:
+            self._let_go()
+            if self.share is not None and self._hold is not None:  # a phase has neither owner nor batch
+                settle(self.store, self.record, is_failing=is_failing)
+
+    def _let_go(self) -> None:
+        """Of everything that is held, whatever fails."""
+        try:
             self.reporter.close(self.store.clock.monotonic())
             self.cutter.is_closed = True
             self.files.close()
+        finally:
             if self._hold is not None:
                 self._hold.release()
-                if self.share is not None:
-                    settle(self.store, self.record, is_failing=is_failing)
 
     def _leave_normally(self) -> None:
         self.cutter.abandon_item()

@@ -201,7 +201,8 @@ class WholeOutput(_Written):
             handle, self._handle = self._handle, -1
             os.close(handle)
             if not self._is_lost():
-                self._draft.unlink(missing_ok=True)
+                with suppress(OSError):  # the next entry removes it
+                    self._draft.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """In a forked child: let go of the descriptor only; the file is the parent's."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from waycairn.errors import StoreFull, StoreReadOnly, WriteFailed
+from waycairn.errors import StoreFull, StoreReadOnly, StoreUnreachable, WriteFailed
 from waycairn.world.crashpoints import crashpoint
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_TOO_MANY = {errno.EMFILE, errno.ENFILE}
 
 if sys.platform == "darwin":
     import fcntl
@@ -49,9 +50,32 @@ def translated(what: str, path: os.PathLike[str] | str) -> Iterator[None]:
             ) from error
         raise WriteFailed(
             f"writing {what} at {path} failed ({reason}). What was acknowledged before is safe, this save is not. "
-            "Check the disk (dmesg), then run the job again.",
+            f"{_advice(error)}, then run the job again.",
             path=str(path),
         ) from error
+
+
+@contextmanager
+def reading(path: os.PathLike[str] | str) -> Iterator[None]:
+    """Turn an OSError of a read into our error, naming what was read. What a missing file means the caller knows."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreUnreachable(
+            f"{error.filename or path} cannot be read ({error.strerror or error}). Nothing was changed. "
+            f"{_advice(error)}, then try again.",
+            path=str(path),
+        ) from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in _TOO_MANY:
+        return "Check the limit of open files (ulimit -n)"
+    if error.errno in _READ_ONLY:
+        return "Check the owner, the permissions and the mount options"
+    return "Check the disk (dmesg)"
 
 
 def flush_directory(path: os.PathLike[str] | str) -> None:
