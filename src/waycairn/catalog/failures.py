@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from pathlib import Path
 
 from waycairn.errors import Damaged, StoreBusy, StoreError, StoreFull, StoreReadOnly, StoreUnreachable, WriteFailed
 
@@ -32,11 +34,9 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
                 path=path,
             )
         case sqlite3.SQLITE_FULL:
-            return StoreFull(
-                f"no space left for the catalog at {path}. {SAFE} Free space, then run the job again: "
-                "it goes on from the last save.",
-                path=path,
-            )
+            return _full(path)
+        case sqlite3.SQLITE_IOERR if code == sqlite3.SQLITE_IOERR_SHMSIZE and _is_full(path):
+            return _full(path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return StoreReadOnly(
                 f"the catalog at {path} cannot be written ({error}). Nothing was changed. "
@@ -63,6 +63,19 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
                 path=path,
             )
     return StoreError(f"the catalog at {path} answered {error}. Nothing was changed.", path=path)
+
+
+def _full(path: str) -> StoreFull:
+    return StoreFull(
+        f"no space left for the catalog at {path}. {SAFE} Free space, then run the job again: it goes on from the last "
+        "save.",
+        path=path,
+    )
+
+
+def _is_full(path: str) -> bool:
+    """SQLite does not say why it could not make the index of its log."""
+    return os.statvfs(Path(path).parent).f_bavail == 0
 
 
 def from_postgres(state: str | None, error: BaseException, name: str) -> Exception:  # noqa: PLR0911 - one an error

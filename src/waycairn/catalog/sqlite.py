@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite as dialects
 from waycairn.catalog.database import Session
 from waycairn.catalog.failures import from_sqlite
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
-from waycairn.catalog.frozen import frozen_uri, is_frozen, refuse_to_write
+from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
 from waycairn.catalog.statement import Texts
@@ -76,6 +76,7 @@ class SqliteDatabase:
         self._session: Session
         self._readers: list[sqlite3.Connection] = []
         self._lent: set[sqlite3.Connection] = set()
+        self._frozen_readers: set[sqlite3.Connection] = set()
         self._lock = threading.Lock()
         self._is_closed = False
         self._is_forked = False
@@ -171,18 +172,20 @@ class SqliteDatabase:
 
     # -- connections ------------------------------------------------------------------------------------------
 
-    def connect(self) -> sqlite3.Connection:
-        """A fresh connection in autocommit mode, with our pragmas."""
+    def connect(self, *, frozen: bool = False) -> sqlite3.Connection:
+        """A fresh connection in autocommit mode, with our pragmas; a frozen one changes nothing, not even beside the
+        file."""
+        frozen = frozen or self._is_frozen
         connection = sqlite3.connect(
-            frozen_uri(self.path) if self._is_frozen else self.path,
-            uri=self._is_frozen,
+            frozen_uri(self.path) if frozen else self.path,
+            uri=frozen,
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
         )
         try:
-            for pragma in () if self._is_frozen else (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
+            for pragma in () if frozen else (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
                 connection.execute(pragma)
         except BaseException:
             connection.close()
@@ -202,18 +205,29 @@ class SqliteDatabase:
         with self._lock:
             connection = self._readers.pop() if self._readers else None
         if connection is None:
-            connection = self.connect()
-            connection.execute("PRAGMA query_only = ON")
+            connection = self._reader()
         self._lent.add(connection)
+        return connection
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            connection = self.connect()
+        except sqlite3.OperationalError as error:
+            if not has_no_room(error):
+                raise
+            connection = self.connect(frozen=True)
+            self._frozen_readers.add(connection)
+        connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         self._lent.discard(connection)
         with self._lock:
             # Somebody who may write to a frozen one can begin to: how it is opened is decided for each read.
-            if not self._is_closed and not self._is_frozen:
+            if not (self._is_closed or self._is_frozen or connection in self._frozen_readers):
                 self._readers.append(connection)
                 return
+            self._frozen_readers.discard(connection)
         connection.close()
 
     def _check(self) -> None:
