@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
@@ -112,6 +113,71 @@ def no_epoch_check() -> None:
     SqlCatalog.commit = commit_anyhow
 
 
+def flush_errors_ignored() -> None:
+    """What the device refused to flush counts as flushed."""
+    flush = os.fsync
+
+    def flush_anyhow(handle: int) -> None:
+        with suppress(OSError):
+            flush(handle)
+
+    os.fsync = flush_anyhow
+
+
+def flush_tried_again() -> None:
+    """A flush that failed is tried again on the same file, and the second answer is believed."""
+    flush = os.fsync
+
+    def flush_twice(handle: int) -> None:
+        try:
+            flush(handle)
+        except OSError:
+            flush(handle)
+
+    os.fsync = flush_twice
+
+
+def output_flush_tried_again() -> None:
+    """The same only where the job asks again, for a cut that failed: the bytes are taken to be there."""
+    from waycairn.work.output import Output
+
+    Output._refuse_if_doubtful = lambda self: None
+
+
+def full_disk_ignored() -> None:
+    """A commit for which there is no room is taken for done."""
+    from waycairn.catalog.sqlite import SqliteDatabase
+    from waycairn.errors import StoreFull
+
+    write = SqliteDatabase.write
+
+    def write_if_there_is_room(self: SqliteDatabase, work: Callable[..., Any]) -> Any:
+        with suppress(StoreFull):
+            return write(self, work)
+
+    SqliteDatabase.write = write_if_there_is_room
+
+
+def thread_error_swallowed() -> None:
+    """What the threads that write a large pack could not write is told to nobody."""
+    from waycairn.blobs.large_pack import LargePack
+
+    LargePack._raise_error = lambda self: None
+
+
+def shared_commit_error_swallowed() -> None:
+    """A commit that failed is told to the thread that led it, not to those that shared it."""
+    from waycairn.catalog.group import GroupCommit
+
+    follow = GroupCommit._follow
+
+    def follow_blindly(self: GroupCommit, unit: Any, wake: Any) -> None:
+        follow(self, unit, wake)
+        unit.error = None
+
+    GroupCommit._follow = follow_blindly
+
+
 BUGS = {
     **MISTAKES,
     "no-flush-of-files": no_flush_of_files,
@@ -122,6 +188,12 @@ BUGS = {
     "no-flush-of-parents": no_flush_of_parents,
     "ack-before-commit": ack_before_commit,
     "no-epoch-check": no_epoch_check,
+    "flush-errors-ignored": flush_errors_ignored,
+    "flush-tried-again": flush_tried_again,
+    "output-flush-tried-again": output_flush_tried_again,
+    "full-disk-ignored": full_disk_ignored,
+    "thread-error-swallowed": thread_error_swallowed,
+    "shared-commit-error-swallowed": shared_commit_error_swallowed,
 }
 
 

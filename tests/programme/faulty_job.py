@@ -21,12 +21,14 @@ from typing import Self
 
 import msgspec
 
-TESTS = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from crash.workloads import WORKLOADS
+from programme import stubborn
 from programme.refusing import CALLS, Fault, Refusing
 from programme.system_calls import Listener, hand_over
 
+JOBS = {**WORKLOADS, **stubborn.WORKLOADS}
 _LIMIT = 30
 """Seconds after which a job that hangs is ended by SIGALRM, which no job expects."""
 _TRIES = 4
@@ -114,14 +116,14 @@ def _job(order: Order, channel: socket.socket, ending: int) -> int:
 def _work(order: Order) -> None:
     import waycairn as wc
     from crash import job
-    from crash.workloads import STORE, WORKLOADS
+    from crash.workloads import STORE
     from waycairn.errors import StoreError
 
     told = job.teller(order.acks)
     with wc.open(STORE) as store:
         for trial in range(_TRIES):
             try:
-                WORKLOADS[order.workload].run(store, told)
+                JOBS[order.workload].run(store, told)
                 return
             except (StoreError, OSError):
                 if not order.goes_on or trial == _TRIES - 1:
@@ -198,12 +200,15 @@ def _warm_up() -> None:
     import tempfile
 
     import waycairn as wc
-    from crash import bugs, job, workloads  # noqa: F401 - imported before the forks
-    from programme import stubborn
+    from crash import bugs, job  # noqa: F401 - imported before the forks
+    from crash.workloads import STORE
 
-    workloads.WORKLOADS.update(stubborn.WORKLOADS)
-    for workload in workloads.WORKLOADS.values():
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), wc.open(workloads.STORE) as store:
+    with (
+        tempfile.TemporaryDirectory(prefix="waycairn-jobs-") as folder,
+        contextlib.chdir(folder),
+        wc.open(STORE) as store,
+    ):
+        for workload in JOBS.values():
             workload.run(store, lambda _: None)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all of it

@@ -150,7 +150,7 @@ def check(taped: Taped, state: State, work: Path) -> Iterator[str]:
     """What was acknowledged and is not there, and what is there and is not right."""
     work.mkdir(exist_ok=True)  # a power cut that took the user's own folder
     try:
-        yield from look_at(taped.workload, work, taped.history[: state.acks], leftovers=None)
+        yield from look_at(WORKLOADS[taped.workload], work, taped.history[: state.acks], leftovers=None)
     except Exception as error:
         yield f"it cannot be looked at: {type(error).__name__}: {str(error)[:200]}"
 

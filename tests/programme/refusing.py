@@ -10,7 +10,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from programme.system_calls import Call, Listener
 
@@ -38,13 +38,10 @@ CALLS = frozenset(_KIND)
 """What a job must hand over."""
 
 CHANGING = {"flush", "write", "truncate", "allocate", "rename", "link", "unlink", "mkdir"}
-_PATHS = {
-    **{"open": (0, None), "openat": (1, 0), "truncate": (0, None), "rename": (0, None), "renameat": (1, 0)},
-    **{"renameat2": (1, 0), "link": (0, None), "linkat": (1, 0), "unlink": (0, None), "unlinkat": (1, 0)},
-    **{"rmdir": (0, None), "mkdir": (0, None), "mkdirat": (1, 0), "stat": (0, None), "lstat": (0, None)},
-    **{"newfstatat": (1, 0), "statx": (1, 0)},
-}
-"""Calls that name a path: in which argument, and relative to which."""
+_NAMING = {"open", "truncate", "rename", "link", "unlink", "rmdir", "mkdir", "stat", "lstat"}
+"""Calls whose first argument is a path."""
+_NAMING_AT = {"openat", "renameat", "renameat2", "linkat", "unlinkat", "mkdirat", "newfstatat", "statx"}
+"""Calls whose second argument is a path beside the directory that is the first."""
 _LOCKS = {6, 7, 37, 38}
 """F_SETLK, F_SETLKW and those of an open file, among all that fcntl(2) does."""
 _CREATE = os.O_CREAT
@@ -70,8 +67,16 @@ class Fault:
     """The data of a flush that fails never reach the medium: they are gone when the cache is, or at once."""
 
     def __str__(self) -> str:
-        extra = (" after half a write" if self.short else "") + (f", data lost {self.loses}" if self.loses else "")
-        return f"{errno.errorcode[self.error]} at {self.kind} {self.number}, {self.lasts}{extra}"
+        words = (self.kind.replace(" ", "-"), self.number, errno.errorcode[self.error], self.lasts.replace(" ", "-"))
+        extra = (["half"] if self.short else []) + ([self.loses.replace(" ", "-")] if self.loses else [])
+        return " ".join(map(str, (*words, *extra)))
+
+    @classmethod
+    def read(cls, text: str) -> Fault:
+        """From what `str` gives."""
+        kind, number, error, lasts, *extra = (word.replace("-", " ") for word in text.split())
+        loses = next((word for word in extra if word != "half"), "")
+        return cls(kind, int(number), getattr(errno, error), lasts, short="half" in extra, loses=loses)
 
 
 @dataclass
@@ -97,14 +102,17 @@ class Refusing:
 
     def serve(self, listener: Listener) -> Report:
         for call in listener.calls():
-            self._answer(listener, call)
+            try:
+                self._answer(listener, call)
+            except (FileNotFoundError, ProcessLookupError):  # the job is ending, with this thread still at work
+                listener.go_on(call)
         if self._medium:
             self._medium.evict()
         return self.report
 
     def _answer(self, listener: Listener, call: Call) -> None:
         kind = _KIND[call.name]
-        path = self._file_of(call)
+        path = _file_of(call)
         if not path.startswith(self._folder):
             listener.go_on(call)
             return
@@ -139,24 +147,21 @@ class Refusing:
             return kind in CHANGING or (kind == "open" and bool(_flags_of_open(call) & _CREATE))
         return fault.lasts == "for ever" and kind == fault.kind
 
-    def _file_of(self, call: Call) -> str:
-        """The path of the file that the call is about; nothing if it is about none."""
-        if call.name == "fcntl" and call.arguments[1] not in _LOCKS:
-            return ""
-        if call.name == "mmap":
-            return call.path_of_handle(4) if call.handle(4) >= 0 else ""
-        if call.name not in _PATHS:
-            return call.path_of_handle()
-        at, beside = _PATHS[call.name]
-        path = call.path(at, beside)
-        if call.name in {"newfstatat", "statx"} and path.endswith("/") is False and not _names_a_path(call):
-            return call.path_of_handle()
-        return path
+
+def _file_of(call: Call) -> str:
+    """The path of the file that the call is about; nothing if it is about none."""
+    if call.name in _NAMING:
+        return call.path(0)
+    if call.name in _NAMING_AT and not _is_nameless(call):
+        return call.path(1, beside=0)
+    if call.name == "fcntl" and call.arguments[1] not in _LOCKS:
+        return ""
+    return call.path_of_handle(4 if call.name == "mmap" else 0)
 
 
-def _names_a_path(call: Call) -> bool:
+def _is_nameless(call: Call) -> bool:
     """fstat(2) is made as newfstatat(handle, "") by newer C libraries."""
-    return call.memory(call.arguments[1], 1) != b"\0"
+    return call.name in {"newfstatat", "statx"} and call.memory(call.arguments[1], 1) == b"\0"
 
 
 def _flags_of_open(call: Call) -> int:
@@ -182,7 +187,7 @@ def _write_half(call: Call) -> int:
         return os.write(handle.fileno(), buffer)
 
 
-def _same_file(call: Call):
+def _same_file(call: Call) -> BinaryIO:
     """The job's open file itself, with its position."""
     process = os.pidfd_open(call.process)
     try:
@@ -190,7 +195,8 @@ def _same_file(call: Call):
     finally:
         os.close(process)
     if handle < 0:
-        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        # Its first thread is gone, and with it the table of its files.
+        raise ProcessLookupError(ctypes.get_errno(), "pidfd_getfd")
     return open(handle, "rb+", buffering=0)
 
 

@@ -23,19 +23,23 @@ from select import POLLIN, poll
 
 __all__ = ["AT_FDCWD", "Call", "Listener", "hand_over", "missing"]
 
-_X86 = {
-    **{"read": 0, "write": 1, "open": 2, "stat": 4, "fstat": 5, "lstat": 6, "mmap": 9, "pread64": 17, "pwrite64": 18},
-    **{"readv": 19, "writev": 20, "fcntl": 72, "flock": 73, "fsync": 74, "fdatasync": 75, "truncate": 76},
-    **{"ftruncate": 77, "rename": 82, "mkdir": 83, "rmdir": 84, "link": 86, "unlink": 87, "getdents64": 217},
-    **{"openat": 257, "mkdirat": 258, "newfstatat": 262, "unlinkat": 263, "renameat": 264, "linkat": 265},
-    **{"fallocate": 285, "preadv": 295, "pwritev": 296, "renameat2": 316, "statx": 332},
-}
-_ARM = {
-    **{"fcntl": 25, "flock": 32, "mkdirat": 34, "unlinkat": 35, "linkat": 37, "renameat": 38, "truncate": 45},
-    **{"ftruncate": 46, "fallocate": 47, "openat": 56, "getdents64": 61, "read": 63, "write": 64, "readv": 65},
-    **{"writev": 66, "pread64": 67, "pwrite64": 68, "preadv": 69, "pwritev": 70, "newfstatat": 79, "fstat": 80},
-    **{"fsync": 82, "fdatasync": 83, "mmap": 222, "renameat2": 276, "statx": 291},
-}
+
+def _numbers(text: str) -> dict[str, int]:
+    words = text.split()
+    return {name: int(number) for name, number in zip(words[::2], words[1::2], strict=True)}
+
+
+_X86 = _numbers(
+    "read 0 write 1 open 2 stat 4 fstat 5 lstat 6 mmap 9 pread64 17 pwrite64 18 readv 19 writev 20 fcntl 72 flock 73 "
+    "fsync 74 fdatasync 75 truncate 76 ftruncate 77 rename 82 mkdir 83 rmdir 84 link 86 unlink 87 getdents64 217 "
+    "openat 257 mkdirat 258 newfstatat 262 unlinkat 263 renameat 264 linkat 265 fallocate 285 preadv 295 pwritev 296 "
+    "renameat2 316 statx 332"
+)
+_ARM = _numbers(
+    "fcntl 25 flock 32 mkdirat 34 unlinkat 35 linkat 37 renameat 38 truncate 45 ftruncate 46 fallocate 47 openat 56 "
+    "getdents64 61 read 63 write 64 readv 65 writev 66 pread64 67 pwrite64 68 preadv 69 pwritev 70 newfstatat 79 "
+    "fstat 80 fsync 82 fdatasync 83 mmap 222 renameat2 276 statx 291"
+)
 _MACHINES = {"x86_64": (0xC000003E, 317, _X86), "aarch64": (0xC00000B7, 277, _ARM)}
 """By `uname -m`: what the kernel calls the machine, the number of seccomp(2), the numbers of the calls."""
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import waycairn as wc
-from crash.workloads import STORE, WORKLOADS, Acks, outcome
+from crash.workloads import STORE, WORKLOADS, Acks, Workload, outcome
 from crash.zygote import Order, Zygote
 from waycairn.errors import StoreNotFound
 from waycairn.upkeep.invariants import read_history, verify
 from waycairn.world.history import Event, Told
 
-__all__ = ["Point", "Victim", "in_memory", "look_at", "told"]
+__all__ = ["Point", "Scene", "Victim", "in_memory", "look_at", "told"]
 
 Point = tuple[str, int]
 """A crash point and the number of its hit."""
@@ -35,7 +35,7 @@ def in_memory(folder: Path) -> Iterator[Path]:
         yield Path(made)
 
 
-def look_at(workload: str, folder: Path, events: Sequence[Event], leftovers: int | None) -> Iterator[str]:
+def look_at(workload: Workload, folder: Path, events: Sequence[Event], leftovers: int | None) -> Iterator[str]:
     """Everything that is wrong in a folder where the workload ran, after what was acknowledged."""
     with contextlib.chdir(folder):
         try:
@@ -47,7 +47,7 @@ def look_at(workload: str, folder: Path, events: Sequence[Event], leftovers: int
         with store:
             yield from map(str, verify(store.core, events, folder=Path.cwd(), leftovers=leftovers))
             try:
-                WORKLOADS[workload].check(store, told(events))
+                workload.check(store, told(events))
             except Exception as error:
                 yield f"the workload's own check: {_where(error)}"
 
@@ -61,18 +61,55 @@ def told(events: Sequence[Event]) -> Acks:
     return acks
 
 
-class Victim:
-    def __init__(self, zygote: Zygote, workload: str, root: Path, bug: str = "") -> None:
-        self.workload, self.root, self.bug = workload, root, bug
-        self.folder = root / "work"
-        self._zygote = zygote
-        self._history = root / "history"
-        self._errors, self._hits = root / "errors", root / "hits"
+class Scene:
+    """One workload in one folder, whoever runs it there: look at it, see how it ends."""
+
+    def __init__(self, workload: Workload, root: Path) -> None:
+        self.root, self.folder = root, root / "work"
+        self._workload = workload
+        self._history, self._errors = root / "history", root / "errors"
         self.clear()
 
     def clear(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
         self.folder.mkdir(parents=True)
+
+    def errors(self) -> str:
+        """What the last run wrote to stderr."""
+        return self._errors.read_text() if self._errors.exists() else ""
+
+    def last_error(self) -> str:
+        lines = [line for line in self.errors().splitlines() if re.match(r"\S", line)]
+        return lines[-1] if lines else "nothing on stderr"
+
+    def look(self, leftovers: int | None) -> Iterator[str]:
+        """Everything that is wrong at this instant."""
+        return look_at(self._workload, self.folder, read_history(self._history), leftovers)
+
+    def statuses(self) -> set[str]:
+        """Of all runs."""
+        with contextlib.chdir(self.folder), wc.open(STORE, create=False) as store:
+            return {run.status.value for root in store.runs() for run in (root, *store.phases(root.id))}
+
+    def outcome(self) -> dict[str, Any]:
+        with contextlib.chdir(self.folder):
+            return outcome()
+
+
+def _where(error: Exception) -> str:
+    """What failed, and the line of it: an assertion may say nothing by itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {str(error)[:300]} ({Path(last.filename).name}:{last.lineno}: {last.line})"
+
+
+class Victim(Scene):
+    """Run by forking a warm process, killed at crash points."""
+
+    def __init__(self, zygote: Zygote, workload: str, root: Path, bug: str = "") -> None:
+        super().__init__(WORKLOADS[workload], root)
+        self.workload, self.bug = workload, bug
+        self._zygote = zygote
+        self._hits = root / "hits"
 
     def run(self, crash: str | None = None) -> int:
         """The job, from its beginning to wherever it ends; its exit code."""
@@ -100,30 +137,3 @@ class Victim:
         """Whether the last run came to `name@k:ACT`."""
         name, _, hit = blow.partition(":")[0].partition("@")
         return len(self.points) >= int(hit) if name == "*" else (name, int(hit)) in self.points
-
-    def errors(self) -> str:
-        """What the last run wrote to stderr."""
-        return self._errors.read_text() if self._errors.exists() else ""
-
-    def last_error(self) -> str:
-        lines = [line for line in self.errors().splitlines() if re.match(r"\S", line)]
-        return lines[-1] if lines else "nothing on stderr"
-
-    def look(self, leftovers: int) -> Iterator[str]:
-        """Everything that is wrong at this instant."""
-        return look_at(self.workload, self.folder, read_history(self._history), leftovers)
-
-    def statuses(self) -> set[str]:
-        """Of all runs."""
-        with contextlib.chdir(self.folder), wc.open(STORE, create=False) as store:
-            return {run.status.value for root in store.runs() for run in (root, *store.phases(root.id))}
-
-    def outcome(self) -> dict[str, Any]:
-        with contextlib.chdir(self.folder):
-            return outcome()
-
-
-def _where(error: Exception) -> str:
-    """What failed, and the line of it: an assertion may say nothing by itself."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {str(error)[:300]} ({Path(last.filename).name}:{last.lineno}: {last.line})"
