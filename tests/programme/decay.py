@@ -79,13 +79,13 @@ def _exchanged(content: bytes, one: int, other: int, size: int) -> bytes:
 # -- where --------------------------------------------------------------------------------------------------------
 
 
-def decays_of(scene: str, files: Files, chance: random.Random) -> dict[str, list[Decay]]:
-    """By structure, all of them: every bit, every boundary, every pair."""
+def decays_of(files: Files, chance: random.Random, most: int) -> dict[str, list[Decay]]:
+    """By structure: every bit, every boundary, every pair, or a choice of that many of each."""
     groups: dict[str, list[Decay]] = {}
     for name, content in files.items():
         for structure, start, end in parts_of(name, content):
             groups.setdefault(structure, []).extend(
-                Decay(FLIP, structure, name, bit) for bit in _some(range(start * 8, end * 8), chance)
+                Decay(FLIP, structure, name, bit) for bit in _some(range(start * 8, end * 8), chance, most)
             )
         structure = whole_of(name)
         bounds = boundaries(name, content)
@@ -94,16 +94,13 @@ def decays_of(scene: str, files: Files, chance: random.Random) -> dict[str, list
         groups[f"{structure}, longer"] = [Decay(GARBAGE, structure, name, at) for at in range(3)]
     groups["packs exchanged"] = list(_pack_swaps(files))
     groups["pages exchanged"] = list(_page_swaps(files, chance))
-    if scene == "rested":
-        groups |= _row_decays(files, chance)
-    return {name: decays for name, decays in groups.items() if decays}
+    if f"{STORE}/catalog.db-wal" not in files:
+        groups |= _row_decays(files, chance, most)
+    return {name: chance.sample(decays, min(len(decays), most)) for name, decays in groups.items() if decays}
 
 
-_MOST_BITS = 20_000
-
-
-def _some(bits: range, chance: random.Random) -> Sequence[int]:
-    return bits if len(bits) <= _MOST_BITS else chance.sample(bits, _MOST_BITS)
+def _some(bits: range, chance: random.Random, most: int) -> Sequence[int]:
+    return bits if len(bits) <= most else chance.sample(bits, most)
 
 
 def whole_of(name: str) -> str:
@@ -114,6 +111,12 @@ def whole_of(name: str) -> str:
     if "/" in path:
         return path.split("/")[0]
     return path
+
+
+def commits_in(log: bytes) -> list[int]:
+    """Where the log could have ended: behind the last frame of each commit, which says how large the database is."""
+    ends = range(LOG_HEAD + FRAME, len(log) + 1, FRAME)
+    return [LOG_HEAD, *(end for end in ends if log[end - FRAME + 4 : end - FRAME + 8] != bytes(4))]
 
 
 def parts_of(name: str, content: bytes) -> list[tuple[str, int, int]]:
@@ -178,19 +181,19 @@ def _page_swaps(files: Files, chance: random.Random) -> list[Decay]:
 # -- rows ---------------------------------------------------------------------------------------------------------
 
 
-def _row_decays(files: Files, chance: random.Random) -> dict[str, list[Decay]]:
+def _row_decays(files: Files, chance: random.Random, most: int) -> dict[str, list[Decay]]:
     """Columns as SQLite keeps them: blobs and text by their bits and ends, numbers by their bits."""
     groups: dict[str, list[Decay]] = {}
     with closing(sqlite3.connect(":memory:")) as database:
         database.deserialize(_without_log(files[f"{STORE}/catalog.db"]))
         for table in _tables(database):
-            rows = database.execute(f'SELECT * FROM "{table}"')
+            rows = database.execute(f'SELECT * FROM "{table}" ORDER BY {_key_of(database, table)}')
             columns = [column[0] for column in rows.description]
             for number, row in enumerate(rows):
                 for column, value in zip(columns, row, strict=True):
                     if value is not None:
                         name = f"{table}.{column}"
-                        groups.setdefault(name, []).extend(_decays_of_value(name, number, value, chance))
+                        groups.setdefault(name, []).extend(_decays_of_value(name, number, value, chance, most))
     return groups
 
 
@@ -203,9 +206,15 @@ def _tables(database: sqlite3.Connection) -> list[str]:
     return [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
 
 
-def _decays_of_value(name: str, row: int, value: object, chance: random.Random) -> list[Decay]:
+def _key_of(database: sqlite3.Connection, table: str) -> str:
+    """The columns of its primary key, as in SQL."""
+    columns = database.execute(f'PRAGMA table_info("{table}")')
+    return ", ".join(f'"{name}"' for _, name, _, _, _, part in columns if part)
+
+
+def _decays_of_value(name: str, row: int, value: object, chance: random.Random, most: int) -> list[Decay]:
     size = len(_bytes_of(value))
-    decays = [Decay(FLIP, name, name, row, bit) for bit in chance.sample(range(size * 8), min(size * 8, 400))]
+    decays = [Decay(FLIP, name, name, row, bit) for bit in _some(range(size * 8), chance, most)]
     if isinstance(value, bytes) and size > 1:
         places = sorted({0, 1, 2, 6, size // 2, size - 1} & set(range(size)))
         decays += [Decay(kind, name, name, row, place) for place in places for kind in (CUT, ZERO)]
@@ -231,12 +240,12 @@ def _change_row(path: Path, decay: Decay) -> None:
     table, _, column = decay.file.partition(".")
     assert isinstance(decay.other, int)
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        value = database.execute(f'SELECT "{column}" FROM "{table}" LIMIT 1 OFFSET ?', (decay.at,)).fetchone()[0]
-        key = [name for _, name, _, _, _, part in database.execute(f'PRAGMA table_info("{table}")') if part]
-        where = " AND ".join(f'"{name}" = ?' for name in key)
-        names = ", ".join(f'"{name}"' for name in key)
-        row = database.execute(f'SELECT {names} FROM "{table}" LIMIT 1 OFFSET ?', (decay.at,)).fetchone()
+        key = _key_of(database, table)
+        chosen = f'FROM "{table}" ORDER BY {key} LIMIT 1 OFFSET ?'
+        (value,) = database.execute(f'SELECT "{column}" {chosen}', (decay.at,)).fetchone()
+        row = database.execute(f"SELECT {key} {chosen}", (decay.at,)).fetchone()
         new = _like(value, changed(_bytes_of(value), decay.kind, decay.other))
+        holes = ", ".join("?" * len(row))
         place = "CAST(? AS TEXT)" if isinstance(value, str) else "?"
         database.execute("PRAGMA foreign_keys = OFF")
-        database.execute(f'UPDATE OR REPLACE "{table}" SET "{column}" = {place} WHERE {where}', (new, *row))
+        database.execute(f'UPDATE OR REPLACE "{table}" SET "{column}" = {place} WHERE ({key}) = ({holes})', (new, *row))

@@ -10,14 +10,16 @@ import contextlib
 import hashlib
 import os
 import signal
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import waycairn as wc
 from waycairn.codec import decode
-from waycairn.codec.keys import unpack_keys
+from waycairn.codec.keys import Key, key_of, keys_of
 from waycairn.errors import WaycairnError
+from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, RunFilter, RunRecord, Stored
 from waycairn.store import StoreCore
 
@@ -152,6 +154,8 @@ def build(folder: Path) -> None:
     if child == 0:
         try:
             _job(folder)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(3)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -170,16 +174,15 @@ def finish(store: wc.Store) -> None:
 
 
 class Reading:
-    """Facts, each under a name like `checkpoints.tags of cursor 2`, and what was refused on the way."""
+    """What was found, record by record, and what was refused on the way."""
 
     def __init__(self) -> None:
-        self.facts: dict[tuple[str, str], Any] = {}
-        """By field and by what it belongs to."""
+        self.records: dict[tuple[str, str], dict[str, Any]] = {}
+        """By table and by what it is there; `value` is what was saved."""
         self.refused: list[str] = []
 
-    def note(self, of: str, table: str, **fields: Any) -> None:
-        for name, value in fields.items():
-            self.facts[f"{table}.{name}", of] = value
+    def note(self, table: str, of: str, **fields: Any) -> None:
+        self.records.setdefault((table, of), {}).update(fields)
 
     @contextlib.contextmanager
     def part(self) -> Iterator[None]:
@@ -191,7 +194,7 @@ class Reading:
 
 
 def read(core: StoreCore) -> Reading:
-    """Everything, with each value loaded and hashed."""
+    """Everything, each value loaded."""
     found = Reading()
     with found.part():
         for run in core.catalog.list_runs(RunFilter(roots_only=False)):
@@ -199,11 +202,10 @@ def read(core: StoreCore) -> Reading:
                 _read_run(core, run, found)
     with found.part():
         for record in core.catalog.list_checkpoints(CheckpointFilter()):
-            kept = record.checkpoint
-            fields = {name: getattr(kept, name) for name in _OF_CHECKPOINT}
-            found.note(record.id, "checkpoints", epoch=record.epoch, created=record.created, **fields)
-            found.note(record.id, "checkpoints", pinned=record.pinned, status=record.status, damage=record.damage)
-            _load(core, kept.stored, record.id, found)
+            fields = {name: getattr(record.checkpoint, name) for name in _OF_CHECKPOINT}
+            managed = {name: getattr(record, name) for name in ("epoch", "created", "pinned", "status", "damage")}
+            found.note("checkpoints", record.id, **fields, **managed)
+            _load(core, record.checkpoint.stored, ("checkpoints", record.id), found)
     return found
 
 
@@ -214,49 +216,55 @@ _OF_RUN = (
 )
 
 
-def _load(core: StoreCore, stored: Stored, of: str, found: Reading) -> None:
+def _load(core: StoreCore, stored: Stored, of: tuple[str, str], found: Reading) -> None:
     with found.part():
         encoded = core.load_encoded(stored)
         views = encoded.buffers
-        found.note(of, "value", value=decode(encoded.document, lambda number: views[number], strict=False))
+        found.note(*of, value=decode(encoded.document, lambda number: views[number], strict=False))
+
+
+def _load_parts(core: StoreCore, stored: Stored) -> list[Any]:
+    return [part and part.load(strict=False) for part in core.load_results(stored)]
 
 
 def _read_run(core: StoreCore, run: RunRecord, found: Reading) -> None:
     catalog = core.catalog
-    found.note(run.id, "runs", **{name: getattr(run, name) for name in _OF_RUN})
+    found.note("runs", run.id, **{name: getattr(run, name) for name in _OF_RUN})
     for step in catalog.list_steps(run.id):
-        of = f"{run.id} step {step.step.scope} {step.step.name}"
-        found.note(of, "steps", sequence=step.sequence, arguments=step.step.arguments, took=step.step.took)
-        _load(core, step.step.result, of, found)
+        of = f"{run.id} {step.step.scope} {step.step.name}"
+        found.note("steps", of, sequence=step.sequence, arguments=step.step.arguments, took=step.step.took)
+        _load(core, step.step.result, ("steps", of), found)
     for path, output in catalog.outputs(run.id).items():
-        found.note(f"{run.id} {path}", "outputs", length=output.length)
+        found.note("outputs", f"{run.id} {path}", length=output.length)
     for failed in catalog.failures(run.id):
-        of = f"{run.id} {failed.loop} {failed.digest.hex()}"
-        fields = {name: getattr(failed, name) for name in ("attempts", "first", "last", "poison", "error")}
-        found.note(of, "failures", key=unpack_keys(failed.key), **fields)
+        with found.part():
+            fields = {name: getattr(failed, name) for name in ("attempts", "first", "last", "poison", "error")}
+            found.note("failures", f"{run.id} {failed.loop} {key_of(failed.key, failed.digest)!r}", **fields)
     for loop, count in catalog.loops(run.id).items():
-        found.note(f"{run.id} {loop}", "items", count=count)
-        for place, done in enumerate(catalog.done_items(run.id, loop)):
-            _read_items(core, done, f"{run.id} {loop} {place}", found)
+        with found.part():
+            found.note("items", f"{run.id} {loop}", count=count, order=list(_read_items(core, run.id, loop, found)))
     for name in catalog.waiting(run.id):
-        for waiting in catalog.computed(run.id, name):
-            of = f"{run.id} {name} {waiting.digest.hex()}"
-            found.note(of, "computed", key=unpack_keys(waiting.key))
-            _load(core, waiting.result, of, found)
-        for place, stored in enumerate(catalog.queued(run.id, name)):
-            _load_parts(core, stored, f"{run.id} {name} added {place}", found)
+        _read_waiting(core, run.id, name, found)
 
 
-def _read_items(core: StoreCore, done: Any, of: str, found: Reading) -> None:
+def _read_items(core: StoreCore, run: RunId, loop: str, found: Reading) -> Iterator[Key]:
+    for done in core.catalog.done_items(run, loop):
+        keys = keys_of(done)
+        results = _load_parts(core, done.results) if done.results else [None] * len(keys)
+        for key, result in zip(keys, results, strict=True):
+            found.note("items", f"{run} {loop} {key!r}", value=result)
+        yield from keys
+
+
+def _read_waiting(core: StoreCore, run: RunId, name: str, found: Reading) -> None:
+    for waiting in core.catalog.computed(run, name):
+        with found.part():
+            _load(core, waiting.result, ("computed", f"{run} {name} {key_of(waiting.key, waiting.digest)!r}"), found)
     with found.part():
-        found.note(of, "items", keys=unpack_keys(done.keys), block=done.count)
-    if done.results is not None:
-        _load_parts(core, done.results, of, found)
-
-
-def _load_parts(core: StoreCore, stored: Stored, of: str, found: Reading) -> None:
-    with found.part():
-        found.note(of, "value", value=[part and part.load(strict=False) for part in core.load_results(stored)])
+        added = [value for stored in core.catalog.queued(run, name) for value in _load_parts(core, stored)]
+        found.note("queued", f"{run} {name}", order=added)
+        for value in added:
+            found.note("queued", f"{run} {name} {value!r}")
 
 
 def outcome(store: wc.Store) -> dict[str, Any]:
@@ -273,7 +281,7 @@ def outcome(store: wc.Store) -> dict[str, Any]:
             str(key): part and part.load()
             for block in store.core.catalog.done_items(run.id, loop)
             for key, part in zip(
-                unpack_keys(block.keys), store.core.load_results(block.results) if block.results else (), strict=False
+                keys_of(block), store.core.load_results(block.results) if block.results else (), strict=False
             )
         }
         told[name] = (run.status, run.progress.done, results, newest and store.load(newest.id))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import os
 import random
 import shutil
-import sqlite3
 import time
 import traceback
 from collections import Counter, defaultdict
@@ -18,7 +19,7 @@ from typing import Any
 
 import waycairn as wc
 from programme import full_store
-from programme.decay import Decay, decays_of
+from programme.decay import CUT, Decay, commits_in, decays_of
 from programme.full_store import STORE, Reading
 from programme.isolation import Died, isolated
 from programme.tally import Budget, Tally
@@ -43,6 +44,8 @@ class Seen:
     told: list[str] = field(default_factory=list)
     changed: dict[str, str] = field(default_factory=dict)
     """Field to an example."""
+    state: str = ""
+    """A hash of all that there is to read, if it is not what it was."""
     raw: str = ""
     """Traceback of an error that is not ours."""
 
@@ -53,20 +56,17 @@ class Scene:
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self.folder = folder
-        self.files = {
-            str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-        }
+        self.files = {name: Path(folder, name).read_bytes() for name in _files_below(folder)}
         self._golden: Reading | None = None
 
     def restore(self) -> None:
         """The folder as it was."""
-        for path in self.folder.rglob("*"):
-            if path.is_file() and str(path.relative_to(self.folder)) not in self.files:
-                path.unlink()
+        for name in _files_below(self.folder):
+            if name not in self.files:
+                os.unlink(self.folder / name)
         for name, content in self.files.items():
             path = self.folder / name
-            if not path.exists() or path.stat().st_size != len(content) or path.read_bytes() != content:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != content:
                 path.write_bytes(content)
 
     def look(self, decay: Decay) -> dict[str, Any]:
@@ -83,6 +83,18 @@ class Scene:
         except Exception:
             seen.raw = traceback.format_exc()
         return vars(seen)
+
+    def earlier(self) -> set[str]:
+        """What there was to read after each commit in the log. A log that ends early is one of these, whole."""
+        log = f"{STORE}/catalog.db-wal"
+        cuts = [Decay(CUT, "log", log, end) for end in commits_in(self.files.get(log, b""))]
+        return {seen["state"] for _, seen in isolated(cuts, self.look, LIMIT) if not isinstance(seen, Died)}
+
+
+def _files_below(folder: Path) -> list[str]:
+    return sorted(
+        os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder) for name in names
+    )
 
 
 def _read_sound() -> Reading:
@@ -105,6 +117,7 @@ def _look(golden: Reading, seen: Seen) -> None:
         _compare(golden, found, seen)
         if not (seen.told or seen.changed):
             return
+        seen.state = hashlib.sha256(repr(sorted(found.records.items())).encode()).hexdigest()
         try:
             verified = verifying.verify(core, *verifying.everything(core), lambda _name, _size: None)
             seen.told += [f"verify: {broken.name}: {broken.damage}" for broken in verified.broken]
@@ -114,13 +127,18 @@ def _look(golden: Reading, seen: Seen) -> None:
 
 
 def _compare(golden: Reading, found: Reading, seen: Seen) -> None:
-    for (name, of), value in golden.facts.items():
-        if (name, of) not in found.facts:
-            seen.changed[f"{name} gone"] = of
-        elif found.facts[name, of] != value:
-            seen.changed[name] = f"{of}: {str(value)[:80]!r} became {str(found.facts[name, of])[:80]!r}"
-    for name, of in found.facts.keys() - golden.facts.keys():
-        seen.changed[f"{name} new"] = of
+    for (table, of), fields in golden.records.items():
+        now = found.records.get((table, of))
+        if now is None:
+            seen.changed[f"{table} gone"] = of
+            continue
+        for name, value in fields.items():
+            if name not in now:
+                seen.changed[f"{table}.{name} gone"] = of
+            elif now[name] != value:
+                seen.changed[f"{table}.{name}"] = f"{of}: {str(value)[:90]} became {str(now[name])[:90]}"
+    for table, of in found.records.keys() - golden.records.keys():
+        seen.changed[f"{table} new"] = of
 
 
 def scenes(folder: Path) -> list[Scene]:
@@ -134,46 +152,60 @@ def scenes(folder: Path) -> list[Scene]:
 
 
 def run(budget: Budget, folder: Path) -> Tally:
+    """In turn a structure each; `most` is how many of each structure."""
     tally = Tally("rot")
     began = time.monotonic()
-    silent: dict[str, Counter[str]] = defaultdict(Counter)
+    judge = Judge(tally)
     for scene in scenes(folder):
+        judge.earlier = scene.earlier()
         chance = budget.chance(scene.name)
-        trials = list(_in_turn(decays_of(scene.name, scene.files, chance), chance))
-        trials = trials[: budget.most]
+        trials = list(_in_turn(decays_of(scene.files, chance, budget.most or 10**9)))
         for decay, told in isolated(trials, scene.look, LIMIT):
             tally.delivered[decay.kind] += 1
-            if isinstance(told, Died):
-                tally.bad.append(f"{decay}: {told}")
-            else:
-                _judge(decay, Seen(**told), tally, silent)
+            judge.judge(decay, told)
             if budget.is_spent:
                 break
-    for name, where in sorted(silent.items()):
-        print("silent", name, dict(where))
+    judge.report()
     tally.seconds = time.monotonic() - began
     return tally
 
 
-def _in_turn(groups: dict[str, list[Decay]], chance: random.Random) -> Iterator[Decay]:
-    """One of each structure in turn, in a random order."""
-    for decays in groups.values():
-        chance.shuffle(decays)
-    while groups:
-        for name in list(groups):
-            if groups[name]:
-                yield groups[name].pop()
-            else:
-                del groups[name]
+def _in_turn(groups: dict[str, list[Decay]]) -> Iterator[Decay]:
+    """One of each structure in turn."""
+    for some in itertools.zip_longest(*groups.values()):
+        yield from filter(None, some)
 
 
-def _judge(decay: Decay, seen: Seen, tally: Tally, silent: dict[str, Counter[str]]) -> None:
-    if seen.raw:
-        tally.bad.append(f"{decay}: {seen.raw}")
-    elif "value.value" in seen.changed:
-        tally.bad.append(f"{decay}: a wrong value was handed out: {seen.changed}")
-    elif seen.changed and not seen.told:
-        for name, example in seen.changed.items():
-            silent[name][decay.structure] += 1
-            if name not in UNPROTECTED:
-                tally.bad.append(f"{decay}: nobody tells that {name} changed: {example}")
+class Judge:
+    """What may become of a damaged store, and what not."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.earlier: set[str] = set()
+        self._tally = tally
+        self._outcomes: dict[str, Counter[str]] = defaultdict(Counter)
+        """By structure: harmless, told, earlier, or the field that changed unnoticed."""
+
+    def judge(self, decay: Decay, told: Any) -> None:
+        outcome = f"{told}" if isinstance(told, Died) else self._outcome_of(decay, Seen(**told))
+        if outcome not in {"harmless", "told", "earlier"} and outcome not in UNPROTECTED:
+            self._tally.bad.append(f"{decay}: {outcome}")
+            outcome = "bad"
+        self._outcomes[decay.structure][outcome] += 1
+
+    def _outcome_of(self, decay: Decay, seen: Seen) -> str:
+        if seen.raw:
+            return seen.raw
+        if wrong := [name for name in seen.changed if name.endswith(".value")]:
+            return f"a wrong value was handed out: {seen.changed[wrong[0]]}"
+        if seen.told or not seen.changed:
+            return "told" if seen.told else "harmless"
+        if seen.state in self.earlier:
+            return "earlier"
+        if decay.structure in UNPROTECTED:
+            return decay.structure
+        unknown = [name for name in seen.changed if name not in UNPROTECTED]
+        return f"nobody tells: {', '.join(f'{name} ({seen.changed[name]})' for name in unknown)}" if unknown else next(iter(seen.changed))
+
+    def report(self) -> None:
+        for structure, outcomes in sorted(self._outcomes.items()):
+            print(f"{structure}: {', '.join(f'{count} {outcome}' for outcome, count in sorted(outcomes.items()))}")

@@ -7,10 +7,11 @@ from functools import cache
 
 from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 
-from waycairn.catalog.database import Session, in_batches
+from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
-from waycairn.catalog.rows import block_of, chunk_id, values_of_block, values_of_chunk
+from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunk_of, values_of_block, values_of_chunk
+from waycairn.catalog.shapes import damaged_row
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, chunks, counters, packs
 from waycairn.errors import SweptMeanwhile
@@ -80,9 +81,7 @@ def _chunks_by_number(count: int) -> Statement:
     return Statement(
         "chunks_by_number",
         "Places of chunks in their blocks.",
-        select(chunks.c.number, chunks.c.id, chunks.c.start, chunks.c.length, chunks.c.block).where(
-            one_of(chunks.c.number, count)
-        ),
+        select(*CHUNK_COLUMNS).where(one_of(chunks.c.number, count)),
     )
 
 
@@ -96,9 +95,7 @@ class ChunkPart(Part):
 
     def reserve_numbers(self, count: int) -> int:
         values = {"counter": "chunk", "count": count}
-        row = self._database.write(lambda session: session.one(RESERVE, values))
-        assert row is not None
-        return int(row[0]) - count
+        return _counted(self._database.write(lambda session: session.one(RESERVE, values))) - count
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
         return self._database.read(lambda session: _find(session, ids))
@@ -107,9 +104,7 @@ class ChunkPart(Part):
         return self._database.read(lambda session: _locate(session, numbers))
 
     def sweep_epoch(self) -> int:
-        row = self._database.read(lambda session: session.one(COUNTER, {"counter": "sweep"}))
-        assert row is not None
-        return int(row[0])
+        return _counted(self._database.read(lambda session: session.one(COUNTER, {"counter": "sweep"})))
 
     def packs(self) -> Mapping[PackId, int]:
         rows = self._database.read(lambda session: session.all(PACKS))
@@ -123,6 +118,13 @@ class ChunkPart(Part):
         return self._database.read(
             lambda session: sum(_count(session, statement) for statement in (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE))
         )
+
+
+def _counted(row: Row | None) -> int:
+    """Of a counter. It is there from the first day of a store, so nothing else stands for it."""
+    if row is None or not isinstance(row[0], int):
+        raise damaged_row("counters", "a number is missing")
+    return row[0]
 
 
 def add_data(session: Session, data: NewData) -> None:
@@ -163,14 +165,15 @@ def _find(session: Session, ids: Sequence[ChunkId]) -> dict[ChunkId, int]:
 
 def _locate(session: Session, numbers: Sequence[int]) -> dict[int, ChunkPlace]:
     rows = [
-        row
+        chunk_of(row)
         for batch in in_batches(numbers, _SIZES)
         for row in session.all(_chunks_by_number(len(batch)), any_values(batch))
     ]
     places = _blocks(session, sorted({row[4] for row in rows}))
     return {
-        number: ChunkPlace(number, chunk_id(id_), start, length, places[block])
+        number: ChunkPlace(number, id_, start, length, places[block])
         for number, id_, start, length, block in rows
+        if block in places
     }
 
 

@@ -17,7 +17,7 @@ from waycairn.catalog.columns import (
     encode_place,
     identity,
 )
-from waycairn.catalog.database import Database, Session
+from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.items import add_items
 from waycairn.catalog.parts import FENCE_STATE, NUM, Part, lost, missing
 from waycairn.catalog.rows import (
@@ -28,6 +28,7 @@ from waycairn.catalog.rows import (
     values_of_step,
 )
 from waycairn.catalog.runs import ADD_RUN
+from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import outputs, runs, steps
 from waycairn.catalog.waiting import add_waiting
@@ -177,8 +178,15 @@ class CommitPart(Part):
 
     def outputs(self, run: RunId) -> Mapping[str, OutputLength]:
         rows = self._database.read(lambda session: session.all(OUTPUTS, {"id": run}))
-        lengths = [OutputLength(path=decode_place(place)[0], length=length) for place, length in rows]
-        return {output.path: output for output in lengths}
+        return {output.path: output for output in map(_output_of, rows)}
+
+
+@reads((outputs.c.place, outputs.c.length))
+def _output_of(row: Row) -> OutputLength:
+    place, length = row
+    if length < 0:
+        raise ValueError(f"an output of {length} bytes")
+    return OutputLength(path=decode_place(place)[0], length=length)
 
 
 def _fence_values(commit: Commit) -> dict[str, Any]:

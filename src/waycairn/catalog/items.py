@@ -11,6 +11,7 @@ from waycairn.catalog.columns import decode_json, decode_text, encode_json, enco
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
+from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import failures, items
 from waycairn.model.ids import RunId
@@ -21,13 +22,14 @@ ADD_ITEMS = Statement(
     "The items of one loop in one cut.",
     insert(items).values(**{column.name: bindparam(column.name) for column in items.c}),
 )
+_DONE = (
+    *(items.c.sequence, items.c.count, items.c["keys"]),
+    *(items.c.manifest, items.c.root, items.c.raw_bytes, items.c.new_bytes),
+)
 ITEMS_AFTER = Statement(
     "items_after",
     "A bounded number of cuts of a loop, in the order of the commits.",
-    select(
-        *(items.c.sequence, items.c.count, items.c["keys"]),
-        *(items.c.manifest, items.c.root, items.c.raw_bytes, items.c.new_bytes),
-    )
+    select(*_DONE)
     .where(items.c.run == NUM, items.c.loop == bindparam("loop"), items.c.sequence > bindparam("after"))
     .order_by(items.c.sequence)
     .limit(bindparam("limit", type_=Integer)),
@@ -159,9 +161,12 @@ def _values_of_done(num: int, sequence: int, done: DoneItems) -> dict[str, Any]:
     }
 
 
+@reads(_DONE)
 def _done_of(loop: str, row: Row) -> DoneItems:
     """From ITEMS_AFTER."""
     _, count, keys, *stored = row
+    if None in stored and any(part is not None for part in stored):
+        raise ValueError("its results are there by half")
     results = None if stored[0] is None else stored_of(*stored)
     return DoneItems(loop=loop, count=count, keys=bytes(keys), results=results)
 
@@ -181,6 +186,7 @@ def _values_of_failed(num: int, sequence: int, failed: FailedItem) -> dict[str, 
     }
 
 
+@reads(_FAILURE)
 def _failed_of(row: Row) -> FailedItem:
     """From FAILURES_AFTER."""
     loop, digest, key, attempts, first, last, poison, error = row

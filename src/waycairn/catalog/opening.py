@@ -10,8 +10,9 @@ from typing import NoReturn
 from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.database import Database, Session
+from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.mounts import check_local
+from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
@@ -52,6 +53,8 @@ ONE_CREATOR = Statement(
     "Let one process create the tables. On SQLite the transaction itself does that.",
     lambda build: select(literal(1)) if build.is_sqlite else select(func.pg_advisory_xact_lock(_CREATOR)),
 )
+_SECRET = 32
+"""Bytes."""
 _CREATOR = 7_734_212_019
 """Any number, so long as it is always the same."""
 
@@ -111,7 +114,15 @@ def open_store(database: Database, clock: Clock, *, create: bool) -> Catalog:
 
 def read_info(session: Session) -> StoreInfo | None:
     row = session.one(READ_META) if session.one(HAS_TABLES) else None
-    return None if row is None else StoreInfo(id=row[0], format=row[1], secret=bytes(row[2]), created=row[3])
+    return None if row is None else _info_of(row)
+
+
+@reads((meta.c.id, meta.c.format, meta.c.secret, meta.c.created))
+def _info_of(row: Row) -> StoreInfo:
+    id_, format_, secret, created = row
+    if len(secret) != _SECRET:
+        raise ValueError(f"a secret of {len(secret)} bytes")
+    return StoreInfo(id=id_, format=format_, secret=bytes(secret), created=created)
 
 
 def _create(session: Session, clock: Clock) -> StoreInfo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -18,7 +19,8 @@ from waycairn.catalog.columns import (
     identity,
 )
 from waycairn.catalog.database import Row
-from waycairn.catalog.tables import checkpoints, runs, steps
+from waycairn.catalog.shapes import reads
+from waycairn.catalog.tables import blocks, checkpoints, chunks, runs, steps
 from waycairn.model.ids import ChunkId, PackId, RunId
 from waycairn.model.records import (
     CheckpointRecord,
@@ -53,7 +55,10 @@ CHECKPOINT_COLUMNS = (
     *(checkpoints.c.reason, checkpoints.c.outputs),
     *(checkpoints.c.manifest, checkpoints.c.root, checkpoints.c.raw_bytes, checkpoints.c.new_bytes),
 )
+BLOCK_COLUMNS = tuple(blocks.c)
+CHUNK_COLUMNS = (chunks.c.number, chunks.c.id, chunks.c.start, chunks.c.length, chunks.c.block)
 
+_is_pack = re.compile("[0-9a-f]{32}").fullmatch
 _VALID = CheckpointStatus.VALID.value
 _OWNER_FIELDS = tuple(field.name for field in fields(Owner))
 
@@ -98,6 +103,7 @@ def values_of_run(run: NewRun, now: float) -> dict[str, Any]:
     }
 
 
+@reads(RUN_COLUMNS)
 def run_of(row: Row) -> RunRecord:
     """From RUN_COLUMNS."""
     (id_, root, parent, name, key, status, epoch, sequence, owner, lease_until, fingerprint, task, tags) = row[:13]
@@ -152,6 +158,7 @@ def stored_of(manifest: bytes, root: bytes, raw_bytes: int, new_bytes: int) -> S
     return Stored(manifest=bytes(manifest), root=bytes(root), raw_bytes=raw_bytes, new_bytes=new_bytes)
 
 
+@reads(STEP_COLUMNS)
 def step_of(row: Row) -> StoredStep:
     """From STEP_COLUMNS."""
     place, sequence, arguments, took, *stored = row
@@ -184,6 +191,7 @@ def values_of_checkpoint(
     }
 
 
+@reads((runs.c.id, *CHECKPOINT_COLUMNS))
 def checkpoint_of(row: Row) -> CheckpointRecord:
     """From the id of the run and CHECKPOINT_COLUMNS."""
     (run, sequence, epoch, created, pinned, status, damage, kind, role, iteration) = row[:10]
@@ -233,9 +241,21 @@ def values_of_block(block: NewBlock) -> dict[str, Any]:
     }
 
 
+@reads(BLOCK_COLUMNS)
 def block_of(row: Row) -> NewBlock:
     number, codec, raw_length, stored_length, pack, offset, inline = row
+    if not (inline is not None if pack is None else _is_pack(pack)) or min(raw_length, stored_length, offset) < 0:
+        raise ValueError(f"block {number} lies nowhere")
     return NewBlock(number, codec, raw_length, stored_length, None if pack is None else PackId(pack), offset, inline)
+
+
+@reads(CHUNK_COLUMNS)
+def chunk_of(row: Row) -> tuple[int, ChunkId, int, int, int]:
+    """Number, id, start, length, and the number of its block."""
+    number, id_, start, length, block = row
+    if start < 0 or length < 0:
+        raise ValueError(f"chunk {number} lies nowhere")
+    return number, chunk_id(id_), start, length, block
 
 
 def chunk_id(value: bytes) -> ChunkId:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Integer, bindparam, delete, insert, select, union
 
 from waycairn.catalog.columns import decode_text, encode_text
-from waycairn.catalog.database import Session
+from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
+from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import computed, queued
 from waycairn.model.ids import RunId
@@ -30,13 +31,14 @@ DROP_COMPUTED = Statement(
         computed.c.digest == bindparam("which"),
     ),
 )
+_COMPUTED = (
+    *(computed.c.digest, computed.c.key),
+    *(computed.c.manifest, computed.c.root, computed.c.raw_bytes, computed.c.new_bytes),
+)
 COMPUTED = Statement(
     "computed",
     "The results of a loop that wait for their fold, in the order of the commits.",
-    select(
-        *(computed.c.digest, computed.c.key),
-        *(computed.c.manifest, computed.c.root, computed.c.raw_bytes, computed.c.new_bytes),
-    )
+    select(*_COMPUTED)
     .where(computed.c.run == NUM, computed.c.loop == bindparam("loop"))
     .order_by(computed.c.sequence),
 )
@@ -50,10 +52,11 @@ ADD_QUEUED = Statement(
     "What one cut added to a queue.",
     insert(queued).values(**{column.name: bindparam(column.name) for column in queued.c}),
 )
+_QUEUED = (queued.c.sequence, queued.c.manifest, queued.c.root, queued.c.raw_bytes, queued.c.new_bytes)
 QUEUED_AFTER = Statement(
     "queued_after",
     "A bounded number of the cuts that added to a queue, in the order of the commits.",
-    select(queued.c.sequence, queued.c.manifest, queued.c.root, queued.c.raw_bytes, queued.c.new_bytes)
+    select(*_QUEUED)
     .where(queued.c.run == NUM, queued.c.queue == bindparam("queue"), queued.c.sequence > bindparam("after"))
     .order_by(queued.c.sequence)
     .limit(bindparam("limit", type_=Integer)),
@@ -72,17 +75,24 @@ class WaitingPart(Part):
     def computed(self, run: RunId, loop: str) -> Sequence[ComputedItem]:
         values = {"id": run, "loop": encode_text(loop)}
         rows = self._database.read(lambda session: session.all(COMPUTED, values))
-        return [
-            ComputedItem(loop=loop, digest=bytes(digest), key=bytes(key), result=stored_of(*stored))
-            for digest, key, *stored in rows
-        ]
+        return [_computed_of(loop, row) for row in rows]
 
     def queued(self, run: RunId, queue: str) -> Iterator[Stored]:
         values: dict[str, Any] = {"id": run, "queue": encode_text(queue), "after": -1, "limit": _PAGE}
         while rows := self._database.read(lambda session: session.all(QUEUED_AFTER, values)):
-            for _, *stored in rows:
-                yield stored_of(*stored)
+            yield from map(_queued_of, rows)
             values["after"] = rows[-1][0]
+
+
+@reads(_COMPUTED)
+def _computed_of(loop: str, row: Row) -> ComputedItem:
+    digest, key, *stored = row
+    return ComputedItem(loop=loop, digest=bytes(digest), key=bytes(key), result=stored_of(*stored))
+
+
+@reads(_QUEUED)
+def _queued_of(row: Row) -> Stored:
+    return stored_of(*row[1:])
 
 
 def add_waiting(session: Session, commit: Commit, num: int, sequence: int) -> None:

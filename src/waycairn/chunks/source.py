@@ -97,12 +97,27 @@ class ChunkSource:
             assert first.inline is not None
             self._open_block(batch.wants[0], first.inline, take)
             return
+        self._check_end(batch)
         stored = allocate(batch.end - first.offset)
         self._blobs.read_into(first.pack, first.offset, stored)
         for wants in batch.wants:
             block = wants[0].place.block
             start = block.offset - first.offset
             self._open_block(wants, stored[start : start + block.stored_length], take)
+
+    def _check_end(self, batch: _Batch) -> None:
+        """A damaged index may claim any length, also one for which there is no memory."""
+        first = batch.first
+        if first.pack is None or batch.end - first.offset <= _READ_TO_UNSEAL:
+            return
+        found = self._blobs.head(first.pack)
+        if found is None or found.size < batch.end:
+            raise Damaged(
+                f"pack {first.pack} ends before byte {batch.end}, where the chunk index says that block {first.number} "
+                "does: one of them is damaged. Checkpoints that need it cannot be read. See `waycairn doctor`.",
+                pack=first.pack,
+                offset=first.offset,
+            )
 
     def _read_direct(self, batch: _Batch) -> None:
         first, last = batch.wants[0][0], batch.wants[-1][0]

@@ -1,13 +1,15 @@
 """Keys of items: typed, comparable, and small when stored.
 
 A key is kept in canonical form: str and int as they are, everything else as tagged bytes, so that 1, "1", True
-and 1.0 never meet in a set. A block of keys is msgpack, compressed: the order of the block is the order in which
+and 1.0 never meet in a set. A block of keys is msgpack, compressed, with a checksum: the order of the block is the order in which
 the items were done.
 """
 
 from __future__ import annotations
 
+import struct
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from pathlib import PurePath
@@ -19,6 +21,7 @@ from blake3 import blake3
 
 from waycairn.codec.tree import encode
 from waycairn.errors import Damaged
+from waycairn.model.records import DoneItems
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,7 +31,9 @@ else:
 Key = str | int | bytes
 """A key in canonical form."""
 
-_KEYS_VERSION = b"\x01"
+_KEYS_VERSION = 2
+_PLAIN, _ZSTD = 0, 1
+_HEAD = struct.Struct("<BBI")
 _MOST_RAW = 64 << 20
 """No block of keys is larger than this when decompressed; a larger claim is damage."""
 _SMALLEST_COMPRESSED = 64
@@ -155,9 +160,9 @@ def pack_keys(keys: Iterable[Key]) -> bytes:
         raw = _encoder.encode(keys)
     except UnicodeEncodeError:
         raise ValueError("an item key holds a lone surrogate and cannot be stored; pass key= as bytes") from None
-    if len(raw) < _SMALLEST_COMPRESSED:
-        return _KEYS_VERSION + b"\0" + raw
-    return _KEYS_VERSION + b"\1" + zstd.compress(raw, 1)
+    form, body = (_PLAIN, raw) if len(raw) < _SMALLEST_COMPRESSED else (_ZSTD, zstd.compress(raw, 1))
+    # Rows have no hash of their own, and a key that changed by one bit is another key: its item would run again.
+    return _HEAD.pack(_KEYS_VERSION, form, zlib.crc32(body)) + body
 
 
 def key_digest(key: Key) -> bytes:
@@ -168,19 +173,54 @@ def key_digest(key: Key) -> bytes:
 def unpack_keys(block: bytes) -> list[Key]:
     """Back to canonical keys. Raises Damaged."""
     try:
-        return _unpack_v1(block)
-    except (msgspec.MsgspecError, zstd.ZstdError, ValueError) as error:
+        return _unpack_v1(block) if block[:1] == b"\1" else _unpack_v2(block)
+    except (msgspec.MsgspecError, zstd.ZstdError, struct.error, ValueError, MemoryError, RecursionError) as error:
         raise Damaged(
             f"a block of {len(block)} bytes with keys of finished items is damaged ({error}). Which items are done is "
             "not known, so nothing was skipped or run. Restore the catalog from a backup, or discard the run."
         ) from error
 
 
+def keys_of(done: DoneItems) -> list[Key]:
+    """The keys of a row of items. Raises Damaged, also if they are not as many as it counts."""
+    keys = unpack_keys(done.keys)
+    if len(keys) != done.count:
+        raise Damaged(
+            f"a row of loop {done.loop!r} counts {done.count} finished items and names {len(keys)}: it is damaged. Which "
+            "items are done is not known, so nothing was skipped or run. Restore the catalog from a backup, or discard "
+            "the run."
+        )
+    return keys
+
+
+def key_of(block: bytes, digest: bytes) -> Key:
+    """The one key of a row that is found by the digest of its key. Raises Damaged."""
+    keys = unpack_keys(block)
+    if len(keys) != 1 or key_digest(keys[0]) != digest:
+        raise Damaged(
+            f"a row of an item that failed or waits is damaged: it is listed under the digest {digest.hex()}, which is not "
+            "that of its key. It is not used. Restore the catalog from a backup, or discard the run."
+        )
+    return keys[0]
+
+
+def _unpack_v2(block: bytes) -> list[Key]:
+    version, form, checksum = _HEAD.unpack_from(block)
+    if version != _KEYS_VERSION or form not in {_PLAIN, _ZSTD}:
+        raise ValueError(f"unknown version {version}, form {form}")
+    body = block[_HEAD.size :]
+    if zlib.crc32(body) != checksum:
+        raise ValueError("its checksum differs")
+    return _keys_in(body, is_compressed=form == _ZSTD)
+
+
 def _unpack_v1(block: bytes) -> list[Key]:
-    if block[:1] != _KEYS_VERSION:
-        raise ValueError(f"unknown version {block[:1].hex()}")
-    body = block[2:]
-    if block[1:2] == b"\1":
+    """Without a checksum."""
+    return _keys_in(block[2:], is_compressed=block[1:2] == b"\1")
+
+
+def _keys_in(body: bytes, *, is_compressed: bool) -> list[Key]:
+    if is_compressed:
         reader = zstd.ZstdDecompressor()
         body = reader.decompress(body, _MOST_RAW)
         if not reader.eof:

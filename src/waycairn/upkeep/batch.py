@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from waycairn.codec.keys import Key, shown, unpack_keys
+from waycairn.codec.keys import Key, key_of, keys_of, shown
 from waycairn.model.ids import RunId
 from waycairn.model.records import DoneItems, FailedItem
 from waycairn.store import StoreCore
@@ -27,7 +27,7 @@ class Group:
 
 
 def key_of(failed: FailedItem) -> str:
-    return shown(unpack_keys(failed.key)[0])
+    return shown(key_of(failed.key, failed.digest))
 
 
 def grouped(failures: Iterable[FailedItem]) -> list[Group]:
@@ -54,7 +54,7 @@ def done_items(core: StoreCore, run: RunId, loop: str | None) -> Iterator[tuple[
 
 
 def _results(core: StoreCore, block: DoneItems) -> Iterator[tuple[Key, Any]]:
-    keys = unpack_keys(block.keys)
+    keys = keys_of(block)
     parts = core.load_results(block.results) if block.results else [None] * len(keys)
     for key, part in zip(keys, parts, strict=True):
         yield key, None if part is None else part.load(strict=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from waycairn.codec.keys import Key, unpack_keys
+from waycairn.codec.keys import Key, keys_of
 from waycairn.model.records import DoneItems
 
 
@@ -18,7 +18,7 @@ class DoneKeys:
 
     def __init__(self, blocks: Iterable[DoneItems], count: int) -> None:
         """`count` is how many were done when the loop was entered: the blocks grow while it runs."""
-        self._blocks = (unpack_keys(block.keys) for block in blocks)
+        self._blocks = map(keys_of, blocks)
         self._left = count
         self._block: list[Key] = []
         self._at = 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from waycairn.codec import Types, decode
-from waycairn.codec.keys import canonical, key_function, plain, unpack_keys
+from waycairn.codec.keys import canonical, key_function, key_of, keys_of, plain
 from waycairn.model.records import FailedItem
 from waycairn.work.done import DoneKeys
 
@@ -62,7 +62,7 @@ class Failure:
         error = failed.error
         return cls(
             loop=failed.loop,
-            key=plain(unpack_keys(failed.key)[0]),
+            key=plain(key_of(failed.key, failed.digest)),
             type=error["type"],
             message=error["message"],
             where=error["where"],
@@ -94,7 +94,7 @@ class Ledger:
         if wanted in cutter.items.keys.get(loop, ()):
             return True
         blocks = cutter.store.catalog.done_items(cutter.run, loop)
-        return any(wanted in unpack_keys(block.keys) for block in blocks)
+        return any(wanted in keys_of(block) for block in blocks)
 
     def pending(
         self, items: Iterable[T], key: str | Callable[[T], Any] | None = None, loop: str = "items"
@@ -125,7 +125,7 @@ class Ledger:
         if waiting is not None:
             return decode(waiting.document, lambda number: waiting.buffers[number], types=types)
         for block in cutter.store.catalog.done_items(cutter.run, loop):
-            keys = unpack_keys(block.keys)
+            keys = keys_of(block)
             if wanted in keys:
                 part = cutter.store.load_results(block.results)[keys.index(wanted)] if block.results else None
                 return default if part is None else part.load(types)
@@ -138,7 +138,7 @@ class Ledger:
         cutter = self._cutter
         for block in cutter.store.catalog.done_items(cutter.run, loop):
             if block.results is not None:
-                for key, part in zip(unpack_keys(block.keys), cutter.store.load_results(block.results), strict=True):
+                for key, part in zip(keys_of(block), cutter.store.load_results(block.results), strict=True):
                     if part is not None:
                         yield plain(key), part.load(types)
 

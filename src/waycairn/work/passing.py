@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sized
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from waycairn.codec.keys import Key, canonical, key_function, shown, unpack_keys
+from waycairn.codec.keys import Key, canonical, key_function, keys_of, shown
 from waycairn.errors import ItemsOverlap
 from waycairn.work.cut import Cutter
 from waycairn.work.done import DoneKeys, SeenKeys
@@ -151,7 +151,7 @@ class Pass:
         if key in cutter.items.keys.get(self.name, ()):
             return True
         blocks = cutter.store.catalog.done_items(cutter.run, self.name)
-        return any(key in unpack_keys(block.keys) for block in blocks)
+        return any(key in keys_of(block) for block in blocks)
 
     def warn_if_unused(self) -> None:
         """The run is left normally, and perhaps nobody asked this for anything."""
