@@ -8,18 +8,20 @@ import itertools
 import os
 import random
 import shutil
+import tempfile
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import waycairn as wc
-from programme import full_store
+from programme import fallback, full_store
 from programme.decay import CUT, Decay, commits_in, decays_of
+from programme.fallback import Loss
 from programme.full_store import STORE, Reading
 from programme.isolation import Died, isolated
 from programme.tally import Budget, Tally
@@ -30,11 +32,56 @@ from waycairn.wiring import open_core
 
 __all__ = ["UNPROTECTED", "run"]
 
+TABLES = ("runs", "items", "failures", "computed", "queued", "steps", "outputs", "checkpoints")
 LIMIT = 20.0
 """Seconds that one look at a damaged store may take."""
+SHARES = (0.3, 0.85)
+"""Of the time, for the two scenes; the rest is for going back."""
 
-UNPROTECTED: dict[str, str] = {}
-"""Fields that SQLite keeps without a checksum and we without a hash: damage to them alone can go unnoticed."""
+UNPROTECTED: Mapping[str, str] = {
+    # The columns themselves.
+    **dict.fromkeys(
+        ("runs.created", "runs.updated", "runs.entered", "steps.took", "checkpoints.created", "failures.first", "failures.last"),
+        "a time or a count that is shown",
+    ),
+    **dict.fromkeys(
+        ("runs.tags", "runs.metadata", "runs.launch", "runs.task", "runs.note", "runs.error", "runs.owner"),
+        "what is shown of a run; how it is started again",
+    ),
+    **dict.fromkeys(
+        ("checkpoints.tags", "checkpoints.metadata", "checkpoints.description", "checkpoints.iteration", "checkpoints.reason"),
+        "what is shown of a checkpoint; `pace` among the reasons lets a cut replace it",
+    ),
+    **dict.fromkeys(("failures.attempts", "failures.error", "failures.poison"), "what is shown of a failure; poison waits"),
+    **dict.fromkeys(("runs.done", "runs.failed", "runs.total"), "how far a run is, as it is shown"),
+    **dict.fromkeys(("runs.id", "runs.root", "runs.parent", "runs.name", "runs.key"), "the run is found under another name"),
+    "runs.fingerprint": "a run is refused, or taken though its inputs differ",
+    "runs.epoch": "a former owner is not refused, or the present one is",
+    "runs.sequence": "the next commit is refused",
+    "checkpoints.run": "the checkpoint is listed with another run",
+    "checkpoints.sequence": "the checkpoint has another name, and another is the newest",
+    "checkpoints.epoch": "shown only",
+    "checkpoints.kind": "it is not found by its kind",
+    "checkpoints.role": "it is not found to be restored: an older one is",
+    "checkpoints.status": "none: an unknown one is told",
+    "checkpoints.pinned": "it is kept, or not",
+    "checkpoints.expires": "it is kept too long or not long enough",
+    "checkpoints.outputs": "a run that goes back cuts an output to another length",
+    **dict.fromkeys(("items.run", "items.loop"), "finished items run again"),
+    "items.sequence": "the order of items; what a run that goes back forgets",
+    **dict.fromkeys(("computed.run", "computed.loop"), "a result is computed again"),
+    **dict.fromkeys(("queued.run", "queued.queue", "queued.sequence"), "an addition is lost, or comes in another order"),
+    **dict.fromkeys(("failures.run", "failures.loop"), "a failure is shown elsewhere"),
+    **dict.fromkeys(("outputs.run", "outputs.place", "outputs.length"), "an output is cut to another length"),
+    **dict.fromkeys(("steps.run", "steps.place"), "a step is called again"),
+    "steps.arguments": "a step is refused, its arguments having changed, or not refused",
+    "steps.sequence": "what a run that goes back forgets",
+    # How that shows when a flip in a page does it.
+    **dict.fromkeys(("runs.progress", "items.order", "items.count", "queued.order"), "see the columns"),
+    **{f"{table} {how}": "see the columns" for table in TABLES for how in ("gone", "new")},
+}
+"""Columns that SQLite keeps without a checksum and we without a hash, and what a bit in them can do unnoticed. Anything
+else that changes unnoticed is bad."""
 
 
 @dataclass
@@ -156,18 +203,44 @@ def run(budget: Budget, folder: Path) -> Tally:
     tally = Tally("rot")
     began = time.monotonic()
     judge = Judge(tally)
-    for scene in scenes(folder):
+    for number, scene in enumerate(scenes(folder)):
         judge.earlier = scene.earlier()
         chance = budget.chance(scene.name)
         trials = list(_in_turn(decays_of(scene.files, chance, budget.most or 10**9)))
         for decay, told in isolated(trials, scene.look, LIMIT):
             tally.delivered[decay.kind] += 1
             judge.judge(decay, told)
-            if budget.is_spent:
+            if time.monotonic() - began > budget.seconds * SHARES[number]:
                 break
+    judge.earlier = set()
+    for loss, told in _recoveries(budget, folder, most=(budget.most or 1000) * 4):
+        tally.delivered[loss.kind] += 1
+        judge.judge_recovery(loss, told)
     judge.report()
     tally.seconds = time.monotonic() - began
     return tally
+
+
+def _recoveries(budget: Budget, folder: Path, most: int) -> Iterator[tuple[Loss, Any]]:
+    """Each in a copy of its own of the store whose job was killed."""
+    golden: list[str] = []
+
+    def attempt(loss: Loss) -> str:
+        place = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            shutil.copytree(folder / "rested", place, dirs_exist_ok=True)
+            return fallback.recover(place, loss, golden[0])
+        finally:
+            shutil.rmtree(place)
+
+    shutil.copytree(folder / "rested", folder / "sound")
+    for _, end in isolated([folder / "sound"], fallback.end, LIMIT):
+        golden.append(end)
+    losses = list(itertools.islice(fallback.losses(budget.chance("losses")), most))
+    for loss, told in isolated(losses, attempt, LIMIT):
+        yield loss, told
+        if budget.is_spent:
+            return
 
 
 def _in_turn(groups: dict[str, list[Decay]]) -> Iterator[Decay]:
@@ -191,6 +264,12 @@ class Judge:
             self._tally.bad.append(f"{decay}: {outcome}")
             outcome = "bad"
         self._outcomes[decay.structure][outcome] += 1
+
+    def judge_recovery(self, loss: Loss, told: str) -> None:
+        """`told` is empty if all went well."""
+        if told:
+            self._tally.bad.append(f"{loss}: {told}")
+        self._outcomes[loss.structure]["bad" if told else "went back"] += 1
 
     def _outcome_of(self, decay: Decay, seen: Seen) -> str:
         if seen.raw:
