@@ -212,6 +212,7 @@ def run(budget: Budget, folder: Path) -> Tally:
             judge.judge(decay, told)
             if time.monotonic() - began > budget.seconds * SHARES[number]:
                 break
+        scene.restore()
     judge.earlier = set()
     for loss, told in _recoveries(budget, folder, most=(budget.most or 1000) * 4):
         tally.delivered[loss.kind] += 1
