@@ -172,8 +172,7 @@ def _page_swaps(files: Files, chance: random.Random) -> list[Decay]:
         places = range(first, len(files.get(name, b"")) - size + 1, size)
         pairs = [(one, other) for one in places for other in places if one < other]
         swaps += [
-            Decay(SWAP, "pages", name, one, other, size)
-            for one, other in chance.sample(pairs, min(len(pairs), 500))
+            Decay(SWAP, "pages", name, one, other, size) for one, other in chance.sample(pairs, min(len(pairs), 500))
         ]
     return swaps
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import waycairn as wc
-from waycairn.codec.keys import key_of, keys_of
+from waycairn.codec.keys import keys_of, single_key
 from waycairn.errors import CheckpointPinned, RunNotCompleted, RunNotFound
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
 
@@ -335,10 +335,10 @@ def _number(value: Any) -> int:
 def _observe_run(store: wc.Store, run: RunRecord) -> Facts:
     catalog = store.core.catalog
     done = dict(_done(store, run))
-    failed = sorted(key_of(one.key, one.digest) for one in catalog.failures(run.id))
+    failed = sorted(single_key(one.key, one.digest) for one in catalog.failures(run.id))
     assert (run.progress.done, run.progress.failed) == (len(done), len(failed)), "counts are of the same cut"
     for waiting in catalog.computed(run.id, "items"):
-        key = key_of(waiting.key, waiting.digest)
+        key = single_key(waiting.key, waiting.digest)
         assert key not in done, "computed, or folded"
         assert store.core.load(waiting.result) == square(key)
     newest = catalog.latest_checkpoint(run.id, role="state")

@@ -66,7 +66,9 @@ def recover(folder: Path, loss: Loss, golden: str) -> str:
         try:
             full_store.finish(store)
         except Damaged as error:
-            return "" if not kept and "no checkpoint of this run's state is intact" in str(error) else f"refused: {error}"
+            return (
+                "" if not kept and "no checkpoint of this run's state is intact" in str(error) else f"refused: {error}"
+            )
         except Exception:
             return traceback.format_exc()
         return _judge(store, lost, kept, golden)

@@ -17,7 +17,7 @@ from typing import Any
 
 import waycairn as wc
 from waycairn.codec import decode
-from waycairn.codec.keys import Key, key_of, keys_of
+from waycairn.codec.keys import Key, keys_of, single_key
 from waycairn.errors import WaycairnError
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, RunFilter, RunRecord, Stored
@@ -57,7 +57,9 @@ def save_values(store: wc.Store) -> None:
 
 
 def fold(store: wc.Store) -> None:
-    with store.run("fold", fingerprint={"model": "m-7"}, tags=["nightly"], metadata={"who": "me"}, pace="2 items") as run:
+    with store.run(
+        "fold", fingerprint={"model": "m-7"}, tags=["nightly"], metadata={"who": "me"}, pace="2 items"
+    ) as run:
         state = run.state({"sum": 0, "seen": []})
         out = run.output("fold.txt", append=True)
         report = run.output("report.txt")
@@ -68,7 +70,9 @@ def fold(store: wc.Store) -> None:
             out.write(f"{number}\n" * 9)
             if number == 5:
                 run.step("look up", noise, 5, 300, returns=bytes)
-                run.checkpoint(kind="milestone", tags=["five"], description="half of it", metadata={"at": 5}, iteration=5)
+                run.checkpoint(
+                    kind="milestone", tags=["five"], description="half of it", metadata={"at": 5}, iteration=5
+                )
         report.write(f"{state['sum']}\n")
         run.save("note", {"late": True}, ttl=86400.0)
         run.complete({"sum": state["sum"]})
@@ -239,7 +243,7 @@ def _read_run(core: StoreCore, run: RunRecord, found: Reading) -> None:
     for failed in catalog.failures(run.id):
         with found.part():
             fields = {name: getattr(failed, name) for name in ("attempts", "first", "last", "poison", "error")}
-            found.note("failures", f"{run.id} {failed.loop} {key_of(failed.key, failed.digest)!r}", **fields)
+            found.note("failures", f"{run.id} {failed.loop} {single_key(failed.key, failed.digest)!r}", **fields)
     for loop, count in catalog.loops(run.id).items():
         with found.part():
             found.note("items", f"{run.id} {loop}", count=count, order=list(_read_items(core, run.id, loop, found)))
@@ -259,7 +263,9 @@ def _read_items(core: StoreCore, run: RunId, loop: str, found: Reading) -> Itera
 def _read_waiting(core: StoreCore, run: RunId, name: str, found: Reading) -> None:
     for waiting in core.catalog.computed(run, name):
         with found.part():
-            _load(core, waiting.result, ("computed", f"{run} {name} {key_of(waiting.key, waiting.digest)!r}"), found)
+            _load(
+                core, waiting.result, ("computed", f"{run} {name} {single_key(waiting.key, waiting.digest)!r}"), found
+            )
     with found.part():
         added = [value for stored in core.catalog.queued(run, name) for value in _load_parts(core, stored)]
         found.note("queued", f"{run} {name}", order=added)

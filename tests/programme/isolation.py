@@ -9,9 +9,11 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["Died", "isolated"]
+__all__ = ["HOPELESS", "Died", "isolated"]
 
 Trial = TypeVar("Trial")
+HOPELESS = 20
+"""So many bad outcomes that more of them tell nothing new."""
 
 
 class Died(str):

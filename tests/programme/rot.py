@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import itertools
 import os
-import random
 import shutil
 import tempfile
 import time
@@ -23,11 +22,10 @@ from programme import fallback, full_store
 from programme.decay import CUT, Decay, commits_in, decays_of
 from programme.fallback import Loss
 from programme.full_store import STORE, Reading
-from programme.isolation import Died, isolated
+from programme.isolation import HOPELESS, Died, isolated
 from programme.tally import Budget, Tally
-from waycairn.catalog.integrity import problems_of
 from waycairn.errors import WaycairnError
-from waycairn.upkeep import verifying
+from waycairn.upkeep import invariants
 from waycairn.wiring import open_core
 
 __all__ = ["UNPROTECTED", "run"]
@@ -41,7 +39,15 @@ SHARES = (0.3, 0.85)
 UNPROTECTED: Mapping[str, str] = {
     # The columns themselves.
     **dict.fromkeys(
-        ("runs.created", "runs.updated", "runs.entered", "steps.took", "checkpoints.created", "failures.first", "failures.last"),
+        (
+            "runs.created",
+            "runs.updated",
+            "runs.entered",
+            "steps.took",
+            "checkpoints.created",
+            "failures.first",
+            "failures.last",
+        ),
         "a time or a count that is shown",
     ),
     **dict.fromkeys(
@@ -49,12 +55,22 @@ UNPROTECTED: Mapping[str, str] = {
         "what is shown of a run; how it is started again",
     ),
     **dict.fromkeys(
-        ("checkpoints.tags", "checkpoints.metadata", "checkpoints.description", "checkpoints.iteration", "checkpoints.reason"),
+        (
+            "checkpoints.tags",
+            "checkpoints.metadata",
+            "checkpoints.description",
+            "checkpoints.iteration",
+            "checkpoints.reason",
+        ),
         "what is shown of a checkpoint; `pace` among the reasons lets a cut replace it",
     ),
-    **dict.fromkeys(("failures.attempts", "failures.error", "failures.poison"), "what is shown of a failure; poison waits"),
+    **dict.fromkeys(
+        ("failures.attempts", "failures.error", "failures.poison"), "what is shown of a failure; poison waits"
+    ),
     **dict.fromkeys(("runs.done", "runs.failed", "runs.total"), "how far a run is, as it is shown"),
-    **dict.fromkeys(("runs.id", "runs.root", "runs.parent", "runs.name", "runs.key"), "the run is found under another name"),
+    **dict.fromkeys(
+        ("runs.id", "runs.root", "runs.parent", "runs.name", "runs.key"), "the run is found under another name"
+    ),
     "runs.fingerprint": "a run is refused, or taken though its inputs differ",
     "runs.epoch": "a former owner is not refused, or the present one is",
     "runs.sequence": "the next commit is refused",
@@ -70,7 +86,9 @@ UNPROTECTED: Mapping[str, str] = {
     **dict.fromkeys(("items.run", "items.loop"), "finished items run again"),
     "items.sequence": "the order of items; what a run that goes back forgets",
     **dict.fromkeys(("computed.run", "computed.loop"), "a result is computed again"),
-    **dict.fromkeys(("queued.run", "queued.queue", "queued.sequence"), "an addition is lost, or comes in another order"),
+    **dict.fromkeys(
+        ("queued.run", "queued.queue", "queued.sequence"), "an addition is lost, or comes in another order"
+    ),
     **dict.fromkeys(("failures.run", "failures.loop"), "a failure is shown elsewhere"),
     **dict.fromkeys(("outputs.run", "outputs.place", "outputs.length"), "an output is cut to another length"),
     **dict.fromkeys(("steps.run", "steps.place"), "a step is called again"),
@@ -166,11 +184,9 @@ def _look(golden: Reading, seen: Seen) -> None:
             return
         seen.state = hashlib.sha256(repr(sorted(found.records.items())).encode()).hexdigest()
         try:
-            verified = verifying.verify(core, *verifying.everything(core), lambda _name, _size: None)
-            seen.told += [f"verify: {broken.name}: {broken.damage}" for broken in verified.broken]
+            seen.told += [f"verify: {violation}" for violation in invariants.verify(core, folder=Path())]
         except WaycairnError as error:
             seen.told.append(f"verify: {type(error).__name__}: {error}")
-    seen.told += [f"doctor: {problem}" for problem in problems_of(Path(STORE, "catalog.db"))]
 
 
 def _compare(golden: Reading, found: Reading, seen: Seen) -> None:
@@ -210,13 +226,15 @@ def run(budget: Budget, folder: Path) -> Tally:
         for decay, told in isolated(trials, scene.look, LIMIT):
             tally.delivered[decay.kind] += 1
             judge.judge(decay, told)
-            if time.monotonic() - began > budget.seconds * SHARES[number]:
+            if time.monotonic() - began > budget.seconds * SHARES[number] or len(tally.bad) >= HOPELESS:
                 break
         scene.restore()
     judge.earlier = set()
     for loss, told in _recoveries(budget, folder, most=(budget.most or 1000) * 4):
         tally.delivered[loss.kind] += 1
         judge.judge_recovery(loss, told)
+        if len(tally.bad) >= HOPELESS:
+            break
     judge.report()
     tally.seconds = time.monotonic() - began
     return tally
@@ -284,7 +302,11 @@ class Judge:
         if decay.structure in UNPROTECTED:
             return decay.structure
         unknown = [name for name in seen.changed if name not in UNPROTECTED]
-        return f"nobody tells: {', '.join(f'{name} ({seen.changed[name]})' for name in unknown)}" if unknown else next(iter(seen.changed))
+        return (
+            f"nobody tells: {', '.join(f'{name} ({seen.changed[name]})' for name in unknown)}"
+            if unknown
+            else next(iter(seen.changed))
+        )
 
     def report(self) -> None:
         for structure, outcomes in sorted(self._outcomes.items()):

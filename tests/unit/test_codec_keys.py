@@ -17,12 +17,12 @@ from waycairn.codec.keys import (
     content_key,
     key_digest,
     key_function,
-    key_of,
     keys_of,
     pack_keys,
     plain,
     scope_of,
     shown,
+    single_key,
     unpack_keys,
 )
 from waycairn.errors import Damaged
@@ -122,10 +122,10 @@ def test_a_row_says_how_many_and_under_which_digest() -> None:
     assert keys_of(DoneItems(loop="l", count=2, keys=block)) == ["a", "b"]
     with pytest.raises(Damaged, match="counts 3 finished items and names 2"):
         keys_of(DoneItems(loop="l", count=3, keys=block))
-    assert key_of(pack_keys(["a"]), key_digest("a")) == "a"
+    assert single_key(pack_keys(["a"]), key_digest("a")) == "a"
     for wrong in ((pack_keys(["b"]), key_digest("a")), (block, key_digest("a"))):
         with pytest.raises(Damaged, match="not that of its key"):
-            key_of(*wrong)
+            single_key(*wrong)
 
 
 def blocks(*groups: list[object]) -> list[DoneItems]:

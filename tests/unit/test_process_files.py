@@ -333,6 +333,8 @@ def test_a_half_written_file_falls_back_to_the_row(ownership):
     path.write_text('{"host": "a", "boo')
     assert ownership.holder(row(owner=in_row)) == in_row
     assert ownership.holder(row()).pid == 0
+    path.write_bytes(b'{"host": "\xc0"}')  # what a disk made of it
+    assert ownership.holder(row(owner=in_row)) == in_row
     hold.release()
 
 

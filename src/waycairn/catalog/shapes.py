@@ -12,7 +12,7 @@ from waycairn.catalog.database import Row
 from waycairn.errors import Damaged
 
 T = TypeVar("T")
-_NONSENSE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+NONSENSE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What decoders raise when they are handed nonsense."""
 _KINDS: tuple[tuple[Any, frozenset[type]], ...] = (
     (Boolean, frozenset({bool, int})),
@@ -40,7 +40,7 @@ def reads(columns: Sequence[Column[Any]]) -> Callable[[Callable[..., T]], Callab
                     _check(columns, kinds, found)
                     known.add(found)
                 return decode(*arguments)
-            except _NONSENSE as error:
+            except NONSENSE as error:
                 raise damaged_row(columns[-1].table.name, error) from error
 
         return checked

@@ -38,9 +38,7 @@ _COMPUTED = (
 COMPUTED = Statement(
     "computed",
     "The results of a loop that wait for their fold, in the order of the commits.",
-    select(*_COMPUTED)
-    .where(computed.c.run == NUM, computed.c.loop == bindparam("loop"))
-    .order_by(computed.c.sequence),
+    select(*_COMPUTED).where(computed.c.run == NUM, computed.c.loop == bindparam("loop")).order_by(computed.c.sequence),
 )
 WAITING = Statement(
     "waiting",

@@ -47,7 +47,7 @@ def unbundle(document: bytes, fetch: Fetch) -> list[Packed | None]:
     """The parts again. Raises Damaged."""
     try:
         heads = _decode(document)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(
             f"the results of a cut are damaged ({error}). They are not used. See `waycairn doctor`."
         ) from None

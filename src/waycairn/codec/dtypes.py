@@ -57,6 +57,8 @@ def restore(description: Any) -> np.dtype[Any]:
         base, shape = description
         return np.dtype((restore(base), tuple(shape)))
     fields: dict[str, Any] = {name: list(description[name]) for name in ("names", "formats", "offsets", "titles")}
+    if not all(title is None or type(title) is str for title in fields["titles"]):
+        raise ValueError("a title that is not text")  # numpy takes any object, also one that cannot be hashed
     fields["formats"] = [restore(each) for each in fields["formats"]]
     fields["itemsize"] = description["itemsize"]
     dtype: np.dtype[Any] = _ANY_DTYPE(fields, align=bool(description["aligned"]))

@@ -193,7 +193,7 @@ def keys_of(done: DoneItems) -> list[Key]:
     return keys
 
 
-def key_of(block: bytes, digest: bytes) -> Key:
+def single_key(block: bytes, digest: bytes) -> Key:
     """The one key of a row that is found by the digest of its key. Raises Damaged."""
     keys = unpack_keys(block)
     if len(keys) != 1 or key_digest(keys[0]) != digest:

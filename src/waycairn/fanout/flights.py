@@ -147,7 +147,8 @@ def _read(path: Path) -> dict[bytes, int]:
         return {}
     suspects = dict(_SUSPECT.iter_unpack(body))
     start = _HEAD.size + count * _SUSPECT.size
-    for at in range(start, start + slots * _DIGEST, _DIGEST):
+    # The number of slots is under no hash: a damaged one must not keep the owner counting.
+    for at in range(start, min(start + slots * _DIGEST, len(content)), _DIGEST):
         running = content[at : at + _DIGEST]
         if len(running) == _DIGEST and running != _NOBODY:
             before = suspects.get(running, 0)

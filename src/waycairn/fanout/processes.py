@@ -184,7 +184,11 @@ class ProcessExecutor:
         if message == child.HELLO:
             worker.greet(self._pickled)
             return
-        answer = unpack_answer(message)
+        try:
+            answer = unpack_answer(message)
+        except WaycairnError as error:
+            self._stop(str(error))
+            return
         if answer.broken is not None:
             self._stop(
                 f"a worker process cannot load the function: {answer.broken['type']}: {answer.broken['message']}. "

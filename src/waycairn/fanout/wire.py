@@ -6,14 +6,16 @@ they are stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
+from waycairn.errors import WaycairnError
 from waycairn.model.encoded import Encoded
 from waycairn.model.tasks import Outcome
 
+T = TypeVar("T")
 Sent = tuple[int, bytes, bytes]
 """Number, digest and pickled value of a task."""
 
@@ -59,11 +61,12 @@ def pack_hold(seconds: float) -> bytes:
 
 def unpack_hold(message: bytes) -> float | None:
     """The seconds, if that is what the message says."""
-    return _read_hold(message) if message[:1] == _FLOAT else None
+    return _read(_read_hold, message) if message[:1] == _FLOAT else None
 
 
 def unpack_tasks(message: bytes) -> list[Sent]:
-    return _read_tasks(message)
+    """Raises WaycairnError for what no owner sends."""
+    return _read(_read_tasks, message)
 
 
 def pack_ready() -> bytes:
@@ -79,7 +82,18 @@ def pack_outcomes(outcomes: Sequence[Outcome], seconds: float) -> bytes:
 
 
 def unpack_answer(message: bytes) -> Answer:
-    return _read_answer(message)
+    """Raises WaycairnError for what no worker sends."""
+    return _read(_read_answer, message)
+
+
+def _read(read: Callable[[bytes], T], message: bytes) -> T:
+    try:
+        return read(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise WaycairnError(
+            f"what came through the pipe of a worker process is no message of ours ({error}): something else writes to "
+            "it. Nothing is lost. Look for code that writes to file descriptors it did not open, then run the job again."
+        ) from None
 
 
 def _result_of(outcome: Outcome) -> _Result:

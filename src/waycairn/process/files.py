@@ -241,7 +241,7 @@ def _mark_displaced(path: Path) -> None:
 def _read_owner(handle: int) -> Owner | None:
     try:
         return msgspec.json.decode(os.pread(handle, 4096, 0), type=Owner)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from waycairn.codec.keys import key_digest, unpack_keys
+from waycairn.codec.keys import key_digest, keys_of
 from waycairn.model.ids import CheckpointId, RunId, split_checkpoint_id
 from waycairn.model.records import CheckpointFilter, RunRecord
 from waycairn.model.states import RunStatus
@@ -186,7 +186,7 @@ def _missing_digests(core: StoreCore, run: RunRecord, loop: str, commits: Sequen
     if not failures and not computed:
         return
     blocks = core.catalog.done_items(run.id, loop)
-    done = {key_digest(key) for block in blocks for key in unpack_keys(block.keys)}
+    done = {key_digest(key) for block in blocks for key in keys_of(block)}
     failed = core.catalog.failed_digests(run.id, loop).keys()
     waiting = {item.digest for item in core.catalog.computed(run.id, loop)}
     if lost := failures - done - failed - waiting:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from waycairn.codec.keys import Key, key_of, keys_of, shown
+from waycairn.codec.keys import Key, keys_of, shown, single_key
 from waycairn.model.ids import RunId
 from waycairn.model.records import DoneItems, FailedItem
 from waycairn.store import StoreCore
@@ -27,7 +27,7 @@ class Group:
 
 
 def key_of(failed: FailedItem) -> str:
-    return shown(key_of(failed.key, failed.digest))
+    return shown(single_key(failed.key, failed.digest))
 
 
 def grouped(failures: Iterable[FailedItem]) -> list[Group]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from waycairn.codec.keys import Key, shown, unpack_keys
+from waycairn.codec.keys import Key, shown, single_key, unpack_keys
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, RunFilter, RunRecord
 from waycairn.store import StoreCore
@@ -73,10 +73,10 @@ def _items(core: StoreCore, run: RunRecord) -> Iterator[Violation]:
 
 
 def _undone(core: StoreCore, run: RunRecord) -> dict[tuple[str, Key], str]:
-    found = {(failed.loop, unpack_keys(failed.key)[0]): "failed" for failed in core.catalog.failures(run.id)}
+    found = {(failed.loop, single_key(failed.key, failed.digest)): "failed" for failed in core.catalog.failures(run.id)}
     for loop in core.catalog.waiting(run.id):
         for item in core.catalog.computed(run.id, loop):
-            found[loop, unpack_keys(item.key)[0]] = "waiting for its fold"
+            found[loop, single_key(item.key, item.digest)] = "waiting for its fold"
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from waycairn.codec.keys import Key, key_of, plain
+from waycairn.codec.keys import Key, plain, single_key
 from waycairn.model.ids import RunId
 from waycairn.store import StoreCore
 from waycairn.upkeep.batch import done_items
@@ -100,7 +100,7 @@ class FailedItems:
         for failed in self.core.catalog.failures(self.run):
             if self.loop is None or failed.loop == self.loop:
                 yield {
-                    "key": plain(key_of(failed.key, failed.digest)),
+                    "key": plain(single_key(failed.key, failed.digest)),
                     "loop": failed.loop,
                     **{name: failed.error.get(name) for name in ("type", "message", "where")},
                     "attempts": failed.attempts,

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from waycairn.codec import encode
-from waycairn.codec.keys import Key, key_of, plain, shown
+from waycairn.codec.keys import Key, plain, shown, single_key
 from waycairn.errors import Damaged
 from waycairn.fanout import PROVEN, FlightLog, Inbox
 from waycairn.model.encoded import Encoded
@@ -123,7 +123,10 @@ class Driver:
     def _recall(self) -> dict[Key, ComputedItem]:
         """What earlier entries computed and did not fold."""
         cutter = self._cutter
-        return {key_of(found.key, found.digest): found for found in cutter.store.catalog.computed(cutter.run, self._loop)}
+        return {
+            single_key(found.key, found.digest): found
+            for found in cutter.store.catalog.computed(cutter.run, self._loop)
+        }
 
     # -- the decisions -----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from waycairn.codec import Types, decode
-from waycairn.codec.keys import canonical, key_function, key_of, keys_of, plain
+from waycairn.codec.keys import canonical, key_function, keys_of, plain, single_key
 from waycairn.model.records import FailedItem
 from waycairn.work.done import DoneKeys
 
@@ -62,7 +62,7 @@ class Failure:
         error = failed.error
         return cls(
             loop=failed.loop,
-            key=plain(key_of(failed.key, failed.digest)),
+            key=plain(single_key(failed.key, failed.digest)),
             type=error["type"],
             message=error["message"],
             where=error["where"],

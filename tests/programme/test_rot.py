@@ -1,0 +1,69 @@
+"""What decays is told or does no harm; what is done in any order and killed in the midst is kept; no input breaks a decoder."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from programme import decoders, model, rot
+from programme.isolation import isolated
+from programme.planted_rot import BUGS
+from programme.tally import Budget
+
+
+@pytest.fixture
+def folder(tmp_path) -> Iterator[Path]:
+    """In memory where there is such a file system: nothing here asks what a power cut leaves."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    place = Path(tempfile.mkdtemp(dir=memory))
+    yield place
+    shutil.rmtree(place)
+
+
+def test_rot(folder):
+    """Bits flipped, ends cut off and zeroed, parts exchanged, in every structure; and how a run goes on from it."""
+    tally = rot.run(Budget(seconds=30, most=6), folder)
+    print(tally)
+    assert tally.passed, "\n".join(tally.bad)
+    assert sum(tally.delivered.values()) > 150
+
+
+def test_model(folder):
+    """Stories of acts, kills and jumping clocks beside a model of the store."""
+    tally = model.run(Budget(seconds=20), folder)
+    print(tally)
+    assert tally.passed, "\n".join(tally.bad)
+    assert tally.delivered["kills"] > 10
+    assert tally.delivered["model steps"] > 100
+
+
+def test_decoders(folder):
+    """Damaged inputs of every decoder."""
+    tally = decoders.run(Budget(seconds=10), folder)
+    print(tally)
+    assert tally.passed, "\n".join(tally.bad)
+    assert tally.delivered["damaged inputs"] > 1000
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(folder, bug):
+    """In a process of its own, so that the others stay as they are."""
+    harness, plant = BUGS[bug]
+
+    def attempt(seed: int) -> list[str]:
+        plant()
+        run = importlib.import_module(f"programme.{harness}").run
+        return run(Budget(seconds=60, seed=seed, most=40), folder).bad
+
+    [(_, bad)] = isolated([1], attempt, limit=120)
+    assert isinstance(bad, list), bad
+    assert bad, f"{harness} did not find {bug}"
