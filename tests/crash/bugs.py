@@ -178,8 +178,47 @@ def shared_commit_error_swallowed() -> None:
     GroupCommit._follow = follow_blindly
 
 
+def commit_twice() -> None:
+    """A commit whose reply was lost is taken for undone; it runs again, as the next one, and nobody looks whether its
+    operation is there."""
+    from waycairn.catalog.commits import CommitPart
+    from waycairn.catalog.parts import FENCE_STATE
+    from waycairn.catalog.postgres import PostgresDatabase
+
+    commit_once = CommitPart._commit
+
+    def commit_anyhow(self: CommitPart, session: Any, commit: Commit, values: dict[str, Any]) -> None:
+        newest = session.one(FENCE_STATE, {"id": commit.run})[1]
+        values["number"] = newest + 1
+        commit_once(self, session, replace(commit, sequence=newest + 1), values)
+
+    PostgresDatabase._settle = lambda *_: False
+    CommitPart._commit = commit_anyhow
+
+
+def lease_by_wall_clock() -> None:
+    """Whether a lease has run out is judged by the clock of whoever asks."""
+    from waycairn.process import LeaseOwnership
+
+    LeaseOwnership._database_now = lambda self: self.clock.now()
+
+
+def lock_in_children() -> None:
+    """A forked child keeps the owner file open, and with it the lock of its parent."""
+    from waycairn.process import files
+
+    class Deaf(set[Any]):
+        def add(self, _: Any) -> None:
+            pass
+
+    files._holds = Deaf()
+
+
 BUGS = {
     **MISTAKES,
+    "commit-twice": commit_twice,
+    "lease-by-wall-clock": lease_by_wall_clock,
+    "lock-in-children": lock_in_children,
     "no-flush-of-files": no_flush_of_files,
     "no-flush-of-directories": no_flush_of_directories,
     "synchronous-normal": synchronous_normal,

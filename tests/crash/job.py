@@ -2,21 +2,24 @@
 
     python job.py WORKLOAD ACKS [BUG]
 
-in the working directory. What is acknowledged goes to the file ACKS, one write a line, and into the history if one is
-kept. BUG plants a known mistake into this process (see `bugs`), never into the library.
+in the working directory. WORKLOAD is a name of `workloads`, or `module:function` of another module of the tests. What
+is acknowledged goes to the file ACKS, one write a line, and into the history if one is kept. BUG plants a known mistake
+into this process (see `bugs`), never into the library.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import waycairn as wc
 from crash import bugs
-from crash.workloads import STORE, WORKLOADS, Told
+from crash.workloads import WORKLOADS, Told, open_store
 from waycairn.world import history
 
 
@@ -31,11 +34,19 @@ def teller(acks: str) -> Told:
     return tell
 
 
+def job_of(workload: str) -> Callable[[wc.Store, Told], None]:
+    module, _, name = workload.rpartition(":")
+    if module:
+        job: Callable[[wc.Store, Told], None] = getattr(importlib.import_module(module), name)
+        return job
+    return WORKLOADS[workload].run
+
+
 def main(workload: str, acks: str, bug: str = "") -> None:
     if bug:
         bugs.plant(bug)
-    with wc.open(STORE) as store:
-        WORKLOADS[workload].run(store, teller(acks))
+    with open_store() as store:
+        job_of(workload)(store, teller(acks))
 
 
 if __name__ == "__main__":

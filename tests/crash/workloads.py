@@ -7,8 +7,10 @@ directory, and everything they compute is a function of small numbers, so that e
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
@@ -17,17 +19,33 @@ from pathlib import Path
 from typing import Any
 
 import waycairn as wc
+from waycairn import catalog
 from waycairn.codec.keys import unpack_keys
 from waycairn.errors import RunNotFound, StoreNotFound
 from waycairn.model.records import CheckpointRecord, RunRecord
+from waycairn.process import FileOwnership
 
 Told = Callable[[str], None]
+OPEN_CATALOG = catalog.open_catalog
 Acks = Mapping[str, int]
 """The highest number told for each word."""
 
 STORE = "store"
+ADDRESS, DEADLINE = "WAYCAIRN_STORE", "WAYCAIRN_JOB_DEADLINE"
+"""Environment of a job: a server instead of the directory STORE (the packs stay there), and how long it may be silent."""
 LARGE = 150_000
 """More than rides inline in the catalog: goes to a pack."""
+
+
+def open_store(*, create: bool = True) -> wc.Store:
+    """The store that the jobs work on: in the working directory, or on the server that the environment names."""
+    address = os.environ.get(ADDRESS, "")
+    if "://" not in address:
+        return wc.open(STORE, create=create)
+    deadline = os.environ.get(DEADLINE)
+    if deadline:
+        catalog.open_catalog = functools.partial(OPEN_CATALOG, deadline=float(deadline))
+    return wc.open(address, packs=Path(STORE, "packs"), create=create)
 
 
 def blob(number: int, size: int = LARGE) -> bytes:
@@ -440,7 +458,7 @@ def verify(workload: str, acks: Acks) -> bool:
     """What must hold at any instant, in the working directory: the database is sound, everything that is listed reads
     back whole, and the workload's own promises. False if there is no store yet (then nothing was acknowledged)."""
     try:
-        store = wc.open(STORE, create=False)
+        store = open_store(create=False)
     except StoreNotFound:
         assert not acks, f"the store is gone with {acks} acknowledged"
         return False
@@ -448,9 +466,10 @@ def verify(workload: str, acks: Acks) -> bool:
         for record in store.checkpoints():
             store.core.verify(record.checkpoint.stored)
         WORKLOADS[workload].check(store, acks)
-        with closing(sqlite3.connect(f"file:{STORE}/catalog.db?mode=ro", uri=True)) as database:
-            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+        if Path(STORE, "catalog.db").exists():
+            with closing(sqlite3.connect(f"file:{STORE}/catalog.db?mode=ro", uri=True)) as database:
+                assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     return True
 
 
@@ -462,21 +481,22 @@ def outcome() -> dict[str, Any]:
         if path.is_file() and path.parts[0] != STORE
     }
     runs = {}
-    with wc.open(STORE, create=False) as store:
+    with open_store(create=False) as store:
+        rows = store.core.catalog
         for root in store.runs():
             for run in (root, *store.phases(root.id)):
-                catalog = store.core.catalog
-                newest = {role: catalog.latest_checkpoint(run.id, role=role) for role in ("state", "value", "result")}
+                newest = {role: rows.latest_checkpoint(run.id, role=role) for role in ("state", "value", "result")}
                 runs[f"{root.name}/{run.name}"] = {
                     "status": run.status.value,
                     "done": run.progress.done,
-                    "failed": [run.progress.failed, sorted(repr(one.key) for one in catalog.failures(run.id))],
+                    "failed": [run.progress.failed, sorted(repr(one.key) for one in rows.failures(run.id))],
                     "results": repr(results_of(store, run)),
-                    "loops": dict(catalog.loops(run.id)),
-                    "steps": sorted((one.step.scope, one.step.name) for one in catalog.list_steps(run.id)),
-                    "outputs": {one.path: one.length for one in catalog.outputs(run.id).values()},
+                    "loops": dict(rows.loops(run.id)),
+                    "steps": sorted((one.step.scope, one.step.name) for one in rows.list_steps(run.id)),
+                    "outputs": {one.path: one.length for one in rows.outputs(run.id).values()},
                     "newest": {role: repr(store.load(one.id)) for role, one in newest.items() if one},
                 }
-        store.core.ownership.sweep()
+        if isinstance(store.core.ownership, FileOwnership):
+            store.core.ownership.sweep()
     owners = sorted(path.name for path in Path(STORE, "owners").glob("*"))
     return {"files": files, "runs": runs, "owners": owners}

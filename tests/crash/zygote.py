@@ -2,9 +2,9 @@
 
     python zygote.py
 
-reads one order a line (JSON: see `Order`) and answers with the exit code of the job: negative for a signal, like
-subprocess. Each job is a process of its own in its folder, as if it had been started there by a shell; only the
-imports are done before.
+reads one order a line (JSON: see `Order`) and answers with the process id of the job; to a process id it answers with
+the exit code of that job: negative for a signal, like subprocess. Each job is a process of its own in its folder, as if
+it had been started there by a shell; only the imports are done before.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Self
+from typing import Any, Self
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
@@ -42,6 +43,7 @@ class Order:
     history: str | None = None
     """Where what is acknowledged is written, see `waycairn.world.history`."""
     bug: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Zygote(AbstractContextManager["Zygote"]):
@@ -59,7 +61,18 @@ class Zygote(AbstractContextManager["Zygote"]):
 
     def run(self, order: Order) -> int:
         """Run one job to its end, however it ends."""
-        print(json.dumps(asdict(order)), file=self._process.stdin, flush=True)
+        return self.wait(self.start(order))
+
+    def start(self, order: Order) -> int:
+        """The process id of a job; the same one `wait`s for it."""
+        return self._ask(asdict(order))
+
+    def wait(self, pid: int) -> int:
+        """The exit code of a job that was started, once it has ended."""
+        return self._ask(pid)
+
+    def _ask(self, what: Any) -> int:
+        print(json.dumps(what), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline())
 
 
@@ -75,6 +88,7 @@ def _job(order: Order) -> int:
     for name, text in (("WAYCAIRN_CRASH", order.crash), ("WAYCAIRN_CRASH_RECORD", order.record)):
         if text:
             os.environ[name] = text
+    os.environ.update(order.environment)
     crashpoints._plan = crashpoints._from_environment()
     if order.history:
         os.environ["WAYCAIRN_HISTORY"] = order.history
@@ -94,7 +108,6 @@ def _serve() -> None:
 
     import waycairn.blobs
     import waycairn.catalog.opening
-    import waycairn.catalog.sqlite
     import waycairn.chunks
     import waycairn.codec
     import waycairn.process
@@ -103,13 +116,17 @@ def _serve() -> None:
 
     _warm_up(job)
     for text in sys.stdin:
+        asked = json.loads(text)
+        if isinstance(asked, int):
+            print(os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1]), flush=True)
+            continue
         pid = os.fork()
         if pid == 0:
             signal.alarm(_LIMIT)
-            code = _job(Order(**json.loads(text)))
+            code = _job(Order(**asked))
             sys.stderr.flush()
             os._exit(code)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        print(pid, flush=True)
 
 
 def _warm_up(job: ModuleType) -> None:
@@ -117,8 +134,24 @@ def _warm_up(job: ModuleType) -> None:
     with tempfile.TemporaryDirectory(prefix="waycairn-zygote-") as folder, contextlib.chdir(folder):
         for workload in ("fold", "batch", "forget"):
             job.main(workload, os.devnull)
+    _compile_statements()
     gc.collect()
     gc.freeze()  # what is never looked at by the collector stays shared with the children
+
+
+def _compile_statements() -> None:
+    """The rest of them, and those of a server."""
+    from waycairn.catalog import sqlite
+    from waycairn.catalog.statement import Statement
+
+    dialects = [sqlite._TEXTS]
+    with suppress(ImportError):
+        from waycairn.catalog import postgres
+
+        dialects.append(postgres._TEXTS)
+    for statement in [one for one in gc.get_objects() if isinstance(one, Statement)]:
+        for texts in dialects:
+            texts[statement]
 
 
 if __name__ == "__main__":

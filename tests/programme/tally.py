@@ -10,7 +10,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +32,10 @@ class Budget:
     @property
     def is_spent(self) -> bool:
         return time.monotonic() - self.began >= self.seconds
+
+    def renewed(self) -> Budget:
+        """The same from this moment on, where preparing took time that grows with nothing."""
+        return replace(self, began=time.monotonic())
 
     def chance(self, what: str = "") -> random.Random:
         """Random numbers that depend on the seed and on what they are for, and on nothing else."""

@@ -15,6 +15,7 @@ from waycairn.catalog import open_catalog
 from waycairn.errors import StoreUnreachable
 from waycairn.model.ids import RunId
 from waycairn.model.records import NewRun
+from waycairn.model.states import RunStatus
 from waycairn.process import LeaseOwnership, current_owner
 from waycairn.world.clock import SystemClock
 
@@ -116,6 +117,7 @@ def test_a_killed_owner_of_this_host_is_dead_at_once(catalog, tmp_path):
     code = f"""
 import sys, time
 from waycairn.catalog import open_catalog
+from waycairn.model.states import RunStatus
 from waycairn.process import LeaseOwnership
 from waycairn.model.records import NewRun
 from waycairn.world.clock import SystemClock
@@ -149,6 +151,19 @@ def test_a_stopped_owner_notices_the_newer_epoch(catalog, ownership):
     assert catalog.get_run(RUN).lease_until >= before
     assert ownership.holder(catalog.get_run(RUN)) == new.owner
     new.release()
+
+
+def test_a_displaced_owner_is_remembered_after_its_heir(catalog, ownership):
+    """The row names only the heir, which is dead; the one before it may still run and have its files open."""
+    hold = enter(ownership)
+    dead = replace(hold.owner, started=1.0)
+    move_owner(catalog, 1, dead)
+    assert not ownership.has_rival(catalog.get_run(RUN)), "it was the only one"
+    assert catalog.take_over(RUN, 1, dead, time.time())
+    assert ownership.has_rival(catalog.get_run(RUN))
+    catalog.change_run(RUN, 2, time.time(), status=RunStatus.COMPLETED)
+    assert not ownership.has_rival(catalog.get_run(RUN))
+    hold.release()
 
 
 def test_a_claim_that_lost_the_swap_touches_no_lease(catalog, ownership):

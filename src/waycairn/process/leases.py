@@ -129,7 +129,12 @@ class LeaseOwnership:
         return owner
 
     def has_rival(self, run: RunRecord) -> bool:
-        """Unless it was a process of this host that is gone: a lease says nothing about life."""
+        """A lease says nothing about life, and the row names only the newest owner: one that was displaced before may
+        have come back by the time its heir is dead. Not in a run that was completed: then the heir had its own files."""
+        if run.status is RunStatus.COMPLETED:
+            return False
+        if run.entered > 1:
+            return True
         return run.status is RunStatus.RUNNING and (run.owner is None or not is_dead(run.owner))
 
     def forget(self, run: RunId, before_epoch: int) -> None:

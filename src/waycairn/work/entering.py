@@ -185,7 +185,10 @@ def _refresh(store: StoreCore, ask: Ask, found: RunRecord) -> RunRecord:
 
 
 def displace(store: StoreCore, found: RunRecord) -> RunRecord:
-    """Forced takeover: the present owner, stopped or hung, is fenced out; the run waits to be entered again."""
+    """Forced takeover: the present owner, stopped or hung, is fenced out; the run waits to be entered again. A run that
+    was left has no owner: nothing is changed."""
+    if found.status is not RunStatus.RUNNING:
+        return found
     hold = store.ownership.claim(found.id, found.epoch + 1)
     if hold is None:
         raise RunIsHeld(

@@ -23,10 +23,9 @@ _BUFFER = 1 << 16
 class _Written:
     """A file that is written from a buffer, each byte at its place: what failed half-way can be written again."""
 
-    def __init__(self, path: str, encoding: str, is_lost: Callable[[], bool]) -> None:
+    def __init__(self, path: str, encoding: str) -> None:
         self.path = path
         self._encoding = encoding
-        self._is_lost = is_lost
         self._buffer = bytearray()
         self._handle = -1
         self._written = 0
@@ -64,7 +63,8 @@ class Output(_Written):
     def __init__(
         self, path: str, committed: int | None, *, encoding: str, is_lost: Callable[[], bool], has_rival: bool
     ) -> None:
-        super().__init__(path, encoding, is_lost)
+        super().__init__(path, encoding)
+        self._is_lost = is_lost
         self._is_doubtful = False
         """A flush failed. Linux then drops what it could not write, and says of the next flush that all is well."""
         with translated("the output file", path):
@@ -167,8 +167,9 @@ class WholeOutput(_Written):
     up has nothing to publish.
     """
 
-    def __init__(self, path: str, epoch: int, *, encoding: str, is_lost: Callable[[], bool]) -> None:
-        super().__init__(path, encoding, is_lost)
+    def __init__(self, path: str, epoch: int, *, encoding: str, is_displaced: Callable[[], bool]) -> None:
+        super().__init__(path, encoding)
+        self._is_displaced = is_displaced
         self._target = Path(path)
         with translated("the output file", path):
             for earlier in range(1, epoch + 1):
@@ -184,12 +185,12 @@ class WholeOutput(_Written):
             flush(self._handle)
             os.close(self._handle)
             self._handle = -1
-            _refuse_if_lost(self._is_lost, self.path)
+            _refuse_if_lost(self._is_displaced, self.path)
             crashpoint("output.whole.rename")
             try:
                 self._draft.replace(self._target)
             except FileNotFoundError:
-                _refuse_if_lost(self._is_lost, self.path)  # an heir came in this moment and removed the draft
+                _refuse_if_lost(self._is_displaced, self.path)  # an heir came in this moment and removed the draft
                 raise
             crashpoint("output.whole.directory")
             flush_directory(self._target.absolute().parent)
@@ -200,9 +201,8 @@ class WholeOutput(_Written):
         if self._handle >= 0:
             handle, self._handle = self._handle, -1
             os.close(handle)
-            if not self._is_lost():
-                with suppress(OSError):  # the next entry removes it
-                    self._draft.unlink(missing_ok=True)
+            with suppress(OSError):  # ours alone, it is named after our epoch; the next entry removes it
+                self._draft.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """In a forked child: let go of the descriptor only; the file is the parent's."""
@@ -254,7 +254,9 @@ class OutputFiles:
         if name in grown or name in self._whole:
             raise ValueError(f"the output {name} is opened twice in this run. Nothing was changed. Open it once.")
         if not append:
-            self._whole[name] = WholeOutput(name, self._cutter.epoch, encoding=encoding, is_lost=self._is_lost)
+            self._whole[name] = WholeOutput(
+                name, self._cutter.epoch, encoding=encoding, is_displaced=self._is_displaced
+            )
             return self._whole[name]
         known = self._cutter.store.catalog.outputs(self._cutter.run).get(name)
         length = known.length if known else None
@@ -272,6 +274,14 @@ class OutputFiles:
 
     def _is_lost(self) -> bool:
         return self._cutter.is_lost()
+
+    def _is_displaced(self) -> bool:
+        """Not only a hint: what was published cannot be taken back. A lease knows of a newer owner late."""
+        cutter = self._cutter
+        if cutter.is_lost():
+            return True
+        found = cutter.store.catalog.get_run(cutter.run)
+        return found is None or found.epoch != cutter.epoch
 
     def publish(self) -> None:
         for output in self._whole.values():

@@ -207,7 +207,7 @@ class Store:
 
     def takeover(self, run: str) -> RunRecord:
         """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
-        refused (OwnershipLost); what it committed before stands."""
+        refused (OwnershipLost); what it committed before stands. Nothing happens to a run that was left."""
         return displace(self.core, self.find(run))
 
     def remove(self, run: str) -> None:
