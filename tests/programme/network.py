@@ -18,11 +18,11 @@ from typing import Any
 from crash.workloads import WORKLOADS
 from crash.zygote import Zygote
 from programme.scene import SILENCE, Scene, assert_same, is_told, last_line
-from programme.server import Server, by_port, started
+from programme.server import Server, by_port, missing, started
 from programme.tally import Budget, Tally
 from tcp_proxy import Proxy
 
-__all__ = ["run"]
+__all__ = ["missing", "run"]
 
 ACTS = ("lose reply", "reset", "hole", "long hole", "crash before", "crash during")
 _LONG = 3 * SILENCE

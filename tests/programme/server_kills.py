@@ -12,10 +12,10 @@ from pathlib import Path
 from crash.workloads import WORKLOADS
 from crash.zygote import Zygote
 from programme.scene import Scene, assert_same
-from programme.server import Server, started
+from programme.server import Server, missing, started
 from programme.tally import Budget, Tally
 
-__all__ = ["run"]
+__all__ = ["missing", "run"]
 
 DEEP = 2
 """Hits of each crash point that are killed."""
