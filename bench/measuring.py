@@ -27,6 +27,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dir", default=str(Path(__file__).parent / "results" / "scratch"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look")
+    parser.add_argument("--kills", type=int, help="how often each contender is killed")
+    parser.add_argument("--mib", type=int, default=128, help="what a save that is killed holds")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument("--only", default="", help="contenders, by commas; all by default")
     return parser.parse_args()
 
 
