@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="smaller numbers, for a first look")
     parser.add_argument("--kills", type=int, help="how often each contender is killed")
     parser.add_argument("--mib", type=int, default=128, help="what a save that is killed holds")
+    parser.add_argument("--steps", type=int, default=2000, help="of a job that is killed")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--only", default="", help="contenders, by commas; all by default")
     return parser.parse_args()
