@@ -231,7 +231,17 @@ migrate(database, int(sys.argv[3]) - 1, Steps(int(sys.argv[3]), Path(sys.argv[2]
 """
 
 
-@pytest.mark.parametrize("point", ["catalog.copy", "catalog.copied", "catalog.migrate", "catalog.migrated"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "catalog.copy",
+        "catalog.copy.rename",
+        "catalog.copy.directory",
+        "catalog.copied",
+        "catalog.migrate",
+        "catalog.migrated",
+    ],
+)
 def test_a_kill_leaves_the_old_store_or_the_new_one(address, store, steps, point):
     """Killed before, in and after the transaction of the migration; then run again to its end."""
     if point.startswith("catalog.cop") and not address.startswith("sqlite"):

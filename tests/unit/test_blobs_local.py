@@ -173,7 +173,8 @@ def test_everything_is_flushed(blobs, flushed, size):
     """The directory that got a new folder, the file before it has its name, the folder after: in this order."""
     path = blobs.path(write(blobs, size))
     packs = path.parent.parent
-    assert flushed == [packs.parent, packs, packs, path.with_name(f"{path.name}.unfinished"), path.parent]
+    above = packs.parent
+    assert flushed == [above.parent, above, packs, packs, path.with_name(f"{path.name}.unfinished"), path.parent]
 
 
 def test_folders_made_by_others_are_flushed_too(blobs, tmp_path, flushed):
@@ -186,6 +187,21 @@ def test_folders_made_by_others_are_flushed_too(blobs, tmp_path, flushed):
     assert flushed[0] == packs
     write(blobs, 10)
     assert flushed.count(packs) == 1
+
+
+def test_a_directory_whose_maker_was_killed_is_flushed(tmp_path, flushed):
+    """Killed between making the directory and flushing its name: whoever uses it next makes the name durable."""
+    code = "import sys, pathlib; from waycairn.world.files import make_directory; make_directory(pathlib.Path(sys.argv[1]))"
+    environment = {**os.environ, "WAYCAIRN_CRASH": "files.mkdir.flush@1:KILL"}
+    (tmp_path / "other").touch()
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "packs"], env=environment, check=False)
+    assert done.returncode == -9
+    assert (tmp_path / "packs").is_dir()
+    write(LocalBlobs(tmp_path / "packs"), 10)
+    assert flushed[0] == tmp_path
+    flushed.clear()
+    write(LocalBlobs(tmp_path / "packs"), 10)
+    assert tmp_path not in flushed, "once there is something in it, that was done"
 
 
 def test_a_killed_writer_leaves_only_an_unfinished_file(tmp_path):

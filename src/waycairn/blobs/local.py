@@ -64,6 +64,7 @@ class LocalBlobs:
             if folder.name not in self._durable_folders:
                 crashpoint("pack.mkdir")
                 folder.mkdir(mode=0o700, exist_ok=True)
+                crashpoint("pack.mkdir.flush")
                 flush_directory(self._directory)
                 crashpoint("pack.mkdir.done")
                 self._durable_folders.add(folder.name)

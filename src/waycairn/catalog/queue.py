@@ -24,6 +24,7 @@ from pathlib import Path
 
 from waycairn.catalog.helper import Helper, Watch
 from waycairn.catalog.holders import describe_holder, is_stopped
+from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import translated
 
 _log = logging.getLogger(__name__)
@@ -130,7 +131,9 @@ class FairQueue:
                 ticket += 1
             self._held = self._newest = ticket
             os.pwrite(self._tickets, _bytes(os.getpid()), _slot(ticket))
+            crashpoint("queue.ticket")
             os.pwrite(self._tickets, _bytes(ticket), 0)
+            crashpoint("queue.ticket.done")
         finally:
             fcntl.flock(self._tickets, fcntl.LOCK_UN)
         return ticket

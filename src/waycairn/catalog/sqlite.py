@@ -54,6 +54,7 @@ def create_file(path: Path) -> None:
             return
     crashpoint("catalog.file")
     flush_directory(path.parent)
+    crashpoint("catalog.file.done")
 
 
 class SqliteDatabase:
@@ -146,7 +147,9 @@ class SqliteDatabase:
         with unfinished.open("rb+") as file, translated("the copy of the catalog", unfinished):
             flush(file.fileno())
         unfinished.chmod(0o600)
+        crashpoint("catalog.copy.rename")
         unfinished.replace(target)
+        crashpoint("catalog.copy.directory")
         flush_directory(target.parent)
         crashpoint("catalog.copied")
         return f"the old store is kept at {target}"

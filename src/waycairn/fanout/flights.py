@@ -93,8 +93,10 @@ class FlightLog:
 
     def close(self) -> None:
         """The work ended, well or not, but the process lives: nothing is suspect."""
+        crashpoint("flights.close")
         with suppress(FileNotFoundError):
             self._file.unlink()
+        crashpoint("flights.close.done")
         self._map.close()
 
 
@@ -127,9 +129,11 @@ def _write(path: Path, content: bytes) -> mmap.mmap:
     new = path.with_name(f"{path.name}.new")
     handle = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
+        crashpoint("flights.write")
         write_all(handle, content)  # all of it: a full disk must refuse here, not kill when the memory is written
         crashpoint("flights.written")
         new.replace(path)
+        crashpoint("flights.named")
         return mmap.mmap(handle, len(content))
     finally:
         os.close(handle)

@@ -58,6 +58,7 @@ class FileHold:
                 with suppress(OSError):
                     if _is_at(path, self._handle):
                         path.unlink()
+            crashpoint("owner.unlock")
             self._close()
             crashpoint("owner.released")
 
@@ -84,7 +85,8 @@ class FileOwnership:
         """
         path = self._path(run, epoch)
         with translated("the owner file", path):
-            make_directory(self.directory)
+            if not self.directory.exists():
+                make_directory(self.directory)
             crashpoint("owner.claim")
             with _forks, _refusing_without_locks(path):
                 handle = self._lock(path)
@@ -127,6 +129,7 @@ class FileOwnership:
                         path.unlink(missing_ok=True)
                     elif not path.name.endswith(_DISPLACED):
                         _mark_displaced(path)
+                    crashpoint("owner.forget.done")
 
     def sweep(self) -> int:
         """Remove the files that no living process holds: what owners left that died, also before the catalog knew
@@ -139,6 +142,7 @@ class FileOwnership:
                     if _try_lock(handle, fcntl.LOCK_EX) and _is_at(path, handle):
                         crashpoint("owner.sweep")
                         path.unlink()
+                        crashpoint("owner.sweep.done")
                         removed += 1
                 finally:
                     os.close(handle)
@@ -194,6 +198,7 @@ class FileOwnership:
     def _signed(self, path: Path, handle: int) -> FileHold:
         try:
             owner = current_owner(self._clock.now())
+            crashpoint("owner.sign")
             os.ftruncate(handle, 0)
             write_all(handle, msgspec.json.encode(owner))
         except BaseException:

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from waycairn.errors import StoreFull, StoreReadOnly, StoreUnreachable, WriteFailed
@@ -88,15 +88,20 @@ def flush_directory(path: os.PathLike[str] | str) -> None:
 
 
 def make_directory(path: Path, mode: int = 0o700) -> None:
-    """Create a directory and its parents; each new entry is durable when this returns."""
+    """Create a directory and its parents; each new entry is durable when this returns. Also that of one which is there
+    but empty: the process that made it may have been killed before it flushed the name."""
     missing = []
     place = path
     while not place.exists():
         missing.append(place)
         place = place.parent
+    if place.is_dir() and not any(place.iterdir()):
+        with suppress(PermissionError):  # a folder that is not ours to read holds none that we made
+            flush_directory(place.parent)
     for folder in reversed(missing):
         crashpoint("files.mkdir")
         folder.mkdir(mode=mode, exist_ok=True)
+        crashpoint("files.mkdir.flush")
         flush_directory(folder.parent)
     crashpoint("files.mkdir.done")
 
