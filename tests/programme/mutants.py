@@ -155,8 +155,12 @@ def run(budget: Budget, folder: Path) -> Tally:
     """Every one once, while there is time, beginning anywhere."""
     del folder  # each hunt has its own
     tally = Tally("mutants")
-    for mutant in budget.spread([mutant for mutant in MUTANTS if not mutant.missing()]):
-        _note(apart(mutant, budget.seed), tally)
+    for mutant in budget.spread(MUTANTS):
+        try:
+            if not mutant.missing():
+                _note(apart(mutant, budget.seed), tally)
+        except (ImportError, RuntimeError) as error:
+            tally.bad.append(f"{mutant.bug} could not be hunted: {error}")
     tally.seconds = time.monotonic() - budget.began
     return tally
 

@@ -94,14 +94,7 @@ def _commit() -> str:
 def torture(entries: Sequence[Entry], minutes: float, seed: int) -> Report:
     """Run them all; a line as each ends."""
     report = Report(seed, minutes)
-    able = []
-    for entry in entries:
-        reason = entry.missing()
-        if reason:
-            report.skipped[entry.name] = reason
-            print(f"{entry.name}: skipped: {reason}", flush=True)
-        else:
-            able.append(entry)
+    able = [entry for entry in entries if _is_able(entry, report)]
     waiting: queue.SimpleQueue[tuple[Entry, float]] = queue.SimpleQueue()
     for entry, seconds in shares(able, minutes * 60):
         waiting.put((entry, seconds))
@@ -111,6 +104,19 @@ def torture(entries: Sequence[Entry], minutes: float, seed: int) -> Report:
     for lane in lanes:
         lane.join()
     return report
+
+
+def _is_able(entry: Entry, report: Report) -> bool:
+    try:
+        reason = entry.missing()
+    except ImportError as error:  # of our own: that is no missing means
+        report.tallies[entry.name] = Tally(entry.name, bad=[f"the harness itself failed: {error}"])
+        print(f"{entry.name}: BAD {error}", flush=True)
+        return False
+    if reason:
+        report.skipped[entry.name] = reason
+        print(f"{entry.name}: skipped: {reason}", flush=True)
+    return not reason
 
 
 def shares(entries: Sequence[Entry], seconds: float) -> list[tuple[Entry, float]]:
