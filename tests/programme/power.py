@@ -3,7 +3,6 @@ call goes on to the right end."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import random
@@ -17,8 +16,8 @@ from pathlib import Path
 from crash.workloads import WORKLOADS
 from programme.alike import digest_of, visible
 from programme.tally import Budget, Tally
-from programme.taped import Taped, record, resume
-from programme.victim import in_memory, look_at
+from programme.taped import Taped, check, check_end, record
+from programme.victim import in_memory
 from waycairn.crashtest.power import Disk, Model, State, missing, power_loss_states
 from waycairn.crashtest.power.oplog import save
 
@@ -135,35 +134,15 @@ def look_through(taped: Taped, unit: Unit, scratch: Path, looked: Looked) -> Ite
             continue
         disk.show(state)
         looked.views += 1
-        wrong = list(check(taped, state, work))
+        wrong = list(check(taped.story, work, taped.history[: state.acks]))
         if not wrong:
             good.add(view)
             if is_resumed:
                 looked.resumed += 1
-                wrong = list(_resume(taped, work))
+                wrong = list(check_end(taped.story, work))
         if wrong:
-            tape = f"tape {unit.number} of seed {unit.seed} ({taped.name})"
+            tape = f"tape {unit.number} of seed {unit.seed} ({taped.story})"
             yield f"{tape}, {of}, after op {state.at}, lost {state.lost}: {'; '.join(wrong)}"
-
-
-def check(taped: Taped, state: State, work: Path) -> Iterator[str]:
-    """What was acknowledged and is not there, and what is there and is not right."""
-    work.mkdir(exist_ok=True)  # a power cut that took the user's own folder
-    try:
-        yield from look_at(WORKLOADS[taped.workload], work, taped.history[: state.acks], leftovers=None)
-    except Exception as error:
-        yield f"it cannot be looked at: {type(error).__name__}: {str(error)[:200]}"
-
-
-def _resume(taped: Taped, work: Path) -> Iterator[str]:
-    try:
-        with contextlib.chdir(work):
-            end = resume(taped.workload)
-    except Exception as error:
-        yield f"resumed, it fails: {type(error).__name__}: {str(error)[:200]}"
-    else:
-        if end != taped.golden:
-            yield "resumed, it ends differently"
 
 
 def _states(taped: Taped, unit: Unit) -> Iterator[tuple[State, str]]:
