@@ -140,9 +140,9 @@ def stop_and_go(world: World, chance: random.Random, *, on_server: bool) -> Iter
             world.tally.delivered["stops"] += is_stopped(pid)
             os.kill(pid, signal.SIGCONT)
             living = [one for one in living if not _has_ended(one)]
-        for pid in errors:
+        for pid, said in errors.items():
             code = scene.wait(pid)
-            assert code == 0, f"a worker ended with {code}: {last_line(errors[pid])}"
+            assert code == 0, f"a worker ended with {code}: {last_line(said)}"
         for pid in list(scene.living):
             scene.wait(pid)
         world.tally.delivered["takeovers"] += scene.acks.read_text().count("takeover")
@@ -387,8 +387,8 @@ def run(
 def _play(scenario: Scenario, world: World, chance: random.Random, *, on_server: bool) -> None:
     what = scenario.__name__
     try:
-        for what in scenario(world, chance, on_server=on_server):
-            pass
+        for step in scenario(world, chance, on_server=on_server):
+            what = step
     except Exception as error:
         world.tally.bad.append(f"{scenario.__name__}, {what}: {type(error).__name__}: {error}"[:1500])
 

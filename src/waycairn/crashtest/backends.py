@@ -22,7 +22,7 @@ ACTS = {"kill": "GROUP", "double": "GROUP", "worker": "KILL", "term": "TERM", "i
 _SIGNALS = {"kill": signal.SIGKILL, "double": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 
 
-class BackEnd(Protocol):
+class Recorder(Protocol):
     covers: str
     """What was tried, in a sentence of the report."""
 
@@ -30,6 +30,8 @@ class BackEnd(Protocol):
         """Run the job to its end; where it can be struck."""
         ...
 
+
+class BackEnd(Recorder, Protocol):
     def start(self, point: Point, mode: str, place: Place) -> Running:
         """Start the job, to be struck at the point."""
         ...

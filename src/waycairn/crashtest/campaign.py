@@ -11,11 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from waycairn.crashtest.backends import BACK_ENDS, BackEnd
+from waycairn.crashtest.backends import BACK_ENDS, Recorder
 from waycairn.crashtest.comparing import Comparison
 from waycairn.crashtest.difference import Difference
 from waycairn.crashtest.place import Place, Places
 from waycairn.crashtest.points import Point, choose, named, read_hits, work_in
+from waycairn.crashtest.powerless import PowerLoss
 from waycairn.crashtest.process import Ended, Running
 from waycairn.crashtest.report import Report
 from waycairn.crashtest.settings import Mode, Settings
@@ -50,8 +51,12 @@ def crashtest(
 class Campaign:
     def __init__(self, settings: Settings, tell: Tell) -> None:
         self._settings, self._tell = settings, tell
-        self._back_end: BackEnd = BACK_ENDS[settings.backend](settings)
-        self._report = Report(settings, self._back_end.covers)
+        self._power = PowerLoss(settings) if settings.backend == "power" else None
+        self._striker = None if self._power else BACK_ENDS[settings.backend](settings)
+        recorder: Recorder | None = self._power or self._striker
+        assert recorder is not None
+        self._recorder = recorder
+        self._report = Report(settings, self._recorder.covers)
         self._comparison = Comparison(settings)
         self._kept = 0
 
@@ -81,7 +86,7 @@ class Campaign:
             return None
         self._tell("another one, recorded", 0, 0)
         second_place = self._places.make("recorded")
-        second, points = self._back_end.record(second_place)
+        second, points = self._recorder.record(second_place)
         if self._is_refused(second, second_place):
             return None
         report.golden_seconds = min(first.seconds, second.seconds)
@@ -128,7 +133,7 @@ class Campaign:
 
     def _do(self, points: Sequence[Point], began: float) -> None:
         asked = self._asked(points)
-        trials = Trials(self._settings, self._back_end, self._work, self._judge)
+        trials = Trials(self._settings, self._striker, self._work, self._judge)
         with ThreadPoolExecutor(self._settings.jobs) as pool:
             waiting: dict[Future[Trial | None], None] = {
                 pool.submit(self._one, trials, number, point, mode, began): None
@@ -175,6 +180,8 @@ class Campaign:
         budget = self._settings.time_budget
         if budget is not None and time.monotonic() - began > budget:
             return None
+        if self._power is not None:
+            return self._one_cut(self._power, trials, number, point)
         place = self._places.make(f"trial-{number}")
         trial = trials.do(number, point, mode, place)
         if not trial.delivered:  # processes that race come there in another order now and then
@@ -185,6 +192,15 @@ class Campaign:
         else:
             self._kept += 1
             trial.place = place.root
+        return trial
+
+    def _one_cut(self, power: PowerLoss, trials: Trials, number: int, point: Point) -> Trial:
+        with power.after(point) as place:
+            trial = trials.go_on(number, point, place, power.lost(point))
+            if not trial.passed and self._kept < _KEPT:
+                self._kept += 1
+                trial.place = self._places.below / f"trial-{number}"
+                shutil.copytree(place.root, trial.place, symlinks=True)
         return trial
 
     def _judge(self, place: Place) -> list[Difference]:

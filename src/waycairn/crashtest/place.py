@@ -37,6 +37,8 @@ class Place:
     """One run of the job has this for itself."""
 
     root: Path
+    aside: Path | None = None
+    """Where what belongs to the trial and not to the job lies, if not in the root."""
 
     @property
     def work(self) -> Path:
@@ -44,28 +46,32 @@ class Place:
         return self.root / "work"
 
     @property
+    def _aside(self) -> Path:
+        return self.aside or self.root
+
+    @property
     def hits(self) -> Path:
         """What crash points were passed."""
-        return self.root / "hits"
+        return self._aside / "hits"
 
     @property
     def struck(self) -> Path:
         """Made by the process that came to the chosen point."""
-        return self.root / "struck"
+        return self._aside / "struck"
 
     @property
     def history(self) -> Path:
         """What the library acknowledged."""
-        return self.root / "history"
+        return self._aside / "history"
 
     @property
     def said(self) -> Path:
         """What the job wrote to stdout and stderr."""
-        return self.root / "said.txt"
+        return self._aside / "said.txt"
 
     @property
     def temporary(self) -> Path:
-        return self.root / "tmp"
+        return self._aside / "tmp"
 
     def last_words(self, lines: int = 12) -> str:
         text = self.said.read_text("utf-8", "replace") if self.said.exists() else ""

@@ -52,10 +52,11 @@ class Trial:
 class Trials:
     """Does trials; the same for each of them: settings, back end, how much an undisturbed run does."""
 
-    def __init__(self, settings: Settings, back_end: BackEnd, work: int, judge: Judge) -> None:
+    def __init__(self, settings: Settings, back_end: BackEnd | None, work: int, judge: Judge) -> None:
         self._settings, self._back_end, self._work, self._judge = settings, back_end, work, judge
 
     def do(self, number: int, point: Point, mode: Mode, place: Place) -> Trial:
+        assert self._back_end is not None
         trial = Trial(number, point, mode)
         running = self._back_end.start(point, mode, place)
         if self._back_end.strike(point, mode, running):
@@ -74,6 +75,13 @@ class Trials:
             last = self._resume(trial, place)
         trial.redone = max(0, work_in(read_hits(place.hits)) - self._work) if self._work else 0
         if last is None or last.code == self._settings.exit_code:
+            trial.differences += self._judge(place)
+        return trial
+
+    def go_on(self, number: int, point: Point, place: Place, lost: str) -> Trial:
+        """From what a power cut left."""
+        trial = Trial(number, point, "kill", delivered=1, note=f"lost {lost}")
+        if self._resume(trial, place).code == self._settings.exit_code:
             trial.differences += self._judge(place)
         return trial
 

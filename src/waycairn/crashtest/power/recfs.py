@@ -198,8 +198,12 @@ class RecordingFileSystem:
         if any(_seen(self.nodes[inode].names or ())):
             raise OSError(errno.ENOTEMPTY, "the directory is not empty")
 
-    def readdir(self, path: str, _handle: int) -> list[str]:
-        return [".", "..", *_seen(self._names(self._find(path)))]
+    def readdir(self, path: str, _handle: int) -> list[tuple[str, dict[str, int], int]]:
+        """With inode numbers: names without one count as deleted, and no program would see them."""
+        here = self._find(path)
+        names = self._names(here)
+        listed = [(".", here), ("..", here), *((name, names[name]) for name in _seen(names))]
+        return [(name, {"st_ino": inode, "st_mode": self.nodes[inode].kind}, 0) for name, inode in listed]
 
     # -- content -------------------------------------------------------------------------------------------
 
