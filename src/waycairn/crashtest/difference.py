@@ -31,7 +31,7 @@ _HINTS: dict[Kind, str] = {
     "changed": "the same place holds another value: something that was only in memory (a counter, a random generator, a "
     "cache) began anew. Keep it in run.state, or derive it from the item",
     "damaged": "a file is cut off: it was written in place and taken for finished, or its end was taken for done. Use "
-    "run.output, or write beside it and rename; remember what is done after the work",
+    "run.output, or write beside it, flush and rename; remember what is done after the work",
     "extra": "a file was left over by the run that died. Make it in a temporary directory, or remove it at the start",
     "missing": "a file was never written again: something took it for done",
     "ending": "the resumed job ends in another way than an undisturbed one: read what it said",

@@ -19,6 +19,8 @@ def compare_lines(where: str, old: Sequence[str], new: Sequence[str], *, unorder
     before, after = Counter(old), Counter(new)
     if before == after:
         return [Difference(where, f"the same {len(old):,} lines in another order{_first(old, new)}", "order")]
+    if (zeros := _zeros(new)) > _zeros(old):
+        return [Difference(where, f"holds {zeros:,} zero bytes: its content never reached the medium", "damaged")]
     more, fewer = after - before, before - after
     if not fewer:
         return [_repeated(where, old, new, more, before)]
@@ -54,6 +56,10 @@ def _repeated(
     first = next(iter(more))
     what = f"{more.total():,} lines too many ({len(new):,} instead of {len(old):,}), the first: {_short(first)}"
     return Difference(where, what, "changed")
+
+
+def _zeros(lines: Sequence[str]) -> int:
+    return sum(line.count("\0") for line in lines)
 
 
 def _first(old: Sequence[str], new: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 from collections.abc import Iterator
@@ -49,7 +50,17 @@ class PowerLoss:
         self._states = power_loss_states(disk.tape, Model.POSIX, seed=0)
         # At the same path as it was recorded: jobs remember where their outputs lie.
         self._disk = Disk(disk.tape, self._here.root)
-        return ended, [Point(_NAME, number, state.at / len(disk.tape)) for number, state in enumerate(self._states, 1)]
+        return ended, self._points(len(disk.tape))
+
+    def _points(self, acts: int) -> list[Point]:
+        """Without those in which only the process died: kills are for the other back ends. Of one instant there are many
+        states, and a choice by progress has to come to each of them."""
+        chance = random.Random(self.settings.seed)
+        return [
+            Point(_NAME, number, (state.at - chance.random()) / acts)
+            for number, state in enumerate(self._states, 1)
+            if not state.lost.startswith("nothing")
+        ]
 
     @contextmanager
     def after(self, point: Point) -> Iterator[Place]:
