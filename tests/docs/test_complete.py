@@ -56,7 +56,7 @@ def test_every_option_is_documented(command):
     top, _, rest = _page("cli.md").partition("\n## ")
     section = f"\n{rest}".partition(f"waycairn {command}\n")[2].partition("\n## ")[0]
     options = {option for parameter in COMMANDS[command].params for option in parameter.opts if option[:2] == "--"}
-    assert "--store" in options
+    assert "--json" in options
     assert options <= set(re.findall(r"--[a-z-]+", top + section))
 
 
