@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from programme import documents, full_store
+from programme import documents, full_store, isolation
 from programme.full_store import STORE
-from programme.isolation import HOPELESS, isolated
+from programme.isolation import isolated
 from programme.tally import Budget, Tally
 from waycairn.catalog import rows
 from waycairn.catalog.columns import decode_json, decode_place, decode_text
@@ -254,7 +254,7 @@ def run(budget: Budget, folder: Path) -> Tally:
         tally.delivered["damaged inputs"] += 1
         if told:
             tally.bad.append(f"{every[number % len(every)].name}, input {seed} {number}: {told}")
-        if budget.is_spent or len(tally.bad) >= HOPELESS:
+        if budget.is_spent or len(tally.bad) >= isolation.HOPELESS:
             break
     tally.seconds = time.monotonic() - began
     return tally

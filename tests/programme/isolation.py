@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["HOPELESS", "Died", "isolated"]
+__all__ = ["Died", "isolated"]
 
 Trial = TypeVar("Trial")
 HOPELESS = 20
@@ -30,8 +31,10 @@ def isolated(trials: Sequence[Trial], work: Callable[[Trial], Any], limit: float
     first = 0
     while first < len(trials):
         reader, writer = os.pipe()
+        parent = os.getpid()
         child = os.fork()
         if child == 0:
+            _die_with(parent)
             os.close(reader)
             _perform(trials, first, work, limit, writer)
         os.close(writer)
@@ -65,3 +68,13 @@ def _perform(trials: Sequence[Trial], first: int, work: Callable[[Trial], Any], 
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with(parent: int) -> None:
+    """Also when the parent, itself a trial, is ended in the midst of ours."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(70)

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from programme import isolation
 from programme.expected import JOBS, Act, Clear, Delete, Discard, Facts, Pin, Remove, Save, Work, observe
-from programme.isolation import HOPELESS
 from programme.tally import Budget, Tally
 from waycairn.errors import OwnershipLost, RunIsHeld
 from waycairn.upkeep import invariants
@@ -225,7 +225,9 @@ def run(budget: Budget, folder: Path) -> Tally:
     chance = budget.chance("model")
     here = Path.cwd()
     stories = 0
-    while not (budget.is_spent or len(tally.bad) >= HOPELESS) and (budget.most is None or stories < budget.most):
+    while not (budget.is_spent or len(tally.bad) >= isolation.HOPELESS) and (
+        budget.most is None or stories < budget.most
+    ):
         seed, stories = chance.getrandbits(32), stories + _AT_ONCE
         try:
             _tell(seed, tally, folder)
