@@ -167,7 +167,7 @@ def test_a_healthy_store_is_called_healthy(place):
     findings = {one["check"]: one for one in told["findings"]}
     assert set(findings) >= {
         *("versions", "store", "durability", "file system", "flush", "space", "integrity", "checkpoints", "clock"),
-        *("packs", "owner files", "queue"),
+        *("locks", "packs", "owner files", "queue"),
     }
     assert {one["level"] for one in told["findings"]} <= {"ok", "note", "warning"}
     assert findings["store"]["facts"]["format"] == 1

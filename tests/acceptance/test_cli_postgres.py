@@ -23,9 +23,11 @@ def test_commands_over_a_server(postgres_schema, tmp_path):
     assert stats["runs"] == {"completed": 1}
     assert stats["catalog_bytes"] is None
     assert document("verify", *named, at=tmp_path)["damaged"] == []
-    findings = {one["check"] for one in document("doctor", *named, at=tmp_path)["findings"]}
-    assert {"store", "clock", "packs", "space"} <= findings
-    assert not findings & {"integrity", "queue", "owner files"}
+    findings = {one["check"]: one for one in document("doctor", *named, at=tmp_path)["findings"]}
+    assert {"store", "clock", "packs", "space", "file system of the packs", "flush of the packs"} <= set(findings)
+    assert not set(findings) & {"integrity", "queue", "owner files"}
+    assert findings["server"]["level"] == "warning", "the server of the tests does not flush"
+    assert findings["server"]["facts"] == {"fsync": "off", "full_page_writes": "on"}
 
 
 def test_a_stopped_owner_on_a_server(postgres_schema, tmp_path):

@@ -26,6 +26,17 @@ def test_a_real_flush_takes_time(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_locks_are_tried(tmp_path, monkeypatch):
+    """A file system that grants every lock to everybody is found; nothing is left behind."""
+    assert medium.locks(tmp_path).level == "ok"
+    monkeypatch.setattr(medium.fcntl, "flock", lambda *_: None)
+    found = medium.locks(tmp_path)
+    assert found.level == "bad"
+    assert "granted at once" in found.what
+    assert list(tmp_path.iterdir()) == []
+    assert medium.locks(tmp_path / "none").level == "bad"
+
+
 def test_a_place_that_cannot_be_written_is_bad(tmp_path):
     """The reason is told, nothing is raised."""
     finding = medium.flushes(tmp_path / "none")
@@ -62,6 +73,7 @@ def test_every_finding_that_is_not_well_says_what_to_do(tmp_path):
         medium.judge_flushes([1e-6]),
         medium.judge_flushes([1.0]),
         medium.flushes(tmp_path / "none"),
+        medium.locks(tmp_path / "none"),
         medium.clock_sanity(5.0, None, 0.0),
         medium.clock_sanity(1.8e9, 1.9e9, 0.0),
         medium.clock_sanity(1.8e9, None, 99.0),

@@ -5,10 +5,11 @@ Transactions here are tiny, so one writer shared by group commit flushes less of
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -144,9 +145,17 @@ class PostgresDatabase:
             writer.close()
 
     def abandon(self) -> list[Any]:
+        """The child's copies of the sockets are let go without a word: else the sessions of a parent that dies live on
+        with them, and so do the locks of its last transaction."""
         self._is_forked = True
         writer = [self._writer] if self._writer else []
-        return [*writer, *self._readers, *self._lent, self]
+        opened = [*writer, *self._readers, *self._lent]
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        for connection in opened:
+            with suppress(psycopg.Error):
+                os.dup2(nothing, connection.fileno(), inheritable=False)  # the number stays taken
+        os.close(nothing)
+        return [*opened, self]
 
     # -- connections ------------------------------------------------------------------------------------------
 
@@ -326,6 +335,15 @@ class PostgresDatabase:
                     (pid, str(transaction % 2**32)),
                 )
             return None if row is None else row[0]
+
+
+def server_settings(url: str) -> dict[str, str]:
+    """Whether the server flushes what it commits, and can repair a page that was torn. Raises StoreUnreachable."""
+    database = PostgresDatabase(url, "power", 30.0)
+    names = ("fsync", "full_page_writes")
+    with database.connect() as connection:
+        answers = [connection.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in names]
+    return {name: str(answer[0]) for name, answer in zip(names, answers, strict=True) if answer is not None}
 
 
 def _is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:

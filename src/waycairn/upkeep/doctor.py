@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -50,7 +51,10 @@ def examine(where: str | None = None, *, packs: str | None = None, quick: bool =
     try:
         yield versions()
         yield from _of_core(core)
+        if is_server:
+            yield _of_server(address)
         yield from _of_folder(folder, quick=quick)
+        yield from _of_packs(folder, packs_folder(folder, packs))
         yield from _of_contents(core, packs_folder(folder, packs))
     finally:
         core.close()
@@ -89,11 +93,43 @@ def _of_core(core: StoreCore) -> Iterator[Finding]:
     )
 
 
+def _of_server(address: str) -> Finding:
+    """Whether what the server commits survives its machine."""
+    from waycairn.catalog.postgres import server_settings
+
+    try:
+        settings = server_settings(address)
+    except WaycairnError as error:
+        return Finding("server", "bad", str(error), "the settings of the server are not known")
+    off = [name for name, value in settings.items() if value == "off"]
+    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    if off:
+        return Finding(
+            "server",
+            "warning",
+            told,
+            "a power cut or a crash of the server's machine can take what was acknowledged, or damage the database",
+            "; ".join(f"ALTER SYSTEM SET {name} = on" for name in off) + "; SELECT pg_reload_conf()",
+            settings,
+        )
+    return Finding("server", "ok", told, "what it commits is flushed", facts=settings)
+
+
+def _of_packs(folder: Path | None, packs: Path) -> Iterator[Finding]:
+    """Where packs lie elsewhere than the catalog, the same is asked of that place."""
+    if folder is not None and packs.parent == folder:
+        return
+    place = next(place for place in (packs, *packs.parents) if place.exists())  # it appears with the first pack
+    for finding in (medium.file_system(place), medium.flushes(place)):
+        yield replace(finding, check=f"{finding.check} of the packs")
+
+
 def _of_folder(folder: Path | None, *, quick: bool) -> Iterator[Finding]:
     if folder is None:
         return
     yield medium.file_system(folder)
     yield medium.flushes(folder)
+    yield medium.locks(folder)
     yield medium.space(folder)
     problems = problems_of(folder / "catalog.db", quick=quick)
     if problems:

@@ -1,8 +1,9 @@
-"""Examining what the store lies on: file system, flushes, space, clock."""
+"""Examining what the store lies on: file system, flushes, locks, space, clock."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import statistics
@@ -69,6 +70,43 @@ def file_system(place: Path) -> Finding:
             facts,
         )
     return Finding("file system", "ok", f"{kind}, local: safe for SQLite", facts=facts)
+
+
+def locks(place: Path) -> Finding:
+    """Whether file locks exclude each other here: some file systems grant every lock to everybody."""
+    path = place / f".doctor.{os.getpid()}.lock"
+    try:
+        excludes = _excludes(path)
+    except OSError as error:
+        return Finding(
+            "locks",
+            "bad",
+            f"a file cannot be locked in {place}: {error.strerror or error}",
+            "no job can become the owner of a run here",
+            "move the store to a local disk, or to PostgreSQL",
+        )
+    if not excludes:
+        return Finding(
+            "locks",
+            "bad",
+            f"two locks on one file were granted at once in {place}",
+            "two jobs can own one run at the same time; the second is refused only at its commit",
+            "move the store to a local disk, or to PostgreSQL",
+        )
+    return Finding("locks", "ok", "a second lock on a file is refused")
+
+
+def _excludes(path: Path) -> bool:
+    with path.open("wb") as one, path.open("rb") as other:
+        try:
+            fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def flushes(place: Path, clock: Clock = _CLOCK) -> Finding:
