@@ -14,6 +14,7 @@ from crash.workloads import Told, open_store, read_acks
 from crash.zygote import Order, Zygote
 from programme.scene import last_line
 from programme.tally import Budget, Tally
+from programme.victim import in_memory
 
 __all__ = ["run"]
 
@@ -97,9 +98,9 @@ def run(budget: Budget, folder: Path, *, processes: int = PROCESSES) -> Tally:
     tally = Tally("many processes")
     chance = budget.chance("many")
     number = 0
-    with Zygote() as zygote:
+    with in_memory(folder) as place, Zygote() as zygote:
         while not budget.is_spent:
-            crowd = Crowd(zygote, folder / f"store-{number}", tally, processes)
+            crowd = Crowd(zygote, place / f"store-{number}", tally, processes)
             ends = time.monotonic() + min(_ROUND, budget.seconds)
             while time.monotonic() < ends:
                 time.sleep(chance.uniform(0.02, 0.1))

@@ -20,6 +20,7 @@ from crash.zygote import Zygote
 from programme.scene import SILENCE, Scene, assert_same, is_told, last_line
 from programme.server import Server, by_port, missing, started
 from programme.tally import Budget, Tally
+from programme.victim import in_memory
 from tcp_proxy import Proxy
 
 __all__ = ["missing", "run"]
@@ -125,8 +126,9 @@ def run(
     bug: str = "",
 ) -> Tally:
     """On a server of its own unless one is given. Raises `server.Missing` where there is no PostgreSQL."""
-    tally = Tally("network")
+    tally, began = Tally("network"), budget.began
     with ExitStack() as stack:
+        folder = stack.enter_context(in_memory(folder))
         server = server or stack.enter_context(started())
         zygote = stack.enter_context(Zygote())
         proxy = Proxy(server.socket)
@@ -138,5 +140,5 @@ def run(
             if budget.is_spent or number == budget.most or (bug and tally.bad):
                 break
             network.deliver(case, tally, bug)
-    tally.seconds = time.monotonic() - budget.began
+    tally.seconds = time.monotonic() - began
     return tally

@@ -18,6 +18,7 @@ from programme.lying import clocks_apart, jumping_clock, reused_process_id
 from programme.owning import World
 from programme.server import Missing, Server, started
 from programme.tally import Budget, Tally
+from programme.victim import in_memory
 
 __all__ = ["SCENARIOS", "run"]
 
@@ -47,6 +48,7 @@ def run(
     """On a server of its own unless one is given; where there is none, on files only."""
     tally = Tally("owners")
     with ExitStack() as stack:
+        folder = stack.enter_context(in_memory(folder))
         if server is None:
             with suppress(Missing):
                 server = stack.enter_context(started())

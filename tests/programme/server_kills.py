@@ -14,6 +14,7 @@ from crash.zygote import Zygote
 from programme.scene import Scene, assert_same
 from programme.server import Server, missing, started
 from programme.tally import Budget, Tally
+from programme.victim import in_memory
 
 __all__ = ["missing", "run"]
 
@@ -27,6 +28,7 @@ def run(
     """On a server of its own unless one is given. Raises `server.Missing` where there is no PostgreSQL."""
     tally = Tally("kills on a server")
     with ExitStack() as stack:
+        folder = stack.enter_context(in_memory(folder))
         server = server or stack.enter_context(started())
         zygote = stack.enter_context(Zygote())
         scenes = {name: Scene(zygote, name, folder / name, server) for name in workloads}
