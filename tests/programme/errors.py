@@ -114,7 +114,7 @@ def _scenes(jobs: FaultyJobs, folder: Path, names: Sequence[str]) -> list[Faulty
     error."""
     store = empty_store(folder)
     scenes = []
-    for name, begins in [*((name, store) for name in names), ("values", None)]:
+    for name, begins in [*((name, store) for name in names), *((name, None) for name in names if name == "values")]:
         root = folder / (name if begins else f"{name} anew")
         once, again = (FaultyScene(jobs, name, root, begins, goes_on=on, often=on) for on in (False, True))
         again.record()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,18 @@ class FaultyScene(Scene):
     calls: dict[str, int]
     """How many of each kind it makes then."""
 
-    def __init__(self, jobs: FaultyJobs, workload: str, root: Path, store: Path | None, **options: Any) -> None:
+    def __init__(
+        self,
+        jobs: FaultyJobs,
+        workload: str,
+        root: Path,
+        store: Path | None,
+        folder: Path | None = None,
+        **options: Any,
+    ) -> None:
         self._store = store
         self._jobs = jobs
-        super().__init__(JOBS[workload], root)
+        super().__init__(JOBS[workload], root, folder)
         self.order = Order(
             workload=workload,
             folder=str(self.folder),
@@ -69,19 +78,22 @@ class FaultyScene(Scene):
         """From where it stands, with a fault or without."""
         return self._jobs.run(replace(self.order, **changes))
 
-    def judge(self, ending: Ending, *honest: int) -> str | None:
+    def judge(self, ending: Ending, *honest: int, heal: Callable[[], None] = lambda: None) -> str | None:
         """What is wrong now. It must have told the truth: it is done, or it was an error of ours or the very one that
-        the kernel gave; nothing is lost, and with a sound device it ends as if nothing had happened."""
+        the kernel gave; nothing is lost, and with a sound device it ends as if nothing had happened. `heal` makes it
+        sound."""
         if ending.code == 0:
             return self._first_wrong() or self._compare("taken for success")
         if ending.code != 1:
             return f"ended with {ending.code}"
         if ending.error not in HONEST and ending.number not in honest:
             return f"told as {ending.error}: {ending.message}"
-        return self._first_wrong() or self._recover()
+        wrong = self._first_wrong()
+        heal()
+        return wrong or self._recover()
 
     def _recover(self) -> str | None:
-        ending = self.run(is_watched=False)
+        ending = self.run(is_watched=False, limits={})
         if ending.code:
             return f"with a sound device it ends with {ending.error or ending.code}: {ending.message}"
         return self._first_wrong(leftovers=_MANY) or self._compare("with a sound device it ends otherwise")

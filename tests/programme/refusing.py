@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import mmap
 import os
 import struct
@@ -154,9 +155,18 @@ def _file_of(call: Call) -> str:
         return call.path(0)
     if call.name in _NAMING_AT and not _is_nameless(call):
         return call.path(1, beside=0)
-    if call.name == "fcntl" and call.arguments[1] not in _LOCKS:
+    if _is_no_lock(call):
         return ""
     return call.path_of_handle(4 if call.name == "mmap" else 0)
+
+
+def _is_no_lock(call: Call) -> bool:
+    """What else fcntl(2) does; and giving a lock back, which no kernel refuses."""
+    if call.name == "flock":
+        return call.arguments[1] & fcntl.LOCK_UN != 0
+    if call.name != "fcntl":
+        return False
+    return call.arguments[1] not in _LOCKS or call.memory(call.arguments[2], 2) == struct.pack("h", fcntl.F_UNLCK)
 
 
 def _is_nameless(call: Call) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["WORKLOADS"]
 
 T = TypeVar("T")
 PAGES = 8
-HUGE = 3 * 1024 * 1024
+HUGE = 2_200_000
 """Written around the page cache by several threads."""
 
 

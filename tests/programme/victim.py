@@ -64,14 +64,17 @@ def told(events: Sequence[Event]) -> Acks:
 class Scene:
     """One workload in one folder, whoever runs it there: look at it, see how it ends."""
 
-    def __init__(self, workload: Workload, root: Path) -> None:
-        self.root, self.folder = root, root / "work"
+    def __init__(self, workload: Workload, root: Path, folder: Path | None = None) -> None:
+        """`folder` is where the job works, if not below the root."""
+        self.root, self.folder = root, folder or root / "work"
         self._workload = workload
         self._history, self._errors = root / "history", root / "errors"
         self.clear()
 
     def clear(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.root.mkdir(parents=True)
         self.folder.mkdir(parents=True)
 
     def errors(self) -> str:
