@@ -83,16 +83,22 @@ def mixed(budget: Budget, scenes: Sequence[FaultyScene], plan: Plan) -> Iterator
 
 
 def run(
-    budget: Budget, folder: Path, *, bug: str = "", workloads: Sequence[str] = tuple(JOBS), only: str | None = None
+    budget: Budget,
+    folder: Path,
+    *,
+    bug: str = "",
+    workloads: Sequence[str] = tuple(JOBS),
+    kinds: Sequence[str] = tuple(ERRORS),
+    only: str | None = None,
 ) -> Tally:
     """Errors at any call, and every third time a flush that fails and loses its data. `bug` is planted into every job
-    that suffers; `only` is one case, as a bad outcome names it."""
+    that suffers, and one bad outcome is enough then; `only` is one case, as a bad outcome names it."""
     tally = Tally("errors")
     began = time.monotonic()
     with in_memory(folder) as place, FaultyJobs() as jobs:
         scenes = _scenes(jobs, place, workloads)
-        for scene, fault in _named(scenes, only) if only else _alternating(budget, scenes):
-            if budget.is_spent or tally.delivered.total() == budget.most:
+        for scene, fault in _named(scenes, only) if only else _alternating(budget, scenes, kinds):
+            if budget.is_spent or tally.delivered.total() == budget.most or (bug and tally.bad):
                 break
             _try(tally, scene, fault, bug)
     tally.seconds = time.monotonic() - began
@@ -104,8 +110,11 @@ def _named(scenes: Sequence[FaultyScene], only: str) -> Iterator[tuple[FaultySce
     return ((scene, Fault.read(fault)) for scene in scenes if scene.name == name)
 
 
-def _alternating(budget: Budget, scenes: Sequence[FaultyScene]) -> Iterator[tuple[FaultyScene, Fault]]:
-    errors, losses = mixed(budget, scenes, faults), mixed(budget, scenes, lost)
+def _alternating(
+    budget: Budget, scenes: Sequence[FaultyScene], kinds: Sequence[str]
+) -> Iterator[tuple[FaultyScene, Fault]]:
+    errors = mixed(budget, scenes, lambda calls: faults({kind: calls[kind] for kind in kinds if kind in calls}))
+    losses = mixed(budget, scenes, lost) if "flush" in kinds else iter(())
     return (pair for turn in zip_longest(errors, errors, losses) for pair in turn if pair)
 
 

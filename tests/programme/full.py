@@ -21,7 +21,7 @@ from programme.faulty_scene import FaultyScene, empty_store
 from programme.tally import Budget, Tally
 from programme.victim import in_memory
 
-__all__ = ["run"]
+__all__ = ["run", "small_disk"]
 
 _STEP = 4096
 _LEAST_SIZE = 64 * 1024
@@ -113,7 +113,7 @@ def run(
         store = empty_store(place)
         cases = [case for name in workloads for case in _cases(jobs, name, store, disk, bug)]
         for case in [case for case in cases if str(case) == only] if only else budget.spread(cases):
-            if budget.is_spent:
+            if budget.is_spent or (bug and tally.bad):
                 break
             case.strike(tally)
     tally.seconds = time.monotonic() - began

@@ -63,6 +63,10 @@ def _cut(bug: str, workload: str) -> Mutant:
     return Mutant(bug, "power", {"workload": workload})
 
 
+def _refused(bug: str, workload: str, kind: str) -> Mutant:
+    return Mutant(bug, "errors", {"workloads": [workload], "kinds": [kind]})
+
+
 MUTANTS = (
     _killed("write-behind", "pages"),
     _killed("state-encoded-late", "groups"),
@@ -85,6 +89,12 @@ MUTANTS = (
     Mutant("lock-in-children", "owners"),
     Mutant("lease-by-wall-clock", "owners"),
     Mutant("commit-twice", "network", {"workloads": ["values"], "acts": ["lose reply"]}),
+    _refused("flush-errors-ignored", "pages", "flush"),
+    _refused("flush-tried-again", "pages", "flush"),
+    _refused("output-flush-tried-again", "insist", "flush"),
+    _refused("full-disk-ignored", "pages", "write"),
+    _refused("thread-error-swallowed", "huge", "write"),
+    _refused("shared-commit-error-swallowed", "together", "write"),
     Mutant("hash-unverified", "rot", {"is_planted_here": True}),
 )
 

@@ -1,0 +1,45 @@
+"""Five hundred calls that fail, in every kind of job: each is told or survived, nothing is lost, nothing is only said."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from programme import errors
+from programme.mutants import MUTANTS, hunt
+from programme.refusing import Fault
+from programme.tally import Budget
+
+pytestmark = pytest.mark.skipif(errors.missing() is not None, reason=str(errors.missing()))
+
+
+def test_a_device_that_fails_is_told(tmp_path):
+    """At least 500 errors, among them flushes that lose their data; 0 bad outcomes."""
+    tally = errors.run(Budget(seconds=400, seed=1, most=520), tmp_path)
+    print(tally)
+    assert tally.passed, "\n".join(tally.bad)
+    assert tally.delivered["I/O errors"] + tally.delivered["lost flushes"] >= 500
+    assert tally.delivered["lost flushes"] >= 100
+
+
+@pytest.mark.parametrize("mutant", [one for one in MUTANTS if one.harness == "errors"], ids=lambda one: one.bug)
+def test_a_planted_mistake_is_found(mutant, tmp_path):
+    """Errors that are ignored, swallowed, or answered by asking again."""
+    found = hunt(mutant, Budget(seconds=mutant.seconds, seed=1), tmp_path)
+    print(f"{found.bug}: {found.faults} faults, {found.seconds} s: {found.by}")
+    assert found.by, f"{found.bug} survived {found.faults} faults: {found.what}"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("range lock", 12, errno.ENOLCK),
+        Fault("write", 3, errno.ENOSPC, "dead", short=True),
+        Fault("flush", 1, errno.EIO, loses="at once"),
+    ],
+    ids=str,
+)
+def test_a_case_can_be_named(fault):
+    """What a bad outcome names can be had again."""
+    assert Fault.read(str(fault)) == fault
