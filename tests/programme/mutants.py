@@ -7,7 +7,6 @@ never into the library. Each hunt runs in a process of its own and ends with the
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import random
 import subprocess
@@ -40,6 +39,8 @@ class Mutant:
     """Arguments for the harness: a workload that comes to the mistake."""
     seconds: float = 120.0
     """The budget within which it must be found."""
+    is_planted_here: bool = False
+    """Into the process of the harness, which reads stores itself."""
     is_quick: bool = False
     """Found in a few seconds: part of every test run."""
 
@@ -60,7 +61,7 @@ def _killed(bug: str, workload: str) -> Mutant:
 
 
 def _cut(bug: str, workload: str) -> Mutant:
-    return Mutant(bug, "power", {"workload": workload})
+    return Mutant(bug, "power", {"workloads": [workload]})
 
 
 def _refused(bug: str, workload: str, kind: str) -> Mutant:
@@ -95,7 +96,7 @@ MUTANTS = (
     _refused("full-disk-ignored", "pages", "write"),
     _refused("thread-error-swallowed", "huge", "write"),
     _refused("shared-commit-error-swallowed", "together", "write"),
-    Mutant("hash-unverified", "rot", {"is_planted_here": True}),
+    Mutant("hash-unverified", "rot", is_planted_here=True),
 )
 
 
@@ -115,27 +116,15 @@ class Hunt:
 def hunt(mutant: Mutant, budget: Budget, folder: Path, **given: Any) -> Hunt:
     """In this process. `given` is more for the harness."""
     began = time.monotonic()
-    if mutant.harness == "power":
-        by, faults = _by_power(mutant, folder)
-    else:
-        by, faults = _by_run(mutant, budget, folder, given)
-    return Hunt(mutant.bug, mutant.harness, mutant.what, by, faults, round(time.monotonic() - began, 1))
-
-
-def _by_run(mutant: Mutant, budget: Budget, folder: Path, more: Mapping[str, Any]) -> tuple[str, int]:
-    given = {**mutant.given, **more}
-    if given.pop("is_planted_here", False):
+    if mutant.is_planted_here:
         plant(mutant.bug)
     else:
         given["bug"] = mutant.bug
-    harness: Callable[..., Tally] = find(mutant.harness).load().run
-    tally = harness(budget, folder, **given)
-    return (tally.bad[0] if tally.bad else ""), tally.delivered.total()
-
-
-def _by_power(mutant: Mutant, folder: Path) -> tuple[str, int]:
-    found, states = importlib.import_module("programme.power").find_bad(mutant.given["workload"], folder, mutant.bug)
-    return found or "", states
+    harness: Callable[..., Tally] = find(mutant.harness).harness
+    tally = harness(budget, folder, **mutant.given, **given)
+    by = tally.bad[0] if tally.bad else ""
+    seconds = round(time.monotonic() - began, 1)
+    return Hunt(mutant.bug, mutant.harness, mutant.what, by, tally.delivered.total(), seconds)
 
 
 def apart(mutant: Mutant, seed: int) -> Hunt:

@@ -19,13 +19,16 @@ class Entry:
     weight: int
     """Its share of the time."""
     what: str
+    place: str = ""
+    """`module:function` where that is not the `run` of the module of this name."""
 
     def load(self) -> ModuleType:
-        return importlib.import_module(f"programme.{self.name}")
+        return importlib.import_module(f"programme.{self.place.partition(':')[0] or self.name}")
 
     @property
     def harness(self) -> Harness:
-        return self.load().run
+        found: Harness = getattr(self.load(), self.place.partition(":")[2] or "run")
+        return found
 
     def missing(self) -> str | None:
         """Why it cannot run here; None if it can. A module of ours that is missing is no such reason."""
@@ -43,6 +46,7 @@ HARNESSES = (
     Entry("power", 10, "every state that a power cut could leave, in two models of a file system"),
     Entry("block", 6, "power cuts on a real ext4, by a block device that records"),
     Entry("errors", 6, "EIO, ENOSPC and EMFILE at the k-th operation, once and for ever"),
+    Entry("flushes", 3, "flushes that fail and lose their data, as Linux does it", "errors:run_lost"),
     Entry("full", 2, "a disk that fills up, and gets room again"),
     Entry("rot", 5, "flipped bits, truncations and zeroed tails in every structure"),
     Entry("model", 6, "random acts against a model of what must be there"),
