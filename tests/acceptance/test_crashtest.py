@@ -24,7 +24,7 @@ def job(name: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "kind", "where", "points"),
     [
-        ("append", "repeated", "squares.txt", ["item.end@2", "catalog.commit@2"]),
+        ("append", "repeated", "squares.txt", ["item.end@2"]),
         ("early", "missing", "page-", ["store.value.committed@3"]),
         ("dice", "changed", "rolls.txt", ["item.end@20"]),
         ("order", "order", "lengths.csv", ["item.end@5"]),
@@ -62,7 +62,7 @@ def test_the_programme_of_the_books_survives(tmp_path):
     command = ["python", str(examples / "books.py"), "--most", "2", "--out", "report"]
     report = crashtest(command, directory=tmp_path, points=2, seed=1)
     report.check()
-    assert report.files > 3
+    assert report.files == 3
 
 
 MAPPED = """
