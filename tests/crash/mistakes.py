@@ -183,13 +183,6 @@ def chunks_after_commit() -> None:
     SqlCatalog.commit = commit_rows_first
 
 
-def hash_unverified() -> None:
-    """What is read is handed out as it is, without a look at its hash."""
-    from waycairn.chunks.source import ChunkSource
-
-    ChunkSource._verify = lambda *_: None
-
-
 MISTAKES = {
     "write-behind": write_behind,
     "state-encoded-late": state_encoded_late,
@@ -201,5 +194,4 @@ MISTAKES = {
     "same-epoch": same_epoch,
     "last-cut-forgotten": last_cut_forgotten,
     "chunks-after-commit": chunks_after_commit,
-    "hash-unverified": hash_unverified,
 }

@@ -14,12 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from crash.bugs import BUGS, plant
+from crash.bugs import BUGS
+from programme import planted_rot
 from programme.registry import find
 from programme.tally import Budget, Tally
 from programme.torture import ROOT, environment
@@ -27,6 +29,11 @@ from programme.torture import ROOT, environment
 __all__ = ["MUTANTS", "Hunt", "Mutant", "hunt", "run"]
 
 RESULTS = ROOT / "build" / "mutants.json"
+MISTAKES: Mapping[str, Callable[[], None]] = {
+    **BUGS,
+    **{bug: plant for bug, (_, plant) in planted_rot.BUGS.items()},
+}
+"""All that are known, by name: how each is planted into the process that calls it."""
 _GRACE = 120
 """Seconds beyond its budget after which a hunt is ended."""
 
@@ -38,6 +45,7 @@ class Mutant:
     given: Mapping[str, Any] = field(default_factory=dict)
     """Arguments for the harness: a workload that comes to the mistake."""
     seconds: float = 120.0
+    most: int | None = None
     """The budget within which it must be found."""
     is_planted_here: bool = False
     """Into the process of the harness, which reads stores itself."""
@@ -47,17 +55,19 @@ class Mutant:
     @property
     def what(self) -> str:
         """In words."""
-        return " ".join((BUGS[self.bug].__doc__ or "").split())
+        return " ".join((MISTAKES[self.bug].__doc__ or "").split())
 
     def missing(self) -> str | None:
         """Why it cannot be hunted here."""
-        if self.bug not in BUGS:
-            return f"there is no mistake {self.bug!r} yet"
         return find(self.harness).missing()
 
 
 def _killed(bug: str, workload: str) -> Mutant:
     return Mutant(bug, "kills", {"workloads": [workload]}, is_quick=True)
+
+
+def _read(bug: str) -> Mutant:
+    return Mutant(bug, planted_rot.BUGS[bug][0], most=40, is_planted_here=True)
 
 
 def _cut(bug: str, workload: str) -> Mutant:
@@ -96,7 +106,7 @@ MUTANTS = (
     _refused("full-disk-ignored", "pages", "write"),
     _refused("thread-error-swallowed", "huge", "write"),
     _refused("shared-commit-error-swallowed", "together", "write"),
-    Mutant("hash-unverified", "rot", is_planted_here=True),
+    *map(_read, planted_rot.BUGS),
 )
 
 
@@ -111,13 +121,15 @@ class Hunt:
     """The first bad outcome; empty if it survived."""
     faults: int
     seconds: float
+    trouble: str = ""
+    """Why the hunt itself ended too early."""
 
 
 def hunt(mutant: Mutant, budget: Budget, folder: Path, **given: Any) -> Hunt:
     """In this process. `given` is more for the harness."""
     began = time.monotonic()
     if mutant.is_planted_here:
-        plant(mutant.bug)
+        MISTAKES[mutant.bug]()
     else:
         given["bug"] = mutant.bug
     harness: Callable[..., Tally] = find(mutant.harness).harness
@@ -143,10 +155,10 @@ def apart(mutant: Mutant, seed: int) -> Hunt:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Hunt(mutant.bug, mutant.harness, mutant.what, "", 0, limit)
+            return Hunt(mutant.bug, mutant.harness, mutant.what, "", 0, limit, "it did not end in time")
         if not result.exists():
             last = (ended.stderr.strip().splitlines() or ["nothing on stderr"])[-1]
-            raise RuntimeError(f"the hunt for {mutant.bug} failed with exit code {ended.returncode}: {last}")
+            return Hunt(mutant.bug, mutant.harness, mutant.what, "", 0, 0.0, f"exit code {ended.returncode}: {last}")
         return Hunt(**json.loads(result.read_text()))
 
 
@@ -158,7 +170,7 @@ def run(budget: Budget, folder: Path) -> Tally:
         try:
             if not mutant.missing():
                 _note(apart(mutant, budget.seed), tally)
-        except (ImportError, RuntimeError) as error:
+        except ImportError as error:
             tally.bad.append(f"{mutant.bug} could not be hunted: {error}")
     tally.seconds = time.monotonic() - budget.began
     return tally
@@ -168,7 +180,8 @@ def _note(hunted: Hunt, tally: Tally) -> None:
     if hunted.by:
         tally.delivered["mutants killed"] += 1
     else:
-        tally.bad.append(f"{hunted.bug} survived {hunted.faults} faults of {hunted.harness}: {hunted.what}")
+        why = hunted.trouble or hunted.what
+        tally.bad.append(f"{hunted.bug} survived {hunted.faults} faults of {hunted.harness}: {why}")
 
 
 def main(words: Sequence[str]) -> int:
@@ -189,23 +202,22 @@ def main(words: Sequence[str]) -> int:
 def _hunt_here(bug: str, seed: int, result: Path) -> int:
     (mutant,) = (one for one in MUTANTS if one.bug == bug)
     with tempfile.TemporaryDirectory(prefix="waycairn-hunt-") as folder:
-        hunted = hunt(mutant, Budget(seconds=mutant.seconds, seed=seed), Path(folder))
+        hunted = hunt(mutant, Budget(seconds=mutant.seconds, seed=seed, most=mutant.most), Path(folder))
     result.write_text(json.dumps(asdict(hunted)))
     return 0
 
 
 def _hunt_all(mutants: Sequence[Mutant], seed: int) -> int:
     print(f"seed {seed}, {len(mutants)} mutants", flush=True)
-    hunted, skipped = [], {}
-    for mutant in mutants:
-        if reason := mutant.missing():
-            skipped[mutant.bug] = reason
-            print(f"{mutant.bug}: skipped: {reason}", flush=True)
-            continue
-        one = apart(mutant, seed)
-        hunted.append(one)
-        end = f"found by {one.harness} after {one.faults:,} faults: {one.by[:150]}" if one.by else "SURVIVED"
-        print(f"{one.bug} ({one.seconds:.0f} s): {end}", flush=True)
+    skipped = {mutant.bug: reason for mutant in mutants if (reason := mutant.missing())}
+    for bug, reason in skipped.items():
+        print(f"{bug}: skipped: {reason}", flush=True)
+    hunted = []
+    with ThreadPoolExecutor(2) as pool:
+        for one in pool.map(lambda mutant: apart(mutant, seed), [one for one in mutants if one.bug not in skipped]):
+            hunted.append(one)
+            end = f"found by {one.harness} after {one.faults:,} faults: {one.by[:150]}" if one.by else "SURVIVED"
+            print(f"{one.bug} ({one.seconds:.0f} s): {end} {one.trouble}".rstrip(), flush=True)
     survivors = [one.bug for one in hunted if not one.by]
     facts = {
         "seed": seed,
