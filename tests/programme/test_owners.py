@@ -22,9 +22,9 @@ def test_a_displaced_owner_changes_nothing(postgres_server, tmp_path):
 @pytest.mark.parametrize(
     ("bug", "scenario", "tries"),
     [
-        ("no-epoch-check", owners.zombie, 12),
-        ("lease-by-wall-clock", owners.clocks_apart, 12),
-        ("lock-in-children", owners.child_that_outlives_the_owner, 8),
+        ("no-epoch-check", "zombie", 12),
+        ("lease-by-wall-clock", "clocks_apart", 12),
+        ("lock-in-children", "child_that_outlives_the_owner", 8),
     ],
 )
 def test_a_planted_bug_is_found(postgres_server, tmp_path, bug, scenario, tries):

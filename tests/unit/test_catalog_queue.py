@@ -1,6 +1,7 @@
 """The fair queue of processes: order, death, stopped waiters, what it says about a holder."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -160,6 +161,22 @@ def test_a_lost_counter_is_no_obstacle(path, members):
     assert mine._newest == 3
     mine.release()
     mine.close()
+
+
+def test_who_is_stopped_while_drawing_is_passed_over(path):
+    """Its lock on the tickets would block all others for ever; they take turns without tickets, and with them later."""
+    queue = FairQueue(path)
+    with path.open("rb") as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_EX)
+        began = time.monotonic()
+        queue.acquire()
+        assert time.monotonic() - began < 5
+        queue.release()
+        assert path.stat().st_size == 0, "no ticket was drawn"
+    queue.acquire()
+    queue.release()
+    assert path.stat().st_size > 0
+    queue.close()
 
 
 def test_one_alone_draws_no_more_tickets(path):
