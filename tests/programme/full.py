@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from programme.faulty_job import JOBS, Ending, FaultyJobs
@@ -26,8 +27,10 @@ __all__ = ["run", "small_disk"]
 _STEP = 4096
 _LEAST_SIZE = 64 * 1024
 """Of a file: what a job tells us about itself is shorter."""
-_LEAST_FILES, _MOST_FILES = 4, 32
+_LEAST_FILES, _MOST_FILES = 6, 24
 """Open files; no job needs as many."""
+_LOG = 160 * 1024
+"""Of the database: as long as what it adds in most jobs."""
 _ROOM = 64 * 1024 * 1024
 
 
@@ -106,33 +109,45 @@ _HONEST = {"disk": (errno.ENOSPC,), "size": (errno.EFBIG,), "files": (errno.EMFI
 def run(
     budget: Budget, folder: Path, *, bug: str = "", workloads: Sequence[str] = tuple(JOBS), only: str | None = None
 ) -> Tally:
-    """`bug` is planted into every job that suffers; `only` is one case, as a bad outcome names it."""
+    """`bug` is planted into every job that suffers, and one bad outcome is enough then; `only` is one case, as a bad
+    outcome names it."""
     tally = Tally("full")
     began = time.monotonic()
     with in_memory(folder) as place, small_disk() as disk, FaultyJobs() as jobs:
         store = empty_store(place)
         cases = [case for name in workloads for case in _cases(jobs, name, store, disk, bug)]
-        for case in [case for case in cases if str(case) == only] if only else budget.spread(cases):
-            if budget.is_spent or (bug and tally.bad):
+        for case in [case for case in cases if str(case) == only] if only else _mixed(budget, cases):
+            if budget.is_spent or tally.delivered.total() == budget.most or (bug and tally.bad):
                 break
             case.strike(tally)
     tally.seconds = time.monotonic() - began
     return tally
 
 
+def _mixed(budget: Budget, cases: Sequence[Case]) -> Iterator[Case]:
+    """In a random order, the kinds in turn."""
+    kinds = [[case for case in cases if case.kind == kind] for kind in _COUNTED]
+    chance = budget.chance("order")
+    for one in kinds:
+        chance.shuffle(one)
+    return (case for turn in zip_longest(*kinds) for case in turn if case)
+
+
 def _cases(jobs: FaultyJobs, name: str, store: Path, disk: SmallDisk | None, bug: str) -> Iterator[Case]:
     """Every bound that could hurt this job, as it is and as one that goes on after an error."""
     root = store.with_name(name)
+    golden = FaultyScene(jobs, name, root, store, is_watched=False)
+    golden.record()
+    sizes = [path.stat().st_size for path in golden.folder.rglob("*") if path.is_file()]
+    begins = sum(path.stat().st_size for path in store.rglob("*") if path.is_file())
+    # Its log is gone when it ends; while it works, everything in the catalog is there twice.
+    most = 2 * (sum(sizes) - begins) + _LOG
     for again in (False, True):
         scene = FaultyScene(jobs, name, root, store, is_watched=False, goes_on=again)
-        scene.record()
-        largest = max(path.stat().st_size for path in scene.folder.rglob("*") if path.is_file())
-        yield from (Case(scene, "size", bound, bug=bug) for bound in range(_LEAST_SIZE, largest, _STEP))
+        scene.golden = golden.golden
+        yield from (Case(scene, "size", bound, bug=bug) for bound in range(_LEAST_SIZE, max(sizes), _STEP))
         yield from (Case(scene, "files", bound, bug=bug) for bound in range(_LEAST_FILES, _MOST_FILES))
         if disk is not None:
             scene = FaultyScene(jobs, name, root, store, folder=disk.place / "work", is_watched=False, goes_on=again)
-            before = disk.used
-            scene.record()
-            # Its log is gone when it ends; while it works, everything is there twice.
-            most = 2 * (disk.used - before) + 40 * _STEP
+            scene.golden = golden.golden
             yield from (Case(scene, "disk", bound, disk, bug) for bound in range(0, most, _STEP))
