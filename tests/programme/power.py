@@ -28,7 +28,7 @@ STATES = 12_000
 """Distinct states of one tape; then the next tape is worth more."""
 SEEDS = 16
 """Of random choices on one tape, at most: each finds fewer states that are new."""
-RESUMED = 100
+RESUMED = 150
 """One state in so many is taken to its end."""
 BAD = 10
 """Bad states of one tape that are told; then the next tape."""
@@ -89,14 +89,15 @@ def _in_parallel(units: Iterator[Unit], budget: Budget) -> Iterator[Looked]:
 
 
 def _units(budget: Budget, folder: Path, workloads: Sequence[str], bug: str) -> Iterator[Unit]:
-    """Every workload undisturbed, then every workload with takeovers, and again with other ones."""
-    states = STATES if budget.most is None else min(STATES, math.ceil(budget.most / (2 * len(workloads))))
+    """Every second workload undisturbed, the others with takeovers; then again with other ones."""
+    states = STATES if budget.most is None else min(STATES, math.ceil(budget.most / len(workloads)))
     planned = 0
-    for number in itertools.count():
-        for workload in workloads:
+    for turn in itertools.count():
+        for index, workload in enumerate(workloads):
             if budget.is_spent or (budget.most is not None and planned >= budget.most):
                 return
             planned += states
+            number = turn + (index + budget.seed) % 2
             yield Unit(workload, number, budget.seed, states, budget.began + budget.seconds, folder, bug)
 
 

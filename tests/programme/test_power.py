@@ -23,7 +23,7 @@ BUGS = {
 
 def test_no_power_cut_loses_what_was_acknowledged(tmp_path):
     """Of every workload, in both models, with takeovers on the tape."""
-    tally = power.run(Budget(300, most=STATES + STATES // 10), tmp_path)
+    tally = power.run(Budget(600, most=STATES + STATES // 10), tmp_path)
     print(tally)
     assert tally.passed, "\n".join(tally.bad)
     assert tally.delivered["power-loss states"] >= STATES

@@ -95,6 +95,14 @@ def test_directories_that_are_not_empty_stay(place):
         (place / "other").rename(place / "full")
 
 
+def test_a_name_that_is_no_text_is_refused(place):
+    """A tape is text. Any text will do."""
+    (place / "Größe \N{SNOWMAN}").touch()
+    with pytest.raises(OSError) as refused:
+        os.mkdir(os.fsencode(place) + b"/\xff")
+    assert refused.value.errno == errno.EILSEQ
+
+
 def test_mappings_locks_and_large_files(place):
     """Shared mappings read and write; flock keeps others out; 32 MiB, emptied by O_TRUNC."""
     data = os.urandom(1 << 20) * 32

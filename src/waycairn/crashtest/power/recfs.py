@@ -71,6 +71,14 @@ def _directory(mode: int) -> Node:
     return Node(stat.S_IFDIR, FileImage(stat.S_IMODE(mode)), names={})
 
 
+def _refuse_bytes(name: str) -> None:
+    """A tape is text: what is no UTF-8 cannot be on it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise OSError(errno.EILSEQ, "a name that is no UTF-8") from error
+
+
 def _seen(names: Iterable[str]) -> Iterator[str]:
     return (name for name in names if not name.startswith(_HIDDEN))
 
@@ -91,7 +99,7 @@ class RecordingFileSystem:
         self._removed: Remove | None = None
         """Deleted while open: libfuse does that too before it renames over an open file, where it is one act."""
         self._marks: dict[int, Callable[[bytes], AnyOp]] = {
-            self._add(ROOT, ACK, _file(0o600)): lambda data: Ack(data.decode()),
+            self._add(ROOT, ACK, _file(0o600)): lambda data: Ack(data.decode(errors="replace")),
             self._add(ROOT, SETTLED, _file(0o600)): lambda _: Settled(),
         }
 
@@ -114,6 +122,7 @@ class RecordingFileSystem:
 
     def _place(self, path: str) -> tuple[int, str, dict[str, int]]:
         directory, _, name = path.rpartition("/")
+        _refuse_bytes(name)
         parent = self._find(directory)
         return parent, name, self._names(parent)
 
@@ -149,6 +158,7 @@ class RecordingFileSystem:
         return self._make(path, _file(mode))
 
     def symlink(self, path: str, target: str) -> int:
+        _refuse_bytes(target)
         self._make(path, Node(stat.S_IFLNK, FileImage(0o777), target=target))
         return 0
 
