@@ -30,13 +30,6 @@ def no_root_on_read() -> None:
     reader.root_of = lambda manifest, ids, lengths, key: Any_()
 
 
-def no_length_of_packs() -> None:
-    """What the index says of a block is read, however long that is."""
-    from waycairn.chunks.source import ChunkSource
-
-    ChunkSource._check_end = lambda self, batch: None
-
-
 def no_checksum_of_keys() -> None:
     """A block of keys is taken as it comes."""
     from waycairn.codec import keys
@@ -100,7 +93,6 @@ def state_goes_back_alone() -> None:
 BUGS: dict[str, tuple[str, Callable[[], None]]] = {
     "no-hash-on-read": ("rot", no_hash_on_read),
     "no-root-on-read": ("rot", no_root_on_read),
-    "no-length-of-packs": ("rot", no_length_of_packs),
     "no-checksum-of-keys": ("rot", no_checksum_of_keys),
     "no-bounds-of-keys": ("decoders", no_bounds_of_keys),
     "deleted-come-back": ("model", deleted_come_back),

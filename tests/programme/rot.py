@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import random
 import shutil
 import tempfile
 import time
@@ -33,8 +34,10 @@ __all__ = ["UNPROTECTED", "run"]
 TABLES = ("runs", "items", "failures", "computed", "queued", "steps", "outputs", "checkpoints")
 LIMIT = 20.0
 """Seconds that one look at a damaged store may take."""
-SHARES = (0.3, 0.85)
-"""Of the time, for the two scenes; the rest is for going back."""
+EACH = 2
+"""So many faults of each structure in a round."""
+LOSSES = 30
+"""So many runs that go on from damage in a round."""
 
 UNPROTECTED: Mapping[str, str] = {
     # The columns themselves.
@@ -218,57 +221,70 @@ def scenes(folder: Path) -> list[Scene]:
 
 
 def run(budget: Budget, folder: Path) -> Tally:
-    """In turn a structure each; `most` is how many of each structure."""
+    """Round after round: some of each structure, then some runs that go on from damage."""
     tally = Tally("rot")
     began = time.monotonic()
+    here = Path.cwd()
     judge = Judge(tally)
-    for number, scene in enumerate(scenes(folder)):
-        judge.earlier = scene.earlier()
-        chance = budget.chance(scene.name)
-        trials = list(_in_turn(decays_of(scene.files, chance, budget.most or 10**9)))
-        for decay, told in isolated(trials, scene.look, LIMIT):
-            tally.delivered[decay.kind] += 1
-            judge.judge(decay, told)
-            if time.monotonic() - began > budget.seconds * SHARES[number] or len(tally.bad) >= isolation.HOPELESS:
-                break
-        scene.restore()
-    judge.earlier = set()
-    for loss, told in _recoveries(budget, folder, most=(budget.most or 1000) * 4):
-        tally.delivered[loss.kind] += 1
-        judge.judge_recovery(loss, told)
-        if len(tally.bad) >= isolation.HOPELESS:
+    with closing(Folders(folder)) as folders:
+        for number in itertools.count():
+            for fault, told in _round(folders, budget.chance(f"round {number}"), judge):
+                tally.delivered[fault.kind] += 1
+                judge.judge(fault, told)
+                count = sum(tally.delivered.values())
+                if budget.is_spent or count == budget.most or len(tally.bad) >= isolation.HOPELESS:
+                    break
+            else:
+                continue
             break
+    os.chdir(here)
     judge.report()
     tally.seconds = time.monotonic() - began
     return tally
 
 
-def _recoveries(budget: Budget, folder: Path, most: int) -> Iterator[tuple[Loss, Any]]:
-    """Each in a copy of its own of the store whose job was killed."""
-    golden: list[str] = []
+class Folders:
+    """The stores that rot, and how the job of one of them ends when nothing does."""
 
-    def attempt(loss: Loss) -> str:
-        place = Path(tempfile.mkdtemp(dir=folder))
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.scenes = scenes(folder)
+        self.sound = folder / "sound"
+        shutil.copytree(folder / "rested", self.sound)
+        with contextlib.suppress(StopIteration):
+            _, self.end = next(isolated([folder / "rested"], fallback.end, LIMIT))
+        self.scenes[-1].restore()
+        self.earlier = self.scenes[0].earlier()
+
+    def recover(self, loss: Loss) -> str:
+        """In a copy of its own."""
+        place = Path(tempfile.mkdtemp(dir=self._folder))
         try:
-            shutil.copytree(folder / "rested", place, dirs_exist_ok=True)
-            return fallback.recover(place, loss, golden[0])
+            shutil.copytree(self.sound, place, dirs_exist_ok=True)
+            return fallback.recover(place, loss, self.end)
         finally:
             shutil.rmtree(place)
 
-    shutil.copytree(folder / "rested", folder / "sound")
-    for _, end in isolated([folder / "sound"], fallback.end, LIMIT):
-        golden.append(end)
-    losses = list(itertools.islice(fallback.losses(budget.chance("losses")), most))
-    for loss, told in isolated(losses, attempt, LIMIT):
-        yield loss, told
-        if budget.is_spent:
-            return
+    def close(self) -> None:
+        for name in ("log", "rested", "sound"):
+            shutil.rmtree(self._folder / name)
+
+
+def _round(folders: Folders, chance: random.Random, judge: Judge) -> Iterator[tuple[Decay | Loss, Any]]:
+    for scene in folders.scenes:
+        judge.earlier = folders.earlier if scene.name == "log" else set()
+        yield from isolated(list(_in_turn(decays_of(scene.files, chance, EACH))), scene.look, LIMIT)
+        scene.restore()
+    yield from isolated(list(itertools.islice(fallback.losses(chance), LOSSES)), folders.recover, LIMIT)
 
 
 def _in_turn(groups: dict[str, list[Decay]]) -> Iterator[Decay]:
     """One of each structure in turn."""
     for some in itertools.zip_longest(*groups.values()):
         yield from filter(None, some)
+
+
+FINE = frozenset({"harmless", "told", "earlier", "went on"})
 
 
 class Judge:
@@ -280,18 +296,18 @@ class Judge:
         self._outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         """By structure: harmless, told, earlier, or the field that changed unnoticed."""
 
-    def judge(self, decay: Decay, told: Any) -> None:
-        outcome = f"{told}" if isinstance(told, Died) else self._outcome_of(decay, Seen(**told))
-        if outcome not in {"harmless", "told", "earlier"} and outcome not in UNPROTECTED:
-            self._tally.bad.append(f"{decay}: {outcome}")
+    def judge(self, fault: Decay | Loss, told: Any) -> None:
+        """`told` is a Seen as a dict; of a Loss, empty if the run went on as it should."""
+        if isinstance(told, Died):
+            outcome = f"{told}"
+        elif isinstance(fault, Loss):
+            outcome = told or "went on"
+        else:
+            outcome = self._outcome_of(fault, Seen(**told))
+        if outcome not in FINE and outcome not in UNPROTECTED:
+            self._tally.bad.append(f"{fault}: {outcome}")
             outcome = "bad"
-        self._outcomes[decay.structure][outcome] += 1
-
-    def judge_recovery(self, loss: Loss, told: str) -> None:
-        """`told` is empty if all went well."""
-        if told:
-            self._tally.bad.append(f"{loss}: {told}")
-        self._outcomes[loss.structure]["bad" if told else "went back"] += 1
+        self._outcomes[fault.structure][outcome] += 1
 
     def _outcome_of(self, decay: Decay, seen: Seen) -> str:
         if seen.raw:
@@ -304,6 +320,8 @@ class Judge:
             return "earlier"
         if decay.structure in UNPROTECTED:
             return decay.structure
+        if decay.structure == decay.file:
+            return f"nobody tells that {decay.structure} changed: {seen.changed}"
         unknown = [name for name in seen.changed if name not in UNPROTECTED]
         return (
             f"nobody tells: {', '.join(f'{name} ({seen.changed[name]})' for name in unknown)}"

@@ -201,6 +201,8 @@ def test_one_pack_under_the_name_of_another(make):
         "update chunks set block = (select min(number) from blocks)",
         "update blocks set offset = offset + 1",
         "update blocks set stored = stored - 1",
+        "update blocks set stored = stored + (1 << 50)",
+        "update blocks set offset = offset + (1 << 50)",
         "update blocks set raw = raw + 1",
         "update blocks set raw = raw - 1",
         "update blocks set codec = 1 - codec",
