@@ -3,8 +3,8 @@ as if nothing had happened.
 
 Every open, read, write, flush, rename, lock... that a job makes below its folder is a place where the kernel can say
 no (see `system_calls`), once, for ever, or from then on for everything that changes something. A job may survive that;
-then it must end as it does without. Of flushes that fail some lose their data, as Linux does with what it could not
-write: nothing may be built upon those, by us or by SQLite.
+then it must end as it does without. `run_lost` is for flushes that fail and lose their data, as Linux does with what it
+could not write: nothing may be built upon those, by us or by SQLite.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from programme.refusing import Fault
 from programme.tally import Budget, Tally
 from programme.victim import in_memory
 
-__all__ = ["missing", "run"]
+__all__ = ["missing", "run", "run_lost"]
 
 Plan = Callable[[Mapping[str, int]], Iterator[list[Fault]]]
 """From the calls of a job to lists of faults, one list a kind."""
@@ -71,7 +71,7 @@ def lost(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
         yield [Fault("flush", number, errno.EIO, loses=loses) for number in range(1, calls["flush"] + 1)]
 
 
-def mixed(budget: Budget, scenes: Sequence[FaultyScene], plan: Plan) -> Iterator[tuple[FaultyScene, Fault]]:
+def _mixed(budget: Budget, scenes: Sequence[FaultyScene], plan: Plan) -> Iterator[tuple[FaultyScene, Fault]]:
     """One of each list of each scene in turn: reads are many and renames are few, and neither is to crowd out the
     other."""
     lists = [[(scene, fault) for fault in group] for scene in scenes for group in plan(scene.calls)]
@@ -91,16 +91,40 @@ def run(
     kinds: Sequence[str] = tuple(ERRORS),
     only: str | None = None,
 ) -> Tally:
-    """Errors at any call, and every third time a flush that fails and loses its data. `bug` is planted into every job
-    that suffers, and one bad outcome is enough then; `only` is one case, as a bad outcome names it."""
-    tally = Tally("errors")
+    """Errors at any call of these kinds. `bug` is planted into every job that suffers, and one bad outcome is enough
+    then; `only` is one case, as a bad outcome names it."""
+
+    def plan(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
+        return faults({kind: calls[kind] for kind in kinds if kind in calls})
+
+    return _sweep(Tally("errors"), "I/O errors", plan, budget, folder, workloads, bug=bug, only=only)
+
+
+def run_lost(
+    budget: Budget, folder: Path, *, bug: str = "", workloads: Sequence[str] = tuple(JOBS), only: str | None = None
+) -> Tally:
+    """Flushes that fail and lose their data."""
+    return _sweep(Tally("flushes"), "lost flushes", lost, budget, folder, workloads, bug=bug, only=only)
+
+
+def _sweep(  # noqa: PLR0917 - two private calls
+    tally: Tally,
+    kind: str,
+    plan: Plan,
+    budget: Budget,
+    folder: Path,
+    workloads: Sequence[str],
+    *,
+    bug: str,
+    only: str | None,
+) -> Tally:
     began = time.monotonic()
     with in_memory(folder) as place, FaultyJobs() as jobs:
         scenes = _scenes(jobs, place, workloads)
-        for scene, fault in _named(scenes, only) if only else _alternating(budget, scenes, kinds):
+        for scene, fault in _named(scenes, only) if only else _mixed(budget, scenes, plan):
             if budget.is_spent or tally.delivered.total() == budget.most or (bug and tally.bad):
                 break
-            _try(tally, scene, fault, bug)
+            _try(tally, kind, scene, fault, bug)
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -108,14 +132,6 @@ def run(
 def _named(scenes: Sequence[FaultyScene], only: str) -> Iterator[tuple[FaultyScene, Fault]]:
     name, _, fault = only.partition(" ")
     return ((scene, Fault.read(fault)) for scene in scenes if scene.name == name)
-
-
-def _alternating(
-    budget: Budget, scenes: Sequence[FaultyScene], kinds: Sequence[str]
-) -> Iterator[tuple[FaultyScene, Fault]]:
-    errors = mixed(budget, scenes, lambda calls: faults({kind: calls[kind] for kind in kinds if kind in calls}))
-    losses = mixed(budget, scenes, lost) if "flush" in kinds else iter(())
-    return (pair for turn in zip_longest(errors, errors, losses) for pair in turn if pair)
 
 
 def _scenes(jobs: FaultyJobs, folder: Path, names: Sequence[str]) -> list[FaultyScene]:
@@ -132,12 +148,12 @@ def _scenes(jobs: FaultyJobs, folder: Path, names: Sequence[str]) -> list[Faulty
     return scenes
 
 
-def _try(tally: Tally, scene: FaultyScene, fault: Fault, bug: str) -> None:
+def _try(tally: Tally, kind: str, scene: FaultyScene, fault: Fault, bug: str) -> None:
     scene.clear()
     ending = scene.run(fault=fault, bug=bug)
     if not ending.refused:
         return
-    tally.delivered["lost flushes" if fault.loses else "I/O errors"] += 1
+    tally.delivered[kind] += 1
     try:
         wrong = scene.judge(ending, fault.error)
     except Exception as error:

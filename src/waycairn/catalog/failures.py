@@ -26,6 +26,10 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
         return StoreError(f"the catalog at {path} refused a call: {error}. Nothing was changed.", path=path)
     if code in {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}:
         return duplicate(error)
+    if _means_full(code, path):
+        return _full(path)
+    if _means_damaged(code, error):
+        return _damaged(error, path)
     match code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(
@@ -33,21 +37,10 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
                 "Find it with `fuser` on that file, stop it or wait for it, then run the job again.",
                 path=path,
             )
-        case sqlite3.SQLITE_FULL:
-            return _full(path)
-        case sqlite3.SQLITE_IOERR if code == sqlite3.SQLITE_IOERR_SHMSIZE and _is_full(path):
-            return _full(path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return StoreReadOnly(
                 f"the catalog at {path} cannot be written ({error}). Nothing was changed. "
                 "Check the owner and the permissions of the file and its directory, and the mount options.",
-                path=path,
-            )
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
-            return Damaged(
-                f"the catalog at {path} is damaged, cannot be read whole or is no SQLite database ({error}). It is not "
-                "used. Check the disk (dmesg), keep a copy of the file and its -wal file, then restore a backup or see "
-                "`waycairn doctor`.",
                 path=path,
             )
         case sqlite3.SQLITE_CANTOPEN:
@@ -65,6 +58,15 @@ def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 
     return StoreError(f"the catalog at {path} answered {error}. Nothing was changed.", path=path)
 
 
+def _damaged(error: sqlite3.Error, path: str) -> Damaged:
+    return Damaged(
+        f"the catalog at {path} is damaged, cannot be read whole or is no SQLite database ({error}). It is not used. "
+        "Check the disk (dmesg), keep a copy of the file and its -wal file, then restore a backup or see `waycairn "
+        "doctor`.",
+        path=path,
+    )
+
+
 def _full(path: str) -> StoreFull:
     return StoreFull(
         f"no space left for the catalog at {path}. {SAFE} Free space, then run the job again: it goes on from the last "
@@ -73,9 +75,18 @@ def _full(path: str) -> StoreFull:
     )
 
 
-def _is_full(path: str) -> bool:
-    """SQLite does not say why it could not make the index of its log."""
-    return os.statvfs(Path(path).parent).f_bavail == 0
+def _means_full(code: int, path: str) -> bool:
+    """SQLite does not say why it could not make the index of its log: look."""
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        return os.statvfs(Path(path).parent).f_bavail == 0
+    return code & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _means_damaged(code: int, error: sqlite3.Error) -> bool:
+    if code & 0xFF == sqlite3.SQLITE_ERROR:
+        # So it says if it cannot read that the tables changed since it last looked.
+        return str(error).startswith("no such table")
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 
 def from_postgres(state: str | None, error: BaseException, name: str) -> Exception:  # noqa: PLR0911 - one an error
