@@ -216,7 +216,7 @@ class SqliteDatabase:
         try:
             connection = self.connect()
         except sqlite3.OperationalError as error:
-            if not has_no_room(error):
+            if not (has_no_room(error) and self.path.is_file()):
                 raise
             connection = self.connect(frozen=True)
             self._frozen_readers.add(connection)
