@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from commands import waycairn
+from commands import on_terminal, waycairn
 from waycairn.crashtest import crashtest
 
 BROKEN = Path(__file__).resolve().parents[2] / "examples" / "broken"
@@ -199,3 +201,39 @@ def test_a_command_that_is_not_there_is_told(tmp_path):
     ran = waycairn("crashtest", "--", "no-such-program", at=tmp_path)
     assert ran.returncode == 2
     assert "there is no command 'no-such-program'" in ran.stderr
+
+
+def test_a_query_that_is_wrong_is_told(tmp_path):
+    """It is a mistake in the question, not in the job."""
+    (tmp_path / "job.py").write_text(
+        "import sqlite3, waycairn as wc\n"
+        "sqlite3.connect('r.db').close()\n"
+        "wc.save('a', 1)\n"
+        "open('out.txt', 'w').write('done')\n"
+    )
+    with pytest.raises(ValueError, match="no such table: missing after an undisturbed run"):
+        crashtest(["python", "job.py"], directory=tmp_path, sql=["r.db:SELECT * FROM missing"])
+
+
+def test_ctrl_c_ends_what_it_started(tmp_path):
+    """The jobs run in sessions of their own, so nothing else would end them."""
+    (tmp_path / "job.py").write_text(
+        "import sys, time\n"
+        "import waycairn as wc\n"
+        "with wc.run('slow') as run:\n"
+        "    for number in run.each(range(2)):\n"
+        "        time.sleep(0.1)\n"
+        "    if run.resumed:\n"
+        "        time.sleep(60)\n"
+    )
+    command = ("crashtest", "-n", "2", "--", sys.executable, "job.py")
+    spoken = on_terminal(*command, at=tmp_path, interrupt="0/2", TMPDIR=str(tmp_path))
+    assert spoken.code != 0
+    left = [process for process in psutil.process_iter() if is_ours(process, tmp_path)]
+    assert left == []
+
+
+def is_ours(process, directory):
+    with contextlib.suppress(psutil.Error):
+        return process.environ().get("WAYCAIRN_CRASHTEST", "").startswith(str(directory))
+    return False

@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from waycairn.crashtest.difference import Difference
 from waycairn.crashtest.place import Place, Places
 from waycairn.crashtest.points import Point, choose, named, read_hits, work_in
 from waycairn.crashtest.powerless import PowerLoss
-from waycairn.crashtest.process import Ended, Running
+from waycairn.crashtest.process import Ended, Running, begin_anew, end_all
 from waycairn.crashtest.report import Report
 from waycairn.crashtest.settings import Mode, Settings
 from waycairn.crashtest.trial import Trial, Trials
+from waycairn.errors import WaycairnError
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how many trials are done, and of how many."""
@@ -62,6 +64,7 @@ class Campaign:
 
     def run(self) -> Report:
         began = time.monotonic()
+        begin_anew()
         below = Path(tempfile.mkdtemp(prefix="waycairn-crashtest-"))
         try:
             self._places = Places(self._settings.directory, below, self._settings.skip)
@@ -133,20 +136,28 @@ class Campaign:
 
     def _do(self, points: Sequence[Point], began: float) -> None:
         asked = self._asked(points)
+        self._tell("the first trials", 0, len(asked))
         trials = Trials(self._settings, self._striker, self._work, self._judge)
-        with ThreadPoolExecutor(self._settings.jobs) as pool:
-            waiting: dict[Future[Trial | None], None] = {
-                pool.submit(self._one, trials, number, point, mode, began): None
-                for number, (point, mode) in enumerate(asked)
-            }
+        pool = ThreadPoolExecutor(self._settings.jobs)
+        try:
+            waiting = [
+                pool.submit(self._one, trials, number, point, mode, began) for number, (point, mode) in enumerate(asked)
+            ]
             for done, future in enumerate(as_completed(waiting), 1):
-                trial = future.result()
-                if trial is None:
-                    self._report.left_out += 1
-                else:
-                    self._report.trials.append(trial)
-                    self._tell(f"{trial.mode} at {trial.point}", done, len(asked))
+                self._note(future.result(), done, len(asked))
+        except BaseException:
+            end_all()  # their sessions are their own: a Ctrl-C here does not reach them
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
         self._report.trials.sort(key=lambda trial: (trial.point.progress, trial.number))
+
+    def _note(self, trial: Trial | None, done: int, of: int) -> None:
+        if trial is None:
+            self._report.left_out += 1
+            return
+        self._report.trials.append(trial)
+        self._tell(f"{trial.mode} at {trial.point}", done, of)
 
     def _asked(self, points: Sequence[Point]) -> list[tuple[Point, Mode]]:
         """Points and modes in the order of their worth; each mode gets its share."""
@@ -215,11 +226,11 @@ class Campaign:
         # With several stores a line of the history does not say to which of them it belongs.
         history = read_history(place.history) if len(stores) == 1 else []
         for path in stores:
-            core = open_core(path, create=False)
             try:
-                # Jobs that are no loops tell their progress by hand.
-                violations = verify(core, history, folder=place.work, counted=False)
+                with closing(open_core(path, create=False)) as core:
+                    # Jobs that are no loops tell their progress by hand.
+                    violations = verify(core, history, folder=place.work, counted=False)
                 found += [Difference("store", f"{one.invariant}: {one.what}", "invariant") for one in violations]
-            finally:
-                core.close()
+            except WaycairnError as error:
+                found.append(Difference("store", str(error), "invariant"))
         return found

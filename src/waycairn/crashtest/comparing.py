@@ -8,6 +8,7 @@ import json
 import sqlite3
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from waycairn.crashtest.difference import Difference, Kind
 from waycairn.crashtest.lines import compare_lines
 from waycairn.crashtest.place import Place
 from waycairn.crashtest.settings import Settings, split_field, split_rule
+from waycairn.errors import WaycairnError
 from waycairn.upkeep.differences import differences
 from waycairn.upkeep.outcome import outcome
 
@@ -120,7 +122,10 @@ class Comparison:
     def _rows(self, golden: Place, other: Place) -> Iterator[Difference]:
         for name, query in self._queries:
             where = f"{name}: {query}"
-            old = forms.query(golden.work / name, query)  # sqlite3.Error here is a mistake in the query
+            try:
+                old = forms.query(golden.work / name, query)
+            except sqlite3.Error as error:
+                raise ValueError(f"--sql {where}: {error} after an undisturbed run") from None
             try:
                 yield from compare_lines(where, old, forms.query(other.work / name, query))
             except sqlite3.Error as error:
@@ -143,11 +148,12 @@ class Comparison:
 
         found = {}
         for path in place.stores():
-            core = open_core(path, create=False)
+            name = path.relative_to(place.work).as_posix()
             try:
-                found[path.relative_to(place.work).as_posix()] = _without_place(outcome(core), place)
-            finally:
-                core.close()
+                with closing(open_core(path, create=False)) as core:
+                    found[name] = _without_place(outcome(core), place)
+            except WaycairnError as error:
+                found[name] = {"all runs": {"error": str(error)}}
         return found
 
 

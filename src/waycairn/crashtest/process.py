@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -44,6 +45,8 @@ class Running:
         self.place = place
         self._mark = str(place.root)
         self.began = time.time()
+        if _is_over.is_set():
+            raise InterruptedError("the crash test was given up")
         with place.said.open("ab") as said:
             self._process = subprocess.Popen(  # noqa: S603 - the command that was asked for
                 found(command),
@@ -54,6 +57,7 @@ class Running:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        _living.add(self)
 
     @property
     def pid(self) -> int:
@@ -77,6 +81,7 @@ class Running:
         if is_late:
             self.signal(signal.SIGKILL)
         code = self._process.wait()
+        _living.discard(self)
         took = time.time() - self.began
         return Ended(code, took, self._end_rest(at_once=code == -signal.SIGKILL), is_late)
 
@@ -109,6 +114,23 @@ class Running:
                 process.kill()
         psutil.wait_procs(rest, timeout=_LEAVING)
         return len(rest)
+
+
+_living: set[Running] = set()
+_is_over = threading.Event()
+
+
+def end_all() -> None:
+    """Kill what still runs, and let nothing start any more until `begin_anew`."""
+    _is_over.set()
+    for running in list(_living):
+        running.signal(signal.SIGKILL)
+        running.signal(signal.SIGCONT)
+
+
+def begin_anew() -> None:
+    """Another crash test in this process."""
+    _is_over.clear()
 
 
 def found(command: Sequence[str]) -> list[str]:

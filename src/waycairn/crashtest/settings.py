@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from waycairn.crashtest.points import named
+
 Backend = Literal["hooks", "timer", "syscalls", "power"]
 """How the moments are found: at crash points, by the clock, at system calls, or as lost writes of a power cut."""
 Mode = Literal["kill", "worker", "term", "int", "takeover", "double"]
@@ -70,6 +72,8 @@ class Settings:
         if self.points < 1 or self.jobs < 1 or self.attempts < 1:
             raise ValueError("points, jobs and attempts are at least 1")
         self._check_modes()
+        for point in self.at:
+            named(point)
         for rule in self.normalize:
             split_rule(rule)
         for query in self.sql:
