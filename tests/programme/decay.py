@@ -39,22 +39,23 @@ class Decay:
     def __str__(self) -> str:
         return f"{self.kind} in {self.structure}: {self.file} at {self.at}, {self.other}"
 
-    def apply(self, folder: Path, files: Files) -> None:
-        if self.file in files:
-            self._apply_to_files(folder, files)
-        else:
-            _change_row(folder / STORE / "catalog.db", self)
-
-    def _apply_to_files(self, folder: Path, files: Files) -> None:
+    def apply(self, folder: Path, files: Files) -> bool:
+        """Whether anything is other than before: a tail may be zeros already, two pages alike."""
+        if self.file not in files:
+            return _change_row(folder / STORE / "catalog.db", self)
         path, content = folder / self.file, files[self.file]
+        new = self._decayed(content, files)
+        path.write_bytes(new)
+        if isinstance(self.other, str) and not self.size:
+            (folder / self.other).write_bytes(content)
+        return new != content
+
+    def _decayed(self, content: bytes, files: Files) -> bytes:
         if self.kind != SWAP:
-            path.write_bytes(changed(content, self.kind, self.at))
-        elif isinstance(self.other, int):
-            path.write_bytes(_exchanged(content, self.at, self.other, self.size))
-        else:
-            path.write_bytes(files[self.other])
-            if not self.size:
-                (folder / self.other).write_bytes(content)
+            return changed(content, self.kind, self.at)
+        if isinstance(self.other, int):
+            return _exchanged(content, self.at, self.other, self.size)
+        return files[self.other]
 
 
 def changed(content: bytes, kind: str, at: int) -> bytes:
@@ -234,7 +235,7 @@ def _like(value: object, content: bytes) -> object:
     return struct.unpack("<q" if isinstance(value, int) else "<d", content)[0]
 
 
-def _change_row(path: Path, decay: Decay) -> None:
+def _change_row(path: Path, decay: Decay) -> bool:
     """What a flip in the page of that row would do, without its other effects."""
     table, _, column = decay.file.partition(".")
     assert isinstance(decay.other, int)
@@ -247,4 +248,7 @@ def _change_row(path: Path, decay: Decay) -> None:
         holes = ", ".join("?" * len(row))
         place = "CAST(? AS TEXT)" if isinstance(value, str) else "?"
         database.execute("PRAGMA foreign_keys = OFF")
+        if new == _like(value, _bytes_of(value)):
+            return False
         database.execute(f'UPDATE OR REPLACE "{table}" SET "{column}" = {place} WHERE ({key}) = ({holes})', (new, *row))
+        return True

@@ -232,15 +232,17 @@ class Work:
         for number in range(self.count):
             if number in run["done"]:
                 continue
-            if number == self.stop or (number in self.bad and self.job == "each"):
-                left = "failed" if number in self.bad or self.how == "raise" else "interrupted"
+            fails = number in self.bad and self.job == "each"
+            has_step = number % 4 == 1 and number not in run["steps"] and number != self.stop
+            if has_step and (fails or number not in self.bad):
+                run["steps"].append(number)
+                yield changed(now)
+            if number == self.stop or fails:
+                left = "failed" if fails or self.how == "raise" else "interrupted"
                 break
             if number in self.bad:
                 run["failed"] = sorted({*run["failed"], number})
             else:
-                if number % 4 == 1 and number not in run["steps"]:
-                    run["steps"].append(number)
-                    yield changed(now)
                 self._note_done(run, number)
             yield changed(now)
         run["status"] = left if left == "failed" else "partial" if run["failed"] else left or "completed"

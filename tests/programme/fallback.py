@@ -93,4 +93,6 @@ def _damage(lost: list[CheckpointRecord], loss: Loss) -> None:
             ((content,),) = database.execute(f"SELECT {loss.column} FROM checkpoints WHERE {place}", key)
             size = len(content) * (8 if loss.kind == FLIP else 1)
             bad = changed(content, loss.kind, int(loss.at * size))
+            if bad == content:  # the tail was zeros
+                bad = changed(content, FLIP, 0)
             database.execute(f"UPDATE checkpoints SET {loss.column} = ? WHERE {place}", (bad, *key))

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.bugs import BUGS
-from programme import planted_rot
+from programme import isolation, planted_rot
 from programme.registry import find
 from programme.tally import Budget, Tally
 from programme.torture import ROOT, environment
@@ -67,7 +67,8 @@ def _killed(bug: str, workload: str) -> Mutant:
 
 
 def _read(bug: str) -> Mutant:
-    return Mutant(bug, planted_rot.BUGS[bug][0], most=40, is_planted_here=True)
+    given = planted_rot.GIVEN.get(bug, {})
+    return Mutant(bug, planted_rot.BUGS[bug][0], given, is_planted_here=True)
 
 
 def _cut(bug: str, workload: str) -> Mutant:
@@ -130,6 +131,7 @@ def hunt(mutant: Mutant, budget: Budget, folder: Path, **given: Any) -> Hunt:
     began = time.monotonic()
     if mutant.is_planted_here:
         MISTAKES[mutant.bug]()
+        isolation.HOPELESS = 1
     else:
         given["bug"] = mutant.bug
     harness: Callable[..., Tally] = find(mutant.harness).harness

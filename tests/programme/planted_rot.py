@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from waycairn.errors import Damaged
 
-__all__ = ["BUGS"]
+__all__ = ["BUGS", "GIVEN"]
 
 
 def no_hash_on_read() -> None:
@@ -101,3 +101,11 @@ BUGS: dict[str, tuple[str, Callable[[], None]]] = {
     "state-goes-back-alone": ("rot", state_goes_back_alone),
 }
 """By name: which harness must find it, and how it is planted."""
+GIVEN: Mapping[str, Mapping[str, Any]] = {
+    "no-hash-on-read": {"structures": ["raw pack blocks"]},
+    "no-root-on-read": {"structures": ["checkpoints.manifest"]},
+    "no-checksum-of-keys": {"structures": ["items.keys"]},
+    "anew-for-older": {"structures": ["newest checkpoints"]},
+    "state-goes-back-alone": {"structures": ["newest checkpoints"]},
+}
+"""By name: the structures of `rot` that come to it."""

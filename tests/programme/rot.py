@@ -12,7 +12,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ LIMIT = 20.0
 """Seconds that one look at a damaged store may take."""
 EACH = 2
 """So many faults of each structure in a round."""
-LOSSES = 30
+LOSSES = 12
 """So many runs that go on from damage in a round."""
 
 UNPROTECTED: Mapping[str, str] = {
@@ -109,6 +109,7 @@ else that changes unnoticed is bad."""
 class Seen:
     """What became of one damaged store."""
 
+    happened: bool = True
     told: list[str] = field(default_factory=list)
     changed: dict[str, str] = field(default_factory=dict)
     """Field to an example."""
@@ -146,7 +147,7 @@ class Scene:
             self.restore()
         seen = Seen()
         try:
-            decay.apply(self.folder, self.files)
+            seen.happened = decay.apply(self.folder, self.files)
             _look(self._golden, seen, thoroughly=decay.at % 4 == 0)
         except Exception:
             seen.raw = traceback.format_exc()
@@ -220,15 +221,17 @@ def scenes(folder: Path) -> list[Scene]:
     return [Scene(dead, "log"), Scene(rested, "rested")]
 
 
-def run(budget: Budget, folder: Path) -> Tally:
-    """Round after round: some of each structure, then some runs that go on from damage."""
+def run(budget: Budget, folder: Path, structures: Sequence[str] = ()) -> Tally:
+    """Round after round: some of each structure, then some runs that go on from damage. `structures`: these only."""
     tally = Tally("rot")
     began = time.monotonic()
     here = Path.cwd()
     judge = Judge(tally)
     with closing(Folders(folder)) as folders:
         for number in itertools.count():
-            for fault, told in _round(folders, budget.chance(f"round {number}"), judge):
+            for fault, told in _round(folders, budget.chance(f"round {number}"), judge, structures):
+                if isinstance(told, dict) and not told["happened"]:
+                    continue
                 tally.delivered[fault.kind] += 1
                 judge.judge(fault, told)
                 count = sum(tally.delivered.values())
@@ -270,17 +273,23 @@ class Folders:
             shutil.rmtree(self._folder / name)
 
 
-def _round(folders: Folders, chance: random.Random, judge: Judge) -> Iterator[tuple[Decay | Loss, Any]]:
+def _round(
+    folders: Folders, chance: random.Random, judge: Judge, structures: Sequence[str]
+) -> Iterator[tuple[Decay | Loss, Any]]:
+    if not structures or Loss.structure in structures:
+        yield from isolated(list(itertools.islice(fallback.losses(chance), LOSSES)), folders.recover, LIMIT)
     for scene in folders.scenes:
         judge.earlier = folders.earlier if scene.name == "log" else set()
-        yield from isolated(list(_in_turn(decays_of(scene.files, chance, EACH))), scene.look, LIMIT)
+        groups = decays_of(scene.files, chance, 20 * EACH if structures else EACH)
+        chosen = [decays for name, decays in groups.items() if not structures or name in structures]
+        chance.shuffle(chosen)
+        yield from isolated(list(_in_turn(chosen)), scene.look, LIMIT)
         scene.restore()
-    yield from isolated(list(itertools.islice(fallback.losses(chance), LOSSES)), folders.recover, LIMIT)
 
 
-def _in_turn(groups: dict[str, list[Decay]]) -> Iterator[Decay]:
+def _in_turn(groups: Sequence[Sequence[Decay]]) -> Iterator[Decay]:
     """One of each structure in turn."""
-    for some in itertools.zip_longest(*groups.values()):
+    for some in itertools.zip_longest(*groups):
         yield from filter(None, some)
 
 
@@ -316,18 +325,15 @@ class Judge:
             return f"a wrong value was handed out: {seen.changed[wrong[0]]}"
         if seen.told or not seen.changed:
             return "told" if seen.told else "harmless"
-        if seen.state in self.earlier:
-            return "earlier"
-        if decay.structure in UNPROTECTED:
-            return decay.structure
+        return "earlier" if seen.state in self.earlier else self._unnoticed(decay, seen)
+
+    def _unnoticed(self, decay: Decay, seen: Seen) -> str:
+        """What changed, if that may be; else a sentence."""
         if decay.structure == decay.file:
-            return f"nobody tells that {decay.structure} changed: {seen.changed}"
-        unknown = [name for name in seen.changed if name not in UNPROTECTED]
-        return (
-            f"nobody tells: {', '.join(f'{name} ({seen.changed[name]})' for name in unknown)}"
-            if unknown
-            else next(iter(seen.changed))
-        )
+            known, names = decay.structure in UNPROTECTED, [decay.structure]
+        else:
+            known, names = UNPROTECTED.keys() >= seen.changed.keys(), list(seen.changed)
+        return names[0] if known else f"nobody tells that {', '.join(names)} changed: {seen.changed}"
 
     def report(self) -> None:
         for structure, outcomes in sorted(self._outcomes.items()):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from programme import decoders, isolation, model, rot
+from programme import decoders, model, rot
 from programme.isolation import isolated
+from programme.mutants import MUTANTS, hunt
 from programme.planted_rot import BUGS
 from programme.tally import Budget
 
@@ -31,7 +32,7 @@ def folder(tmp_path) -> Iterator[Path]:
 
 def test_rot(folder):
     """Bits flipped, ends cut off and zeroed, parts exchanged, in every structure; and how a run goes on from it."""
-    tally = rot.run(Budget(seconds=30, most=6), folder)
+    tally = rot.run(Budget(seconds=30), folder)
     print(tally)
     assert tally.passed, "\n".join(tally.bad)
     assert sum(tally.delivered.values()) > 150
@@ -57,14 +58,8 @@ def test_decoders(folder):
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(folder, bug):
     """In a process of its own, so that the others stay as they are."""
-    harness, plant = BUGS[bug]
-
-    def attempt(seed: int) -> list[str]:
-        plant()
-        isolation.HOPELESS = 1
-        run = importlib.import_module(f"programme.{harness}").run
-        return run(Budget(seconds=60, seed=seed), folder).bad
-
-    [(_, bad)] = isolated([1], attempt, limit=120)
-    assert isinstance(bad, list), bad
-    assert bad, f"{harness} did not find {bug}"
+    (mutant,) = (one for one in MUTANTS if one.bug == bug)
+    [(_, found)] = isolated([1], lambda seed: asdict(hunt(mutant, Budget(90, seed=seed), folder)), limit=150)
+    assert isinstance(found, dict), found
+    print(f"{bug}: {found['faults']} faults of {mutant.harness}, {found['seconds']} s: {found['by'][:200]}")
+    assert found["by"], f"{mutant.harness} did not find {bug}"
