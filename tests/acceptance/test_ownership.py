@@ -71,6 +71,33 @@ def test_a_living_owner_is_respected(tmp_path):
         verify("fold", {"item": 9})
 
 
+@pytest.mark.parametrize(
+    ("workload", "stop_at"),
+    [("fold", "output.open@1"), ("groups", "output.open@1"), ("steps", "output.whole.create@1")],
+)
+def test_a_displaced_owner_that_wakes_up_opens_no_output(tmp_path, workload, stop_at):
+    """Stopped before it opens a file that its heir then finishes: it neither cuts that back nor leaves a draft."""
+    expected = golden(workload, tmp_path / "golden")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    zombie = start(workload, folder, WAYCAIRN_CRASH=f"{stop_at}:STOP")
+    try:
+        wait_until_stopped(zombie)
+        with contextlib.chdir(folder), wc.open(STORE) as store:
+            store.takeover(workload)
+        assert end(start(workload, folder))[0] == 0
+        files = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        zombie.send_signal(signal.SIGCONT)
+        code, errors = end(zombie)
+    finally:
+        zombie.kill()
+        zombie.wait()
+    assert (code, "waycairn.errors.OwnershipLost: " in errors) == (1, True), errors
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
+    with contextlib.chdir(folder):
+        assert outcome() == expected
+
+
 def test_a_killed_owner_is_taken_over_at_once(tmp_path):
     """No lease to wait for: the next process enters as soon as the first is dead, in the next epoch."""
     owner = start("fold", tmp_path, WAYCAIRN_CRASH="cut.begin@3:KILL")

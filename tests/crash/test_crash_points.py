@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import waycairn
 from crash import job
 from crash.workloads import WORKLOADS, verify
@@ -20,8 +22,9 @@ ELSEWHERE = {
     "lease.": "leases need a database server: tests of PostgreSQL",
     "catalog.migrat": "no older format was released: tests of the migrations",
     "catalog.cop": "the copy before a migration: tests of the migrations",
-    "output.renew": "an owner that was displaced: acceptance tests of the ownership",
+    "output.renew": "an owner that was displaced: the harness of displaced owners",
     "flights.alone": "an item that kills its process: kill tests of the map",
+    "output.cut": "an item that fails after it wrote: the test below",
     "owner.sweep": "unit tests of the owner files",
     "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
 }
@@ -51,6 +54,28 @@ def test_every_crash_point_is_passed(tmp_path):
     missing = {name for name in names - passed if not name.startswith(tuple(ELSEWHERE))}
     assert sorted(missing) == []
     assert passed - names == set(), "points are named by literals, so that they can be found"
+
+
+FAILING = """
+import waycairn as wc
+with wc.open("store") as store, store.run("lines", pace="every item", progress="off") as run:
+    out = run.output("lines.txt", append=True)
+    for item in run.items(range(6)):
+        with item:
+            out.write(f"{item.value}\\n")
+            if item.value % 2:
+                raise ValueError(item.value)
+"""
+
+
+@pytest.mark.parametrize("point", ["output.cut@1", "output.cut.done@1", "output.cut@3", "output.cut.done@2"])
+def test_killed_while_a_failed_item_is_undone(tmp_path, point):
+    """What an item wrote that failed is in no output, wherever the process dies while it is cut off."""
+    command = [sys.executable, "-c", FAILING]
+    killed = subprocess.run(command, cwd=tmp_path, env={**os.environ, "WAYCAIRN_CRASH": f"{point}:KILL"}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
+    assert (tmp_path / "lines.txt").read_text() == "0\n2\n4\n"
 
 
 def test_the_environment_arms_a_process(tmp_path):

@@ -23,6 +23,17 @@ IN_TRANSACTION = {"catalog.commit"}
 CRITICAL = ("output.", "store.begin", "cut.begin")
 """Points after which an owner that was displaced would do harm if nobody looked."""
 
+HEIRS_END = (
+    "enter.taken",
+    "enter.done",
+    "output.renew.copy",
+    "output.renew",
+    "output.renew.directory",
+    "output.renewed",
+    "output.truncate",
+)
+"""Where an heir is killed: after it took the run over, and while it gets a file of its own."""
+
 
 def zombie(world: World, chance: random.Random, *, on_server: bool) -> Iterator[str]:
     """An owner stops, is displaced, and wakes up when its heir has finished, is under way, is dead, or never came."""
@@ -67,7 +78,7 @@ def zombie_that_outlives_its_heir(world: World, chance: random.Random, *, on_ser
     """Stopped as it writes to an output; the heir dies before it has touched the file; a third process finishes the
     job. Only then the first one wakes up, and writes to no file of theirs."""
     scene, golden, _ = world.scene("fold", on_server=on_server)
-    killed_at = chance.choice(("enter.taken", "enter.done", "output.renew", "output.renewed", "output.truncate"))
+    killed_at = chance.choice(HEIRS_END)
     yield f"{scene}: stopped at output.write@3, the heir killed at {killed_at}"
     with scene.fresh():
         pid = scene.start(crash="output.write@3:STOP", bug=world.bug)

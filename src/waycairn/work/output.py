@@ -42,6 +42,7 @@ class _Written:
     def _drain(self) -> None:
         if not self._buffer:
             return
+        crashpoint("output.write")
         try:
             with translated("the output file", self.path):
                 write_all_at(self._handle, self._buffer, self._written)
@@ -61,10 +62,18 @@ class Output(_Written):
     """
 
     def __init__(
-        self, path: str, committed: int | None, *, encoding: str, is_lost: Callable[[], bool], has_rival: bool
+        self,
+        path: str,
+        committed: int | None,
+        *,
+        encoding: str,
+        is_lost: Callable[[], bool],
+        is_displaced: Callable[[], bool],
+        has_rival: bool,
     ) -> None:
         super().__init__(path, encoding)
         self._is_lost = is_lost
+        self._is_displaced = is_displaced
         self._is_doubtful = False
         """A flush failed. Linux then drops what it could not write, and says of the next flush that all is well."""
         with translated("the output file", path):
@@ -83,19 +92,45 @@ class Output(_Written):
             )
         keep = size if committed is None else committed
         if has_rival and existed:
-            _renew(Path(os.path.realpath(path)), keep)
+            self._renew(Path(os.path.realpath(path)), keep)
+        crashpoint("output.open")
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             self.committed = keep
+            # Open first, then look, then cut: the file may be that of an heir who came before this line, and who comes
+            # behind it sees a rival and makes a file of its own.
+            _refuse_if_lost(self._is_displaced, self.path)
             crashpoint("output.truncate")
             os.ftruncate(handle, keep)
-            if not existed:
-                crashpoint("output.create")
-                flush_directory(path.absolute().parent)
+            crashpoint("output.directory")
+            # Also of a file that was there: whoever made it may have been killed before it did this.
+            flush_directory(path.absolute().parent)
         except BaseException:
             os.close(handle)
             raise
+        crashpoint("output.opened")
         return handle
+
+    def _renew(self, path: Path, length: int) -> None:
+        """The first `length` bytes as a file of our own under the same name. A displaced owner that wakes up between its
+        look and its write then writes to a file without a name."""
+        copy = path.with_name(f".{path.name}.part")
+        copy.unlink(missing_ok=True)
+        crashpoint("output.renew.copy")
+        with path.open("rb") as old, copy.open("xb") as new:
+            left = length
+            while left and (piece := old.read(min(left, _BUFFER))):
+                new.write(piece)
+                left -= len(piece)
+            new.flush()
+            flush(new.fileno())
+        shutil.copymode(path, copy)
+        crashpoint("output.renew")
+        _refuse_if_lost(self._is_displaced, self.path)
+        copy.replace(path)
+        crashpoint("output.renew.directory")
+        flush_directory(path.parent)
+        crashpoint("output.renewed")
 
     def write(self, text: str | bytes) -> int:
         """Add text (encoded) or bytes as they are; returns the number of bytes. Durable at the next cut. If it raises,
@@ -107,7 +142,6 @@ class Output(_Written):
     def _drain(self) -> None:
         if self._buffer:
             _refuse_if_lost(self._is_lost, self.path)
-            crashpoint("output.write")
             super()._drain()
 
     def flush_to(self, length: int) -> None:
@@ -141,11 +175,13 @@ class Output(_Written):
         """Drop what was written behind `length`. Not where a newer owner writes: the bytes there are its."""
         if self._is_lost():
             return
+        crashpoint("output.cut")
         del self._buffer[max(length - self._written, 0) :]
         if length < self._written:
             with translated("the output file", self.path):
                 os.ftruncate(self._handle, length)
             self._written = length
+        crashpoint("output.cut.done")
         self.length = length
 
     def close(self) -> None:
@@ -172,6 +208,8 @@ class WholeOutput(_Written):
         self._is_displaced = is_displaced
         self._target = Path(path)
         with translated("the output file", path):
+            crashpoint("output.whole.create")
+            _refuse_if_lost(is_displaced, path)
             for earlier in range(1, epoch + 1):
                 self._draft = self._target.with_name(f".{self._target.name}.{earlier}.part")
                 self._draft.unlink(missing_ok=True)
@@ -221,25 +259,6 @@ def _refuse_if_lost(is_lost: Callable[[], bool], path: str) -> None:
         )
 
 
-def _renew(path: Path, length: int) -> None:
-    """The first `length` bytes as a file of our own under the same name. A displaced owner that wakes up between its
-    look and its write then writes to a file without a name."""
-    copy = path.with_name(f".{path.name}.part")
-    copy.unlink(missing_ok=True)
-    with path.open("rb") as old, copy.open("xb") as new:
-        left = length
-        while left and (piece := old.read(min(left, _BUFFER))):
-            new.write(piece)
-            left -= len(piece)
-        new.flush()
-        flush(new.fileno())
-    shutil.copymode(path, copy)
-    crashpoint("output.renew")
-    copy.replace(path)
-    flush_directory(path.parent)
-    crashpoint("output.renewed")
-
-
 class OutputFiles:
     """The output files of one run."""
 
@@ -260,7 +279,14 @@ class OutputFiles:
             return self._whole[name]
         known = self._cutter.store.catalog.outputs(self._cutter.run).get(name)
         length = known.length if known else None
-        output = Output(name, length, encoding=encoding, is_lost=self._is_lost, has_rival=self._has_rival)
+        output = Output(
+            name,
+            length,
+            encoding=encoding,
+            is_lost=self._is_lost,
+            is_displaced=self._is_displaced,
+            has_rival=self._has_rival,
+        )
         if known is None:
             # Where it begins, before anything is written behind: else a crash before the first cut could not tell
             # what was there from what this run wrote.
