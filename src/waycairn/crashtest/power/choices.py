@@ -25,6 +25,8 @@ __all__ = ["Choice", "Cut", "Kept", "Model", "at_random", "in_order", "short"]
 SECTOR = 512
 _FEW = 12
 """Pending acts that are each lost alone and kept alone; with more, the newest."""
+_OLDEST = 2
+"""The oldest pending acts, which are lost alone and kept alone too."""
 _TEARS = 16
 """Sector boundaries at which the newest write is torn; of a longer one, spread."""
 
@@ -87,7 +89,9 @@ def in_order(cut: Cut) -> Iterator[Choice]:
     if names and data:
         yield Choice("content that was not flushed", whole(names))
         yield Choice("names that were not flushed", whole(data))
-    for position in (pending if cut.model is Model.POSIX else data)[-_FEW:]:
+    alone = pending if cut.model is Model.POSIX else data
+    # The oldest too: an act that is never flushed is soon behind many newer ones.
+    for position in dict.fromkeys([*alone[:_OLDEST], *alone[-_FEW:]]):
         what = short(cut.tape[position])
         yield Choice(f"one act: {what}", whole([other for other in pending if other != position]))
         yield Choice(f"all but one act: {what}", [Kept(position)])
