@@ -3,8 +3,7 @@ as if nothing had happened.
 
 Every open, read, write, flush, rename, lock... that a job makes below its folder is a place where the kernel can say
 no (see `system_calls`), once, for ever, or from then on for everything that changes something. A job may survive that;
-then it must end as it does without. `run_lost` is for flushes that fail and lose their data, as Linux does with what it
-could not write: nothing may be built upon those, by us or by SQLite.
+then it must end as it does without. See `flushes` for those that fail and lose their data.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from programme.refusing import Fault
 from programme.tally import Budget, Tally
 from programme.victim import in_memory
 
-__all__ = ["missing", "run", "run_lost"]
+__all__ = ["missing", "run", "sweep"]
 
 Plan = Callable[[Mapping[str, int]], Iterator[list[Fault]]]
 """From the calls of a job to lists of faults, one list a kind."""
@@ -65,12 +64,6 @@ def faults(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
                 yield [Fault(kind, number, error, lasts, short=True) for number in range(1, count + 1)]
 
 
-def lost(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
-    """Every flush, with the data of it lost."""
-    for loses in ("late", "at once"):
-        yield [Fault("flush", number, errno.EIO, loses=loses) for number in range(1, calls["flush"] + 1)]
-
-
 def _mixed(budget: Budget, scenes: Sequence[FaultyScene], plan: Plan) -> Iterator[tuple[FaultyScene, Fault]]:
     """One of each list of each scene in turn: reads are many and renames are few, and neither is to crowd out the
     other."""
@@ -97,17 +90,10 @@ def run(
     def plan(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
         return faults({kind: calls[kind] for kind in kinds if kind in calls})
 
-    return _sweep(Tally("errors"), "I/O errors", plan, budget, folder, workloads, bug=bug, only=only)
+    return sweep(Tally("errors"), "I/O errors", plan, budget, folder, workloads, bug=bug, only=only)
 
 
-def run_lost(
-    budget: Budget, folder: Path, *, bug: str = "", workloads: Sequence[str] = tuple(JOBS), only: str | None = None
-) -> Tally:
-    """Flushes that fail and lose their data."""
-    return _sweep(Tally("flushes"), "lost flushes", lost, budget, folder, workloads, bug=bug, only=only)
-
-
-def _sweep(  # noqa: PLR0917 - two private calls
+def sweep(  # noqa: PLR0917 - two calls
     tally: Tally,
     kind: str,
     plan: Plan,
@@ -118,6 +104,7 @@ def _sweep(  # noqa: PLR0917 - two private calls
     bug: str,
     only: str | None,
 ) -> Tally:
+    """The faults that `plan` makes of the calls of each workload; `kind` is what the tally calls them."""
     began = time.monotonic()
     with in_memory(folder) as place, FaultyJobs() as jobs:
         scenes = _scenes(jobs, place, workloads)

@@ -48,6 +48,7 @@ HARNESSES = (
         6,
         "EIO, ENOSPC and EMFILE at any system call, once and for ever; flushes that fail and lose their data",
     ),
+    Entry("flushes", 3, "flushes that fail and lose their data, as Linux loses it"),
     Entry("full", 2, "a disk that fills up, and gets room again"),
     Entry("rot", 5, "flipped bits, truncations and zeroed tails in every structure"),
     Entry("model", 6, "random acts against a model of what must be there"),

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from programme import errors
+from programme import errors, flushes
 from programme.mutants import MUTANTS, hunt
 from programme.refusing import Fault
 from programme.tally import Budget
@@ -24,7 +24,7 @@ def test_a_device_that_fails_is_told(tmp_path):
 
 def test_what_a_failed_flush_lost_is_not_built_upon(tmp_path):
     """At least 120 flushes of packs, outputs, the catalog and its log that lose their data; 0 bad outcomes."""
-    tally = errors.run_lost(Budget(seconds=200, seed=1, most=120), tmp_path)
+    tally = flushes.run(Budget(seconds=200, seed=1, most=120), tmp_path)
     print(tally)
     assert tally.passed, "\n".join(tally.bad)
     assert tally.delivered["lost flushes"] == 120
