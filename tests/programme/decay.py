@@ -250,5 +250,8 @@ def _change_row(path: Path, decay: Decay) -> bool:
         database.execute("PRAGMA foreign_keys = OFF")
         if new == _like(value, _bytes_of(value)):
             return False
-        database.execute(f'UPDATE OR REPLACE "{table}" SET "{column}" = {place} WHERE ({key}) = ({holes})', (new, *row))
+        try:
+            database.execute(f'UPDATE "{table}" SET "{column}" = {place} WHERE ({key}) = ({holes})', (new, *row))
+        except sqlite3.IntegrityError:
+            return False  # the key of another row: in a page both would stand there, which SQLite's own check tells
         return True

@@ -19,8 +19,10 @@ def duplicate(detail: object) -> ValueError:
     )
 
 
-def from_sqlite(error: sqlite3.Error, path: str) -> Exception:  # noqa: PLR0911 - one return an error
+def from_sqlite(error: sqlite3.Error | UnicodeDecodeError, path: str) -> Exception:  # noqa: PLR0911 - one return an error
     """The error to raise instead; the caller chains the original to it."""
+    if isinstance(error, UnicodeDecodeError):  # Python's, where SQLite quotes a damaged schema
+        return _damaged(error, path)
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return StoreError(f"the catalog at {path} refused a call: {error}. Nothing was changed.", path=path)

@@ -27,7 +27,7 @@ def problems_of(path: Path, *, quick: bool = False) -> list[str]:
             if not has_no_room(error):
                 raise
             return _problems(frozen_uri(path), quick=quick)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         return [str(error)]
 
 

@@ -93,7 +93,7 @@ class SqliteDatabase:
                 return work(Session(connection.cursor(), _TEXTS))
             finally:
                 self._give_back(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -108,7 +108,7 @@ class SqliteDatabase:
             )
         try:
             return self._group.submit(work)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
         except OSError:
             with translated("the catalog", self.path):
@@ -127,7 +127,7 @@ class SqliteDatabase:
                 yield connection
             finally:
                 self._queue.release()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
         finally:
             connection.close()
@@ -288,7 +288,7 @@ class SqliteDatabase:
             connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
 
-    def _translated(self, error: sqlite3.Error) -> Exception:
+    def _translated(self, error: sqlite3.Error | UnicodeDecodeError) -> Exception:
         ours = from_sqlite(error, self.name)
         if isinstance(ours, WriteFailed):
             self._broken = error
