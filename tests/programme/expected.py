@@ -228,7 +228,7 @@ class Work:
         yield from self._plan_items(now, run)
 
     def _plan_items(self, now: Facts, run: Facts) -> Iterator[Facts]:
-        left = ""
+        left, cut = "", run["failed"]
         for number in range(self.count):
             if number in run["done"]:
                 continue
@@ -236,6 +236,10 @@ class Work:
             has_step = number % 4 == 1 and number not in run["steps"] and number != self.stop
             if has_step and (fails or number not in self.bad):
                 run["steps"].append(number)
+                # A step is committed by itself, items that failed before it with the next cut.
+                failed, run["failed"] = run["failed"], cut
+                yield changed(now)
+                run["failed"] = failed
                 yield changed(now)
             if number == self.stop or fails:
                 left = "failed" if fails or self.how == "raise" else "interrupted"
@@ -244,6 +248,7 @@ class Work:
                 run["failed"] = sorted({*run["failed"], number})
             else:
                 self._note_done(run, number)
+                cut = run["failed"]
             yield changed(now)
         run["status"] = left if left == "failed" else "partial" if run["failed"] else left or "completed"
         yield now

@@ -60,7 +60,7 @@ def from_sqlite(error: sqlite3.Error | UnicodeDecodeError, path: str) -> Excepti
     return StoreError(f"the catalog at {path} answered {error}. Nothing was changed.", path=path)
 
 
-def _damaged(error: sqlite3.Error, path: str) -> Damaged:
+def _damaged(error: Exception, path: str) -> Damaged:
     return Damaged(
         f"the catalog at {path} is damaged, cannot be read whole or is no SQLite database ({error}). It is not used. "
         "Check the disk (dmesg), keep a copy of the file and its -wal file, then restore a backup or see `waycairn "
