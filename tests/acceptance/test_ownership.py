@@ -95,6 +95,34 @@ def test_a_displaced_owner_that_wakes_up_cuts_nothing_back(tmp_path, workload):
         assert outcome() == expected
 
 
+def test_who_is_displaced_while_entering_is_not_its_heir(tmp_path):
+    """Stopped between its claim and the look at the row, which shows the epoch of its heir by then: it is refused like
+    anybody else, and the heir, which is under way, is not disturbed."""
+    expected = golden("fold", tmp_path / "golden")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    zombie = start("fold", folder, WAYCAIRN_CRASH="enter.look@1:STOP")
+    heir = None
+    try:
+        wait_until_stopped(zombie)
+        with contextlib.chdir(folder), wc.open(STORE) as store:
+            store.takeover("fold")
+        heir = start("fold", folder, WAYCAIRN_CRASH="cut.begin@3:STOP")
+        wait_until_stopped(heir)
+        zombie.send_signal(signal.SIGCONT)
+        code, errors = end(zombie)
+        assert (code, f"is held by pid {heir.pid}" in errors) == (1, True), errors
+        heir.send_signal(signal.SIGCONT)
+        code, errors = end(heir)
+        assert code == 0, errors
+    finally:
+        for process in filter(None, (zombie, heir)):
+            process.kill()
+            process.wait()
+    with contextlib.chdir(folder):
+        assert outcome() == expected
+
+
 def test_a_killed_owner_is_taken_over_at_once(tmp_path):
     """No lease to wait for: the next process enters as soon as the first is dead, in the next epoch."""
     owner = start("fold", tmp_path, WAYCAIRN_CRASH="cut.begin@3:KILL")

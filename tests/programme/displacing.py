@@ -49,7 +49,9 @@ def zombie(world: World, chance: random.Random, *, on_server: bool) -> Iterator[
         if not scene.stopped(pid):
             scene.wait(pid)
             return  # the thread that renews a lease passes some points at other times
-        is_displaced = _displace(scene, by_command=chance.random() < 0.1)
+        has_entered = ("enter.done", 1) in points[: points.index(stop)]
+        # One that is displaced before it has entered is no owner yet: it tries again, behind its heir.
+        is_displaced = _displace(scene, by_command=chance.random() < 0.1) and has_entered
         world.tally.delivered["takeovers" if is_displaced else "stops"] += 1
         if then == "finished":
             assert_same(

@@ -36,8 +36,8 @@ _RUN_AGAIN = {"40001", "40P01"}
 _SETTINGS = (
     "SET application_name = 'waycairn'",
     "SET lock_timeout = '10s'",
-    # A process that is stopped inside a transaction must not hold its locks for ever.
-    "SET idle_in_transaction_session_timeout = '30s'",
+    # A process that is stopped inside a transaction must not hold its locks for ever; those who wait must outlast it.
+    "SET idle_in_transaction_session_timeout = '7s'",
 )
 
 

@@ -124,7 +124,7 @@ def _begin(store: StoreCore, ask: Ask, replaces: RunRecord | None) -> Entered | 
             is_ours = store.catalog.add_run(new, now)
         else:
             is_ours = store.catalog.replace_run(replaces.id, replaces.epoch, new, now)
-        record = store.catalog.get_run(run) if is_ours else None
+        record = _ours(store, run, epoch=1) if is_ours else None
     except BaseException:
         hold.release()
         raise
@@ -144,6 +144,9 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
             hold.release()
             return None
         record = _refresh(store, ask, found)
+        if record is None:
+            hold.release()
+            return None
         crashpoint("enter.taken")
         has_rival = store.ownership.has_rival(found)
         store.ownership.forget(found.id, record.epoch)
@@ -164,8 +167,8 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
     return Entered(record, hold, resumed, has_rival)
 
 
-def _refresh(store: StoreCore, ask: Ask, found: RunRecord) -> RunRecord:
-    """What this entry says anew about the run."""
+def _refresh(store: StoreCore, ask: Ask, found: RunRecord) -> RunRecord | None:
+    """What this entry says anew about the run; None if somebody displaced us meanwhile."""
     changes: dict[str, Any] = {}
     if ask.launch is not None and ask.launch != found.launch:
         changes["launch"] = ask.launch
@@ -179,9 +182,15 @@ def _refresh(store: StoreCore, ask: Ask, found: RunRecord) -> RunRecord:
             changes[name] = value
     if changes:
         store.catalog.change_run(found.id, found.epoch + 1, store.clock.now(), **changes)
-    record = store.catalog.get_run(found.id)
-    assert record is not None, "a run that was just taken over is there"
-    return record
+    return _ours(store, found.id, epoch=found.epoch + 1)
+
+
+def _ours(store: StoreCore, run: RunId, epoch: int) -> RunRecord | None:
+    """The row, if it still is of the epoch that we claimed. Who is stopped between the two and displaced would read the
+    epoch of its heir, and commit beside it as if it were the heir."""
+    crashpoint("enter.look")
+    record = store.catalog.get_run(run)
+    return record if record is not None and record.epoch == epoch else None
 
 
 def displace(store: StoreCore, found: RunRecord) -> RunRecord:
