@@ -156,11 +156,15 @@ def _show_points(face: Face, report: Report) -> None:
 
 def _show_cost(face: Face, report: Report) -> None:
     facts = report.facts()
-    redone, resumed = facts["redone"], facts["resume_seconds"]
+    redone, resumed, extra = facts["redone"], facts["resume_seconds"], facts["extra_seconds"]
     if redone and any(trial.redone for trial in report.trials):
         face.line(f"work redone   {redone['median']:g} items and steps at the median, {redone['max']:g} at most")
     if resumed:
         face.line(f"back at work  after {resumed['median']:.2f} s at the median, {resumed['max']:.2f} s at most")
+    if extra and report.settings.backend != "power":
+        face.line(
+            f"cost          {extra['median']:.2f} s more than undisturbed at the median, {extra['max']:.2f} s at most"
+        )
     if report.left_out:
         face.line(f"left out      {report.left_out} trials: the time budget was spent")
     face.line()

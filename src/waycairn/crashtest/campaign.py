@@ -26,6 +26,8 @@ from waycairn.errors import WaycairnError
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how many trials are done, and of how many."""
+_LEFT = 6
+"""Things of each kind that kills may have left in a store: two a kill, and three kills at most."""
 _KEPT = 5
 """Places of bad trials that are kept for you to look at."""
 
@@ -229,7 +231,7 @@ class Campaign:
             try:
                 with closing(open_core(path, create=False)) as core:
                     # Jobs that are no loops tell their progress by hand.
-                    violations = verify(core, history, folder=place.work, counted=False)
+                    violations = verify(core, history, folder=place.work, leftovers=_LEFT, counted=False)
                 found += [Difference("store", f"{one.invariant}: {one.what}", "invariant") for one in violations]
             except WaycairnError as error:
                 found.append(Difference("store", str(error), "invariant"))

@@ -176,9 +176,16 @@ class Report:
             "left_out": self.left_out,
             "redone": _spread([trial.redone for trial in self.trials if trial.delivered]),
             "resume_seconds": _spread(resumed),
+            "extra_seconds": _spread(self._extra()),
             "seconds": round(self.seconds, 3),
             "points": [self._trial_facts(trial) for trial in self.trials],
         }
+
+    def _extra(self) -> list[float]:
+        """Seconds that a kill cost: all starts together, without an undisturbed run."""
+        return [
+            max(0.0, trial.seconds - self.golden_seconds) for trial in self.trials if trial.delivered and trial.attempts
+        ]
 
     def _trial_facts(self, trial: Trial) -> dict[str, Any]:
         return {
