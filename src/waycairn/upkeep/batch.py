@@ -50,10 +50,11 @@ def done_items(core: StoreCore, run: RunId, loop: str | None) -> Iterator[tuple[
             continue
         for block in core.catalog.done_items(run, name):
             # What one cut gave goes with its generator, before the next one is read.
-            yield from ((name, key, result) for key, result in _results(core, block))
+            yield from ((name, key, result) for key, result in results_of(core, block))
 
 
-def _results(core: StoreCore, block: DoneItems) -> Iterator[tuple[Key, Any]]:
+def results_of(core: StoreCore, block: DoneItems) -> Iterator[tuple[Key, Any]]:
+    """Key and result of each item of one cut; see `done_items`. Raises Damaged."""
     keys = keys_of(block)
     parts = core.load_results(block.results) if block.results else [None] * len(keys)
     for key, part in zip(keys, parts, strict=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from waycairn.codec.keys import shown, unpack_keys
+from waycairn.codec.keys import keys_of, shown
 from waycairn.errors import Damaged
 from waycairn.model.records import RunFilter, RunRecord
 from waycairn.store import StoreCore
+from waycairn.upkeep.batch import key_of, results_of
 
 Outcome = dict[str, dict[str, Any]]
 """Of each run, by its path: `books`, `books/clean`, `nightly [2026-11-21]`."""
@@ -33,7 +34,7 @@ def _of_run(core: StoreCore, run: RunRecord) -> dict[str, Any]:
         "status": run.status.value,
         "done": run.progress.done,
         "items": {loop: _done(core, run, loop) for loop in catalog.loops(run.id)},
-        "failed": {_key(failed.key): failed.error.get("message") for failed in catalog.failures(run.id)},
+        "failed": {key_of(failed): failed.error.get("message") for failed in catalog.failures(run.id)},
         "steps": {
             f"{stored.step.scope} {stored.step.name}".lstrip(): _loaded(core, stored.step.result)
             for stored in catalog.list_steps(run.id)
@@ -47,20 +48,11 @@ def _done(core: StoreCore, run: RunRecord, loop: str) -> dict[str, Any]:
     """What each item gave, by key; None for nothing."""
     found: dict[str, Any] = {}
     for block in core.catalog.done_items(run.id, loop):
-        keys = [shown(key) for key in unpack_keys(block.keys)]
-        if block.results is None:
-            found |= dict.fromkeys(keys)
-            continue
         try:
-            parts = core.load_results(block.results)
-            found |= {key: part.load() if part else None for key, part in zip(keys, parts, strict=True)}
+            found |= {shown(key): result for key, result in results_of(core, block)}
         except Damaged as error:
-            found |= dict.fromkeys(keys, f"damaged: {error}")
+            found |= dict.fromkeys(map(shown, keys_of(block)), f"damaged: {error}")
     return dict(sorted(found.items()))
-
-
-def _key(packed: bytes) -> str:
-    return shown(unpack_keys(packed)[0])
 
 
 def _loaded(core: StoreCore, stored: Any) -> Any:
