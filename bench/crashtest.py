@@ -29,10 +29,11 @@ def undisturbed(command: list[str], starts: int, below: Path) -> float:
     empty.mkdir()
     places = Places(empty, below, ())
 
-    def run(number: int) -> None:
-        ended = Running(command, places.make(f"run-{number}")).end(600)
+    def run(number: int, **environment: str) -> None:
+        ended = Running(command, places.make(f"run-{number}"), **environment).end(600)
         assert ended.code == 0, ended
 
+    run(starts, PYTHONDONTWRITEBYTECODE="")  # with what it compiled, as the crash test has it
     began = time.perf_counter()
     with ThreadPoolExecutor(JOBS) as pool:
         list(pool.map(run, range(starts)))

@@ -86,7 +86,7 @@ class Campaign:
         report, settings = self._report, self._settings
         self._tell("an undisturbed run", 0, 0)
         self._golden = self._places.make("golden")
-        first = Running(settings.command, self._golden).end(settings.timeout)
+        first = Running(settings.command, self._golden, PYTHONDONTWRITEBYTECODE="").end(settings.timeout)
         if self._is_refused(first, self._golden):
             return None
         self._tell("another one, recorded", 0, 0)

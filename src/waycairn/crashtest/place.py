@@ -73,6 +73,11 @@ class Place:
     def temporary(self) -> Path:
         return self._aside / "tmp"
 
+    @property
+    def bytecode(self) -> Path:
+        """Compiled modules, shared by all places of a crash test."""
+        return self._aside.parent / "bytecode"
+
     def last_words(self, lines: int = 12) -> str:
         text = self.said.read_text("utf-8", "replace") if self.said.exists() else ""
         return "\n".join(text.splitlines()[-lines:])

@@ -145,6 +145,8 @@ def _environment(place: Place, mark: str, more: Mapping[str, str]) -> dict[str, 
     kept = {name: text for name, text in os.environ.items() if not name.startswith("WAYCAIRN_CRASH")}
     kept.pop("WAYCAIRN_STORE", None)  # each trial has the store of its own directory
     return {
+        # Read by all, written by the golden run alone: nobody compiles what it imports at every start, or is killed at it.
+        "PYTHONPYCACHEPREFIX": str(place.bytecode),
         **kept,
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(place.temporary),
