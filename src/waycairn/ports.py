@@ -66,7 +66,7 @@ class BlobCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    name: str
+    name: PackId
     size: int
     modified: float
 

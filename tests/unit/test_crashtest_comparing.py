@@ -55,7 +55,7 @@ def compared(places, name, *contents, **rules):
         elif content is not None:
             (place.work / name).write_text(content)
     settings = Settings(command=["job"], directory=places[0].root, **rules)
-    return [(one.kind, one.what) for one in Comparison(settings).compare(*places)]
+    return [(one.kind, one.what) for one in Comparison(settings, places[0]).compare(places[1])]
 
 
 def test_json_is_compared_by_structure(places):

@@ -163,4 +163,4 @@ def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _info(name: str, stat: os.stat_result) -> BlobInfo:
-    return BlobInfo(name, stat.st_size, stat.st_mtime)
+    return BlobInfo(PackId(name), stat.st_size, stat.st_mtime)

@@ -61,7 +61,6 @@ class Campaign:
         assert recorder is not None
         self._recorder = recorder
         self._report = Report(settings, self._recorder.covers)
-        self._comparison = Comparison(settings)
         self._kept = 0
 
     def run(self) -> Report:
@@ -85,10 +84,11 @@ class Campaign:
         """Run the job twice without a fault; where it can be struck, None if no trial makes sense."""
         report, settings = self._report, self._settings
         self._tell("an undisturbed run", 0, 0)
-        self._golden = self._places.make("golden")
-        first = Running(settings.command, self._golden, PYTHONDONTWRITEBYTECODE="").end(settings.timeout)
-        if self._is_refused(first, self._golden):
+        golden = self._places.make("golden")
+        first = Running(settings.command, golden, PYTHONDONTWRITEBYTECODE="").end(settings.timeout)
+        if self._is_refused(first, golden):
             return None
+        self._comparison = Comparison(settings, golden)
         self._tell("another one, recorded", 0, 0)
         second_place = self._places.make("recorded")
         second, points = self._recorder.record(second_place)
@@ -98,9 +98,9 @@ class Campaign:
         hits = read_hits(second_place.hits)
         self._work = work_in(hits)
         report.hits, report.names = len(points), len({point.name for point in points})
-        report.stores = len(self._golden.stores())
-        report.files = self._comparison.written(self._golden, settings.directory)
-        report.doubt = self._comparison.compare(self._golden, second_place)
+        report.stores = len(golden.stores())
+        report.files = self._comparison.written(settings.directory)
+        report.doubt = self._comparison.compare(second_place)
         second_place.remove()
         if report.doubt:
             return None
@@ -217,7 +217,7 @@ class Campaign:
         return trial
 
     def _judge(self, place: Place) -> list[Difference]:
-        return [*self._broken_promises(place), *self._comparison.compare(self._golden, place)]
+        return [*self._broken_promises(place), *self._comparison.compare(place)]
 
     def _broken_promises(self, place: Place) -> list[Difference]:
         """What holds for every store whatever the job does: what was acknowledged is there, and so on."""

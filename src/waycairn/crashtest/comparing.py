@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,35 +32,35 @@ _MOST = 20
 
 
 class Comparison:
-    """Two places against each other, by the rules that were given. The first is the undisturbed one."""
+    """Places against the one of the undisturbed run, by the rules that were given."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, golden: Place) -> None:
+        self._golden = golden
         self._ignored = [split_field(one) for one in settings.ignore]
         self._rules = [split_rule(one) for one in settings.normalize]
         self._unordered = settings.unordered
         self._queries = [(name, query) for name, _, query in (one.partition(":") for one in settings.sql)]
 
-    def compare(self, golden: Place, other: Place) -> list[Difference]:
+    def compare(self, other: Place) -> list[Difference]:
         """Files, results of queries, and what the stores remember."""
-        found = [*self._files(golden, other), *self._rows(golden, other), *self._stores(golden, other)]
-        return found[:_MOST]
+        return [*self._files(other), *self._rows(other), *self._stores(other)][:_MOST]
 
-    def written(self, place: Place, source: Path) -> int:
-        """How many files the job made or changed, of those that are compared."""
-        found = self._listed(place)
+    def written(self, source: Path) -> int:
+        """How many files the undisturbed job made or changed, of those that are compared."""
+        found = self._listed(self._golden)
         before = {name: source / name for name in found if (source / name).is_file()}
         return sum(name not in before or path.read_bytes() != before[name].read_bytes() for name, path in found.items())
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def _files(self, golden: Place, other: Place) -> Iterator[Difference]:
-        before, after = self._listed(golden), self._listed(other)
+    def _files(self, other: Place) -> Iterator[Difference]:
+        before, after = self._listed(self._golden), self._listed(other)
         for name in sorted(before.keys() - after.keys()):
             yield Difference(name, "is missing", "missing")
         for name in sorted(after.keys() - before.keys()):
             yield Difference(name, "is left over: an undisturbed run leaves no such file", "extra")
         for name in sorted(before.keys() & after.keys()):
-            yield from self._file(name, before[name], after[name], golden, other)
+            yield from self._file(name, before[name], after[name], other)
 
     def _listed(self, place: Place) -> dict[str, Path]:
         stores = place.stores()
@@ -77,7 +78,7 @@ class Comparison:
     def _fields(self, name: str) -> list[str]:
         return [field for pattern, field in self._ignored if field is not None and fnmatch.fnmatch(name, pattern)]
 
-    def _file(self, name: str, old: Path, new: Path, golden: Place, other: Place) -> list[Difference]:
+    def _file(self, name: str, old: Path, new: Path, other: Place) -> list[Difference]:
         was, became = old.read_bytes(), new.read_bytes()
         if was == became:
             return []
@@ -86,7 +87,7 @@ class Comparison:
                 return forms.compare_databases(name, old, new, self._fields(name))
             if old.suffix in _ARRAYS:
                 return forms.compare_arrays(name, old, new, self._fields(name))
-            return self._texts(name, self._text(name, was, golden), self._text(name, became, other))
+            return self._texts(name, self._text(name, was, self._golden), self._text(name, became, other))
         except (ValueError, sqlite3.DatabaseError, zipfile.BadZipFile, OSError, ImportError):
             cut_off = was.startswith(became)
             what = f"{len(became):,} bytes instead of {len(was):,}{', cut off' if cut_off else ', of other content'}"
@@ -119,11 +120,11 @@ class Comparison:
 
     # -- databases and stores ----------------------------------------------------------------------------------------
 
-    def _rows(self, golden: Place, other: Place) -> Iterator[Difference]:
+    def _rows(self, other: Place) -> Iterator[Difference]:
         for name, query in self._queries:
             where = f"{name}: {query}"
             try:
-                old = forms.query(golden.work / name, query)
+                old = forms.query(self._golden.work / name, query)
             except sqlite3.Error as error:
                 raise ValueError(f"--sql {where}: {error} after an undisturbed run") from None
             try:
@@ -131,9 +132,9 @@ class Comparison:
             except sqlite3.Error as error:
                 yield Difference(where, str(error), "missing")
 
-    def _stores(self, golden: Place, other: Place) -> Iterator[Difference]:
+    def _stores(self, other: Place) -> Iterator[Difference]:
         fields = self._fields("store")
-        before, after = self._outcomes(golden), self._outcomes(other)
+        before, after = self._undisturbed, _outcomes(other)
         for name in sorted(before.keys() ^ after.keys()):
             kind: Kind = "missing" if name in before else "extra"
             yield Difference(f"store {name}", "is missing" if name in before else "is left over", kind)
@@ -143,18 +144,24 @@ class Comparison:
                     what = f"{one.path} is {one.new_text() or 'missing'}, not {one.old_text() or 'there'}"
                     yield Difference(f"store {name}", what, "ledger")
 
-    def _outcomes(self, place: Place) -> dict[str, Any]:
-        from waycairn.wiring import open_core
+    @cached_property
+    def _undisturbed(self) -> dict[str, Any]:
+        return _outcomes(self._golden)
 
-        found = {}
-        for path in place.stores():
-            name = path.relative_to(place.work).as_posix()
-            try:
-                with closing(open_core(path, create=False)) as core:
-                    found[name] = _without_place(outcome(core), place)
-            except WaycairnError as error:
-                found[name] = {"all runs": {"error": str(error)}}
-        return found
+
+def _outcomes(place: Place) -> dict[str, Any]:
+    """Of each store, by its path."""
+    from waycairn.wiring import open_core
+
+    found = {}
+    for path in place.stores():
+        name = path.relative_to(place.work).as_posix()
+        try:
+            with closing(open_core(path, create=False)) as core:
+                found[name] = _without_place(outcome(core), place)
+        except WaycairnError as error:
+            found[name] = {"all runs": {"error": str(error)}}
+    return found
 
 
 def _without_place(runs: dict[str, dict[str, Any]], place: Place) -> dict[str, dict[str, Any]]:

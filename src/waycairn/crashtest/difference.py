@@ -6,8 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "repeated", "lost", "order", "changed", "damaged", "extra", "missing", "ending", "ledger", "invariant", "late"
+    "invariant",
+    "late",
+    "ending",
+    "repeated",
+    "lost",
+    "damaged",
+    "missing",
+    "order",
+    "changed",
+    "extra",
+    "ledger",
 ]
+"""What tells more about the mistake comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +55,3 @@ _HINTS: dict[Kind, str] = {
 def hint(kind: Kind) -> str:
     """What such a difference usually comes from, and what to do."""
     return _HINTS[kind]
-
-
-def hints(differences: list[Difference]) -> list[str]:
-    """What each kind usually comes from, in the order in which they were found."""
-    return [_HINTS[kind] for kind in dict.fromkeys(difference.kind for difference in differences)]

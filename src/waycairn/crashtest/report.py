@@ -9,29 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from waycairn.crashtest.difference import Difference, Kind, hint, hints
+from waycairn.crashtest.difference import Difference, Kind, hint
 from waycairn.crashtest.settings import Settings
 from waycairn.crashtest.trial import Trial
 
 Verdict = Literal["survived", "broken", "not deterministic", "nothing delivered", "no golden run"]
 """`survived`: every trial that was delivered ended as an undisturbed run does."""
-
-
-_CAUSES: tuple[Kind, ...] = (
-    "invariant",
-    "late",
-    "ending",
-    "repeated",
-    "lost",
-    "damaged",
-    "missing",
-    "order",
-    "changed",
-    "extra",
-    "ledger",
-)
-"""What tells more about the mistake comes first."""
-assert set(_CAUSES) == set(get_args(Kind))
 
 
 @dataclass(frozen=True)
@@ -103,15 +86,13 @@ class Report:
             told = [f"  {difference}" for difference in self.doubt]
             return ["two undisturbed runs differ, so nothing could be told from a crash:", *told, *self.ways_out()]
         lines = [f"{self.verdict}: {self.delivered} delivered, {len(self.bad)} of {len(self.trials)} trials bad"]
-        for trial in self.bad:
-            lines.append(f"{trial.mode} at {trial.point}:")
-            lines += [f"  {difference}" for difference in trial.differences]
-            lines += [f"  {hint}" for hint in hints(trial.differences)]
-            lines.append(f"  again: {self.again(trial)}")
+        for fault in self.faults():
+            lines += [str(fault.difference), f"  at: {', '.join(fault.points)}"]
+            lines += [f"  why: {fault.hint}", f"  again: {fault.again}"]
         return lines
 
     def faults(self) -> list[Fault]:
-        """What came out wrong, each thing once however often it did; the commonest first."""
+        """What came out wrong, each thing once however often it did; what tells most first."""
         found: dict[tuple[str, str], list[Trial]] = {}
         first: dict[tuple[str, str], Difference] = {}
         for trial in self.bad:
@@ -120,6 +101,7 @@ class Report:
                 first.setdefault(key, one)
                 if trial not in found.setdefault(key, []):
                     found[key].append(trial)
+        causes = get_args(Kind)
         return [
             Fault(
                 first[key],
@@ -128,7 +110,7 @@ class Report:
                 self.again(trials[0]),
                 next((trial.place for trial in trials if trial.place), None),
             )
-            for key, trials in sorted(found.items(), key=lambda item: (_CAUSES.index(item[0][1]), -len(item[1])))
+            for key, trials in sorted(found.items(), key=lambda item: (causes.index(item[0][1]), -len(item[1])))
         ]
 
     def ways_out(self) -> list[str]:

@@ -18,6 +18,9 @@ from waycairn.model.states import CheckpointStatus, RunStatus
 
 Json = Mapping[str, Any]
 
+PARTS, WHOLE = "waycairn.parts", "waycairn.whole"
+"""In the metadata of a batch: how many parts it has. In that of a part: the run of its batch."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:

@@ -15,7 +15,7 @@ from waycairn.errors import WaycairnError
 from waycairn.model.records import CheckpointFilter, RunFilter
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
-from waycairn.upkeep import acknowledged, ledgers, verifying
+from waycairn.upkeep import acknowledged, inventory, ledgers, verifying
 from waycairn.upkeep.verifying import Broken
 from waycairn.upkeep.violation import Violation
 from waycairn.wiring import open_core
@@ -90,21 +90,16 @@ def _problems(core: StoreCore) -> list[str]:
 
 
 def _index(core: StoreCore) -> Iterator[Violation]:
-    # The catalog first: a pack is durable before its row.
-    ends, known = core.catalog.pack_ends(), core.catalog.packs()
-    sizes = {info.name: info.size for info in core.blobs.list()}
-    for name in known.keys() - sizes.keys():
-        head = core.blobs.head(name)  # a listing may be incomplete
-        sizes[name] = -1 if head is None else head.size
+    ends = core.catalog.pack_ends()
+    known, there = inventory.pack_sizes(core)
     for name in sorted({*ends, *known}):
         facts = {"pack": name}
         if name not in known:
             yield Violation("I6", f"blocks lie in pack {name}, which the catalog does not know", facts)
-        elif sizes[name] < 0:
+        elif name not in there:
             yield Violation("I6", f"pack {name} is missing", facts)
-        elif sizes[name] < max(known[name], ends.get(name, 0)):
-            needed = max(known[name], ends.get(name, 0))
-            yield Violation("I6", f"pack {name} has {sizes[name]} bytes, {needed} are needed", facts)
+        elif there[name] < (needed := max(known[name], ends.get(name, 0))):
+            yield Violation("I6", f"pack {name} has {there[name]} bytes, {needed} are needed", facts)
     if homeless := core.catalog.count_homeless():
         yield Violation("I6", f"{homeless} chunks of the index lie nowhere", {"chunks": homeless})
 
@@ -119,10 +114,10 @@ def _files(core: StoreCore, folder: Path) -> Iterator[Violation]:
 
 
 def _leftovers(core: StoreCore, limit: int) -> Iterator[Violation]:
-    known = core.catalog.packs()
-    kinds = {"packs of no commit": sorted(info.name for info in core.blobs.list() if info.name not in known)}
+    known, there = inventory.pack_sizes(core)
+    kinds: dict[str, Sequence[str]] = {"packs of no commit": sorted(there.keys() - known.keys())}
     if (directory := _local(core)) is not None:
-        kinds["unfinished packs"] = sorted(path.name for path in directory.glob("packs/*/*.unfinished"))
+        kinds["unfinished packs"] = [path.name for path in inventory.unfinished_packs(directory / "packs")]
         kinds["files of flights"] = sorted(path.name for path in directory.glob("flights/*"))
     if isinstance(core.ownership, FileOwnership):
         kinds["owner files of dead processes"] = sorted(path.name for path in core.ownership.abandoned())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from waycairn.catalog.holders import describe_holder
+from waycairn.model.ids import PackId
 from waycairn.ports import Clock
 from waycairn.store import StoreCore
 from waycairn.upkeep.finding import Finding
@@ -19,13 +20,22 @@ _PATIENCE = 1.0
 """Seconds after which a held queue is worth telling: a commit takes milliseconds."""
 
 
+def pack_sizes(core: StoreCore) -> tuple[dict[PackId, int], dict[PackId, int]]:
+    """Name to bytes of each pack that the catalog knows, and of each that is on disk."""
+    # The catalog first: a pack is durable before its row, so one that is in the row is on disk.
+    known = dict(core.catalog.packs())
+    there = {info.name: info.size for info in core.blobs.list()}
+    for name in known.keys() - there.keys():
+        if head := core.blobs.head(name):  # a listing may be incomplete
+            there[name] = head.size
+    return known, there
+
+
 def packs(core: StoreCore) -> list[Finding]:
     """Packs that the catalog knows against those on disk."""
-    # The catalog first: a pack is durable before its row, so one that is in the row is on disk.
-    known = core.catalog.packs()
-    there = {info.name: info.size for info in core.blobs.list()}
-    missing = sorted(name for name in known if name not in there and core.blobs.head(name) is None)
-    short = sorted(name for name, size in known.items() if name in there and there[name] < size)
+    known, there = pack_sizes(core)
+    missing = sorted(known.keys() - there.keys())
+    short = sorted(name for name, size in known.items() if there.get(name, size) < size)
     unknown = {name: size for name, size in there.items() if name not in known}
     found = [_damage("missing", missing)] if missing else []
     found += [_damage("shorter than they were written", short)] if short else []
@@ -65,9 +75,14 @@ def _damage(how: str, names: Sequence[str]) -> Finding:
     )
 
 
-def unfinished(directory: Path) -> Finding | None:
+def unfinished_packs(directory: Path) -> list[Path]:
     """Pack files that never got their name."""
-    left = [path.stat().st_size for path in directory.glob("*/*.unfinished") if path.is_file()]
+    return sorted(path for path in directory.glob("*/*.unfinished") if path.is_file())
+
+
+def unfinished(directory: Path) -> Finding | None:
+    """The same, told."""
+    left = [path.stat().st_size for path in unfinished_packs(directory)]
     if not left:
         return None
     return Finding(

@@ -8,12 +8,10 @@ from functools import partial
 
 from waycairn.codec.keys import Key, shown, single_key, unpack_keys
 from waycairn.model.ids import RunId
-from waycairn.model.records import CheckpointFilter, RunFilter, RunRecord
+from waycairn.model.records import PARTS, WHOLE, CheckpointFilter, RunFilter, RunRecord
 from waycairn.store import StoreCore
 from waycairn.upkeep.violation import Violation
 
-PARTS, WHOLE = "waycairn.parts", "waycairn.whole"
-"""In the metadata of a batch: how many parts it has. In that of a part: the run of its batch."""
 _LOOKS = 5
 """Times that a run is looked at which goes on meanwhile."""
 _NAMED = 3

@@ -11,7 +11,7 @@ from typing import Any
 
 from waycairn.errors import FingerprintMismatch, RunIsHeld, RunNotCompleted
 from waycairn.model.ids import RunId
-from waycairn.model.records import Launch, NewRun, Owner, RunRecord
+from waycairn.model.records import PARTS, WHOLE, Launch, NewRun, Owner, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.ports import Hold
 from waycairn.store import StoreCore
@@ -21,8 +21,6 @@ from waycairn.world.randomness import new_run_id
 
 log = logging.getLogger("waycairn")
 
-PARTS, WHOLE = "waycairn.parts", "waycairn.whole"
-"""In the metadata of a batch: how many parts it has. In that of a part: the run of its batch."""
 _TRIES = 20
 """Rounds in which another process was faster; each of them means that somebody made progress."""
 

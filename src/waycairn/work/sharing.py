@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from waycairn.codec.keys import Key, key_digest
 from waycairn.errors import RunNotCompleted, StoreError
 from waycairn.model.ids import RunId
-from waycairn.model.records import NewRun, RunFilter, RunRecord
+from waycairn.model.records import PARTS, WHOLE, NewRun, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
-from waycairn.work.entering import PARTS, WHOLE, Ask, Entered, check_fingerprint, enter
+from waycairn.work.entering import Ask, Entered, check_fingerprint, enter
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_run_id
 
