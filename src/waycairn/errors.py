@@ -25,6 +25,9 @@
     │   ├── StepChanged            a remembered step was called with other arguments
     │   └── StateAhead             an old step was replayed beside a newer state that then changed
     ├── ItemsOverlap               two items were open at once beside a state or a growing output
+    ├── StreamError
+    │   ├── TooManyDeadLetters     more lines of a stream are unusable than was allowed
+    │   └── DeadLetterMet          a line could not be used, and on_error="stop" was asked for
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
     Stop(BaseException)            leaves every loop; never recorded as a failed item
@@ -45,6 +48,7 @@ __all__ = [
     "CheckpointPinned",
     "CommitUnknown",
     "Damaged",
+    "DeadLetterMet",
     "FingerprintMismatch",
     "Interrupted",
     "ItemFailed",
@@ -65,7 +69,9 @@ __all__ = [
     "StoreReadOnly",
     "StoreTooNew",
     "StoreUnreachable",
+    "StreamError",
     "SweptMeanwhile",
+    "TooManyDeadLetters",
     "UnknownType",
     "UnsafeFileSystem",
     "UsedAfterFork",
@@ -188,6 +194,18 @@ class ItemFailed(WaycairnError):
 
 class StateAhead(RunError):
     """An old step was replayed beside a newer restored state that then changed: it would be counted twice."""
+
+
+class StreamError(WaycairnError):
+    """The stream could not do what was asked. What was committed stands."""
+
+
+class TooManyDeadLetters(StreamError):
+    """More lines of a stream are unusable than was allowed. The newest batch was not consumed."""
+
+
+class DeadLetterMet(StreamError):
+    """A line could not be used, and on_error="stop" was asked for. Neither it nor what follows it was consumed."""
 
 
 class UnknownType(WaycairnError):

@@ -1,0 +1,93 @@
+"""What a flow asks to be done: decided by one generator, done by blocking or by awaiting.
+
+A flow yields acts and is sent what they gave; its `return` is its result. So there is one flow for both faces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from waycairn.work.execution import Execution
+
+R = TypeVar("R")
+
+
+class Act(msgspec.Struct, frozen=True):
+    """A call that may take long."""
+
+    what: Literal["work", "cut", "wait"]
+    """`cut` is a commit of the run: one after the other, whatever tasks there are."""
+    call: Callable[..., Any] | None = None
+    """May be a coroutine function."""
+    seconds: float = 0.0
+
+
+Flow = Generator[Act, Any, R]
+
+
+def work(call: Callable[[], Any]) -> Act:
+    """To be called, or called and awaited."""
+    return Act("work", call)
+
+
+def cut(call: Callable[[], Any]) -> Act:
+    """A commit of the run."""
+    return Act("cut", call)
+
+
+def wait(seconds: float) -> Act:
+    """To do nothing for so long."""
+    return Act("wait", None, seconds)
+
+
+def drive(flow: Flow[R], execution: Execution) -> R:
+    """To the end of the flow, on this thread."""
+
+    def done(act: Act) -> Any:
+        if act.call is None:
+            return execution.store.clock.sleep(act.seconds)
+        return act.call()
+
+    try:
+        act = next(flow)
+        while True:
+            try:
+                given = done(act)
+            except BaseException as error:  # noqa: BLE001 - the flow decides
+                act = flow.throw(error)
+            else:
+                act = flow.send(given)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def drive_async(flow: Flow[R], execution: Execution) -> R:
+    """The same, while other tasks go on."""
+
+    async def done(act: Act) -> Any:
+        if act.call is None:
+            return await asyncio.sleep(act.seconds)
+        if act.what == "cut":
+            async with execution.turn:
+                return await asyncio.to_thread(act.call)
+        if inspect.iscoroutinefunction(act.call):
+            return await act.call()
+        return await asyncio.to_thread(act.call)
+
+    try:
+        act = next(flow)
+        while True:
+            try:
+                given = await done(act)
+            except BaseException as error:  # noqa: BLE001 - the flow decides
+                act = flow.throw(error)
+            else:
+                act = flow.send(given)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]

@@ -1,0 +1,277 @@
+"""One stream of one entry: what is read, the transaction of each batch, and what happens when the sink is away.
+
+The state beside a stream is the sink's: it lies in the row of the offsets, so that both always say the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+
+from waycairn.errors import OwnershipLost
+from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
+from waycairn.work.acts import Flow, cut, wait, work
+from waycairn.work.batch import Batch
+from waycairn.work.cargo import load_cargo, unload_cargo
+from waycairn.work.request import PACED, SIGNAL
+from waycairn.world.randomness import new_operation_id
+
+if TYPE_CHECKING:
+    from waycairn.streams.outage import Outage
+    from waycairn.streams.reader import Reader
+    from waycairn.work.execution import Execution
+    from waycairn.work.wary import Wary
+
+E = TypeVar("E")
+
+log = logging.getLogger("waycairn")
+
+_NAP = 0.05
+"""Seconds between two looks at signals while nothing is to be read."""
+_SCANS = 20
+"""A look at the files may take one part in so many of the time."""
+
+
+class Tailing(Generic[E]):
+    """Used by one thread or task. `sink` has `open`, `begin` and `close`, which block or are coroutine functions."""
+
+    def __init__(
+        self,
+        execution: Execution,
+        name: str,
+        sink: Any,
+        reader: Callable[[Standing], Reader],
+        *,
+        outage: Outage,
+        wary: Wary,
+        size: int,
+        every: float,
+        once: bool,
+        parser: str,
+        facts: dict[str, Any],
+    ) -> None:
+        self.name = name
+        self.counts = Counts()
+        self.is_drained = False
+        self._execution = execution
+        self._cutter = execution.cutter
+        self._clock = execution.store.clock
+        self._sink, self._make_reader = sink, reader
+        self._outage, self._wary = outage, wary
+        self._size, self._every, self._once = size, every, once
+        self._parser, self._facts = parser, facts
+        self._reader: Reader | None = None
+        self._transaction: Any = None
+        self._waiting: Batch[E] | None = None
+        """A batch that is not done: it comes again."""
+        self._cargo: bytes | None = None
+        """The state as it was committed last."""
+        self._due = 0.0
+
+    @property
+    def reader(self) -> Reader:
+        assert self._reader is not None, "the stream was opened"
+        return self._reader
+
+    # -- the beginning -----------------------------------------------------------------------------------------------
+
+    def open(self) -> Flow[None]:
+        """Claim the stream; the state as its ledger has it."""
+        cutter = self._cutter
+        cutter.guard.enter_loop(cutter.state)
+        holder = Holder(cutter.run, cutter.epoch)
+        claim = functools.partial(self._sink.open, self.name, holder, self._parser, self._facts)
+        standing: Standing = yield from self._patiently(claim)
+        self.counts = standing.counts
+        if cutter.state is not None:
+            if standing.state is not None:
+                unload_cargo(standing.state, cutter.state)
+            self._cargo = load_cargo(cutter.state.encode())
+        self._reader = self._make_reader(standing)
+        yield work(self.reader.look)
+        self._tell(standing)
+
+    def _tell(self, standing: Standing) -> None:
+        if standing.commits:
+            lag = self.reader.lag()
+            log.info(
+                "stream %s goes on after commit %d: %d events done, %d files, %d bytes to read",
+                self.name,
+                standing.commits,
+                standing.counts.events,
+                len(standing.generations),
+                lag.bytes,
+            )
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def next(self) -> Flow[Batch[E] | None]:
+        """The next batch with events; None once there is no more (with `once`)."""
+        yield from self._between()
+        if self._waiting is not None:
+            return self._again(self._waiting)
+        while True:
+            taken: Taken | None = yield work(functools.partial(self.reader.take, self._size))
+            if taken is None:
+                if self._once and self.reader.is_drained:
+                    self.is_drained = True
+                    return None
+                yield from self._idle()
+                continue
+            self._wary.look(taken)
+            if any(portion.events for portion in taken.portions):
+                self._waiting = Batch(self, taken)
+                return self._waiting
+            yield from self._commit_quietly(taken)
+
+    def _again(self, batch: Batch[E]) -> Batch[E]:
+        if not batch.is_begun:
+            raise RuntimeError(
+                f"a batch of stream {self.name!r} was not used: the next one would come without it being done. Nothing of "
+                "it was committed. Put its work into a block: with batch as tx: ..."
+            )
+        self._waiting = Batch(self, batch.taken)
+        return self._waiting
+
+    def _between(self) -> Flow[None]:
+        """What is due between two batches: a cut of the run, a stop."""
+        cutter, execution = self._cutter, self._execution
+        now = self._clock.monotonic()
+        execution.report(now)
+        if execution.gate.received or cutter.wanted or cutter.pacer.is_due(now):
+            request = SIGNAL if execution.gate.received else cutter.wanted or PACED
+            prepared = cutter.prepare(request, detached=execution.overlaps)
+            yield cut(functools.partial(cutter.commit, prepared))
+            execution.stop_if_asked()
+        if cutter.is_lost():
+            raise OwnershipLost(
+                f"a newer owner has run {cutter.run}. Its stream {self.name!r} is theirs; what was committed before stands.",
+                run=cutter.run,
+            )
+
+    def _idle(self) -> Flow[None]:
+        """Until it is time to look at the files again."""
+        while (left := self._due - self._clock.monotonic()) > 0:
+            yield wait(min(left, _NAP))
+            yield from self._between()
+        started = self._clock.monotonic()
+        yield work(self.reader.look)
+        ended = self._clock.monotonic()
+        self._due = ended + max(self._every, (ended - started) * _SCANS)
+
+    # -- the transaction of a batch ----------------------------------------------------------------------------------
+
+    def begin(self, batch: Batch[E]) -> Flow[Any]:
+        """What the user works with; the transaction is open."""
+        if batch is not self._waiting or self._transaction is not None:
+            raise RuntimeError(f"this batch of stream {self.name!r} is over, or begun already. Nothing was changed.")
+        if self._cutter.outputs:
+            raise RuntimeError(
+                "run.output beside run.follow: after a crash the file would be cut back and the offsets not. Nothing was "
+                "committed. Let the stream write the file: run.follow(..., sink='file.jsonl') and tx.write(...)."
+            )
+        batch.is_begun = True
+        self._transaction = yield from self._patiently(self._sink.begin)
+        self._cutter.open_item = (self.name, batch.key)
+        return self._transaction.user
+
+    def end(self, batch: Batch[E], error: BaseException | None) -> Flow[bool]:
+        """Commit, or undo; True if the error goes no further because the batch comes again."""
+        transaction, self._transaction = self._transaction, None
+        self._cutter.open_item = None
+        if error is None:
+            try:
+                step = self._step(batch.taken)
+                yield work(functools.partial(transaction.commit, step))
+            except BaseException as problem:
+                if not (yield from self._undo(transaction, problem)):
+                    raise
+                return False
+            self._note_done(batch, step)
+            return False
+        return (yield from self._undo(transaction, error))
+
+    def _undo(self, transaction: Any, error: BaseException) -> Flow[bool]:
+        is_away = self._outage.is_away(error)
+        try:
+            yield work(transaction.rollback)
+        except Exception as second:
+            if not is_away:
+                raise error from second
+        self._put_state_back()
+        if is_away:
+            self._outage.failed(error)
+        return is_away
+
+    def _step(self, taken: Taken) -> Step:
+        state = self._cutter.state
+        return Step(
+            operation=new_operation_id(),
+            changed=taken.changed,
+            moved={portion.before.id: portion.before.offset for portion in reversed(taken.portions)},
+            dead=[letter for portion in taken.portions for letter in portion.dead],
+            counts=sum((portion.counts for portion in taken.portions), Counts()),
+            state=None if state is None else load_cargo(state.encode()),
+            at=self._clock.now(),
+        )
+
+    def _note_done(self, batch: Batch[E] | None, step: Step) -> None:
+        if batch is not None:
+            batch.is_done = True
+            self._waiting = None
+            self.reader.keep(batch.taken)
+        self._cargo = step.state
+        self.counts += step.counts
+        self._cutter.tell(done=None, total=None, advance=step.counts.events, note=None)
+
+    def _commit_quietly(self, taken: Taken) -> Flow[None]:
+        """Nothing for the user in it: dead letters, files that moved."""
+        while True:
+            transaction = yield from self._patiently(self._sink.begin)
+            step = self._step(taken)
+            try:
+                yield work(functools.partial(transaction.commit, step))
+            except BaseException as problem:
+                if not (yield from self._undo(transaction, problem)):
+                    raise
+                continue
+            self.reader.keep(taken)
+            self._note_done(None, step)
+            return
+
+    def _put_state_back(self) -> None:
+        if self._cutter.state is not None and self._cargo is not None:
+            unload_cargo(self._cargo, self._cutter.state)
+
+    # -- the sink ----------------------------------------------------------------------------------------------------
+
+    def _patiently(self, call: Callable[[], Any]) -> Flow[Any]:
+        """While the sink is away nothing is consumed; it goes on by itself."""
+        while True:
+            while (left := self._outage.left(self._clock.monotonic())) > 0:
+                yield wait(min(left, _NAP))
+                yield from self._between()
+            try:
+                given = yield work(call)
+            except Exception as error:
+                if not self._outage.is_away(error):
+                    raise
+                self._outage.failed(error)
+                continue
+            self._outage.succeeded()
+            return given
+
+    def close(self) -> Flow[None]:
+        """Idempotent."""
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            self._cutter.open_item = None
+            yield work(transaction.rollback)
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        yield work(self._sink.close)
+
