@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.streams.records import Taken
+from waycairn.work.acts import drive, drive_async
 
 if TYPE_CHECKING:
     from waycairn.work.tailing import Tailing
@@ -59,20 +60,20 @@ class Batch(Generic[E]):
     # -- the block ---------------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Any:
-        return self._tailing.begin(self)
+        return drive(self._tailing.begin(self), self._tailing.execution)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return self._tailing.end(self, error)
+        return drive(self._tailing.end(self, error), self._tailing.execution)
 
     async def __aenter__(self) -> Any:
-        return await self._tailing.begin_async(self)
+        return await drive_async(self._tailing.begin(self), self._tailing.execution)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        return await self._tailing.end_async(self, error)
+        return await drive_async(self._tailing.end(self, error), self._tailing.execution)
 
 
 def _shown(path: bytes) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
 
 from waycairn.errors import OwnershipLost
 from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
@@ -56,7 +55,7 @@ class Tailing(Generic[E]):
         self.name = name
         self.counts = Counts()
         self.is_drained = False
-        self._execution = execution
+        self.execution = execution
         self._cutter = execution.cutter
         self._clock = execution.store.clock
         self._sink, self._make_reader = sink, reader
@@ -138,7 +137,7 @@ class Tailing(Generic[E]):
 
     def _between(self) -> Flow[None]:
         """What is due between two batches: a cut of the run, a stop."""
-        cutter, execution = self._cutter, self._execution
+        cutter, execution = self._cutter, self.execution
         now = self._clock.monotonic()
         execution.report(now)
         if execution.gate.received or cutter.wanted or cutter.pacer.is_due(now):
