@@ -114,14 +114,17 @@ class StoreCore:
         clock: Clock,
         url: str,
         scratch: Path | None = None,
+        ledgers: str = "",
     ) -> None:
-        """`scratch` is a directory of this host for what only its next process needs to know."""
+        """`scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
+        (as SQLAlchemy names it) for streams whose sink is none."""
         self.catalog = catalog
         self.blobs = blobs
         self.ownership = ownership
         self.clock = clock
         self.url = url
         self.scratch = scratch
+        self.ledgers = ledgers
         self._writer = writer
         self._reader = reader
 

@@ -71,6 +71,13 @@ def open_core(
         return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
 
 
+def _ledgers(url: str, packs: Path) -> str:
+    """Beside a catalog in SQLite a database of its own, so that a stream never waits for a cut; else the catalog's."""
+    if url.startswith("sqlite:"):
+        return f"sqlite:///{packs.with_name('streams.db')}"
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
 def _shown(url: str) -> str:
     """The address as messages may show it: without the password."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
@@ -117,6 +124,7 @@ def _assemble(  # noqa: PLR0917 - one private call
             clock=clock,
             url=address,
             scratch=(owners or packs).with_name("flights"),
+            ledgers=_ledgers(url, packs),
         )
     except BaseException:
         catalog.close()

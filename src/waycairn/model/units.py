@@ -16,5 +16,7 @@ def seconds(what: str, value: float | str) -> float:
     else:
         found = -1.0 if isinstance(value, bool) else float(value)
     if not 0 <= found < float("inf"):
-        raise ValueError(f'{what} is a length of time such as "200ms", "30s", "7d" or a number of seconds, not {value!r}')
+        raise ValueError(
+            f'{what} is a length of time such as "200ms", "30s", "7d" or a number of seconds, not {value!r}'
+        )
     return found

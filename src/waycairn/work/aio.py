@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import CheckpointRecord
 from waycairn.work.execution import Execution
+from waycairn.work.following import Follow, Path
 from waycairn.work.items import ItemLoop
 from waycairn.work.loop import Loop
 from waycairn.work.mapping import AsyncMap, make_map
@@ -55,6 +56,11 @@ class AsyncRun:
     def queue(self, seed: Iterable[T] = (), **how: Any) -> Queue[T]:
         """As Run.queue; adding to it is not awaited, it is committed with the next cut."""
         return self._run.queue(seed, **how)
+
+    def follow(self, paths: Path | Sequence[Path], **how: Any) -> Follow[Any]:
+        """As Run.follow, for `async for`, with `async with batch as tx`; files are read in a thread. With an AsyncEngine
+        as sink what `tx` does is awaited."""
+        return self._run.follow(paths, **how)
 
     async def step(
         self, name: str, function: Callable[..., Any], *arguments: Any, returns: Any = None, **named: Any

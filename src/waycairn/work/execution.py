@@ -31,7 +31,7 @@ from waycairn.work.sharing import Share, settle
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
 
 if TYPE_CHECKING:
-    from waycairn.work.passing import Pass
+    from waycairn.work.passing import Looped
 
 Write = Callable[[], CheckpointId | None]
 
@@ -69,7 +69,7 @@ class Execution:
             store.clock.monotonic(),
             self.cutter.progress_now,
         )
-        self.loops: dict[str, Pass] = {}
+        self.loops: dict[str, Looped] = {}
         self.files = OutputFiles(self.cutter, has_rival=has_rival)
         self.overlaps = False
         """True if other tasks run while a cut is written (async): then what they could change is copied first."""
@@ -86,7 +86,7 @@ class Execution:
 
     # -- loops ---------------------------------------------------------------------------------------------------
 
-    def open_loop(self, loop: Pass) -> None:
+    def open_loop(self, loop: Looped) -> None:
         """ValueError if the name is used in this entry already."""
         self.cutter.check_usable()
         if loop.name in self.loops:

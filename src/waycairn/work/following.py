@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from waycairn.model.units import seconds
 from waycairn.streams.records import Standing
@@ -22,8 +22,33 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 Path = str | bytes | os.PathLike[str]
-OnError = Literal["dead_letter", "stop", "skip"]
-_LINE = 16 << 20
+
+
+class How(TypedDict, total=False):
+    """What can be said of a stream beside its files, its sink and its schema."""
+
+    name: str
+    """Of the stream: what its offsets are found by in the sink's database. Default: the name of the run, with its key."""
+    batch: int
+    """Events in a batch at most, and so in a transaction. Default: 1,000."""
+    every: float | str
+    """How long it waits before it looks at quiet files again. Default: "200ms"."""
+    parse: Callable[[bytes], Any]
+    """Makes an event of a line instead of the JSON parser; None leaves the line out, an exception makes it a dead letter."""
+    transform: Callable[[Any], Any]
+    """Makes of each event what the batch is to hold; an exception makes its line a dead letter."""
+    on_error: Literal["dead_letter", "stop", "skip"]
+    """What becomes of a line that cannot be used: kept as a dead letter (the default), DeadLetterMet, or only counted."""
+    max_dead_ratio: float | None
+    """Share of unusable lines, of the last 10,000, above which it stops (TooManyDeadLetters). Default: none."""
+    final_line: Literal["wait", "take"]
+    """The last line of a file, as long as it has no newline. Default: "wait"; "take" takes it where `once` ends."""
+    on_copy: Literal["adopt", "reread"]
+    """A file that begins as one that is known and has gone away: the same one, moved (the default), or a new one."""
+    line_limit: int
+    """Bytes; a longer line is a dead letter. Default: 16 MiB."""
+    once: bool
+    """End when all that is there was read. Default: go on until the run is stopped."""
 
 
 class Follow(Generic[E]):
@@ -41,38 +66,29 @@ class Follow(Generic[E]):
         *,
         sink: Any,
         schema: type[E] | None,
-        parse: Callable[[bytes], Any] | None,
-        transform: Callable[[Any], Any] | None,
-        name: str,
-        batch: int,
-        every: float | str,
-        on_error: OnError,
-        max_dead_ratio: float | None,
-        final_line: Literal["wait", "take"],
-        on_copy: Literal["adopt", "reread"],
-        line_limit: int,
-        once: bool,
+        **how: Unpack[How],
     ) -> None:
         from waycairn.streams.outage import Outage
         from waycairn.streams.parsing import Parser
 
+        name, size, once = how.get("name") or _usual_name(execution), how.get("batch", 1000), how.get("once", False)
         check_name("stream", name)
-        if batch < 1:
-            raise ValueError(f"a batch holds at least one event, not {batch}")
+        if size < 1:
+            raise ValueError(f"a batch holds at least one event, not {size}")
         self.name = name
         self._execution = execution
         self._paths = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
-        self._parser: Parser = Parser(schema, parse=parse, transform=transform, on_error=on_error)
-        self._reading = {"final_line": final_line, "on_copy": on_copy, "line_limit": line_limit, "once": once}
+        self._parser: Parser = Parser(schema, **_chosen(how, "parse", "transform", "on_error"))
+        self._reading = _chosen(how, "final_line", "on_copy", "line_limit", "once")
         self._tailing: Tailing[E] = Tailing(
             execution,
             name,
-            sink_of(sink, execution.store, name),
+            sink_of(sink, execution.store),
             self._reader,
             outage=Outage(),
-            wary=Wary(name, max_dead_ratio),
-            size=batch,
-            every=seconds("every", every),
+            wary=Wary(name, how.get("max_dead_ratio")),
+            size=size,
+            every=seconds("every", how.get("every", "200ms")),
             once=once,
             parser=self._parser.name,
             facts={"paths": [os.fsdecode(path) for path in self._paths]},
@@ -118,3 +134,13 @@ class Follow(Generic[E]):
 
     def close(self) -> None:
         """The run is left; what was iterated closed itself."""
+
+
+def _usual_name(execution: Execution) -> str:
+    record = execution.record
+    return record.name if record.key is None else f"{record.name} {record.key}"
+
+
+def _chosen(how: How, *names: str) -> dict[str, Any]:
+    given: dict[str, Any] = {**how}
+    return {name: given[name] for name in names if name in given}

@@ -16,12 +16,12 @@ from waycairn.work.facts import describe
 from waycairn.work.request import END
 
 if TYPE_CHECKING:
-    from waycairn.work.passing import Pass
+    from waycairn.work.passing import Looped
 
 log = logging.getLogger("waycairn")
 
 
-def status_of(cutter: Cutter, loops: Iterable[Pass], *, is_completed: bool) -> RunStatus:
+def status_of(cutter: Cutter, loops: Iterable[Looped], *, is_completed: bool) -> RunStatus:
     """The status of a run whose body ended without an exception."""
     if cutter.progress_now().failed:
         return RunStatus.PARTIAL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sized
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from waycairn.codec.keys import Key, canonical, key_function, keys_of, shown
 from waycairn.errors import ItemsOverlap
@@ -21,6 +21,25 @@ _SLOW = 20e-6
 """Seconds an item: an input that takes longer is not read ahead."""
 _PLAIN = {str, int}
 """Keys that are canonical as they are, but for integers beyond 64 bits, which no block holds."""
+
+
+class Looped(Protocol):
+    """What a run is worked through by, as the run sees it when it is left."""
+
+    name: str
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether everything was done."""
+        ...
+
+    def warn_if_unused(self) -> None:
+        """The run is left normally, and perhaps nobody asked this for anything."""
+        ...
+
+    def close(self) -> None:
+        """The run is left."""
+        ...
 
 
 class Pass:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
@@ -14,6 +14,7 @@ from waycairn.model.retry import Retry
 from waycairn.ports import Executor
 from waycairn.work.computed import OnError, Order, Where
 from waycairn.work.execution import Execution
+from waycairn.work.following import Follow, How, Path
 from waycairn.work.items import ItemLoop
 from waycairn.work.ledger import Ledger, Summary
 from waycairn.work.loop import Loop
@@ -191,6 +192,34 @@ class Run:
         was: values of your own types need `returns`. Raises ValueError if the name is used twice in this entry.
         """
         return self._execution.queue(seed, key, name, Types.of(returns) if returns is not None else Types.of())
+
+    @overload
+    def follow(
+        self, paths: Path | Sequence[Path], *, schema: type[T], sink: Any = ..., **how: Unpack[How]
+    ) -> Follow[T]: ...
+
+    @overload
+    def follow(
+        self, paths: Path | Sequence[Path], *, schema: None = ..., sink: Any = ..., **how: Unpack[How]
+    ) -> Follow[Any]: ...
+
+    def follow(
+        self, paths: Path | Sequence[Path], *, schema: type[Any] | None = None, sink: Any = None, **how: Unpack[How]
+    ) -> Follow[Any]:
+        """Batches of the events in growing files, from where the last commit ended, each in a transaction of the sink::
+
+            for batch in run.follow("logs/*.jsonl", sink=engine, schema=Event):
+                with batch as tx:
+                    tx.execute(insert(rows), [row(event) for event in batch.events])
+
+        Rows and offsets are committed as one, so that after any crash no line is lost and none is there twice. `sink` is
+        a SQLAlchemy engine or URL; the path of a file that grows (`tx.write`); or a function, which is called with
+        (events, key) at least once for each batch. With `schema` events are of that type (msgspec.Struct, dataclass),
+        without they are dicts. See `How` for what else can be said. The state of the run rides in the same transaction.
+
+        It goes on until the run is stopped, or left by `break`; with `once=True` until all that is there was read.
+        """
+        return Follow(self._execution, paths, schema=schema, sink=sink, **how)
 
     # -- remembered calls ----------------------------------------------------------------------------------------
 

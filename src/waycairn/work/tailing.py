@@ -194,7 +194,7 @@ class Tailing(Generic[E]):
         return (yield from self._undo(transaction, error))
 
     def _undo(self, transaction: Any, error: BaseException) -> Flow[bool]:
-        is_away = self._outage.is_away(error)
+        is_away: bool = self._outage.is_away(error)
         try:
             yield work(transaction.rollback)
         except Exception as second:
@@ -273,4 +273,3 @@ class Tailing(Generic[E]):
             self._reader.close()
             self._reader = None
         yield work(self._sink.close)
-
