@@ -149,10 +149,14 @@ def plain(lines: list[bytes], path: Path) -> None:
     engine.dispose()
 
 
+TABLES = {"patterns": "SELECT * FROM patterns ORDER BY number", "hours": "SELECT * FROM hours ORDER BY hour"}
+
+
 def learned(path: Path) -> dict[str, list[Any]]:
+    """All rows of both tables."""
     engine = database(path)
     with engine.connect() as connection:
-        found = {table: [tuple(row) for row in connection.execute(text(f"SELECT * FROM {table} ORDER BY 1"))] for table in ("patterns", "hours")}  # fmt: skip
+        found = {name: [tuple(row) for row in connection.execute(text(query))] for name, query in TABLES.items()}
     engine.dispose()
     return found
 
