@@ -10,7 +10,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from waycairn.codec import encode
 from waycairn.errors import OwnershipLost
+from waycairn.model.records import CheckpointFilter
+from waycairn.store import CheckpointDraft
 from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
 from waycairn.work.acts import Flow, cut, wait, work
 from waycairn.work.batch import Batch
@@ -82,7 +85,9 @@ class Tailing(Generic[E]):
         cutter = self._cutter
         cutter.guard.enter_loop(cutter.state)
         holder = Holder(cutter.run, cutter.epoch)
-        claim = functools.partial(self._sink.open, self.name, holder, self._parser, self._facts)
+        claim = functools.partial(
+            self._sink.open, self.name, holder, parser=self._parser, facts=self._facts, now=self._clock.now()
+        )
         standing: Standing = yield from self._patiently(claim)
         self.counts = standing.counts
         if cutter.state is not None:
@@ -92,6 +97,7 @@ class Tailing(Generic[E]):
         self._reader = self._make_reader(standing)
         yield work(self.reader.look)
         self._tell(standing)
+        yield cut(self._register)
 
     def _tell(self, standing: Standing) -> None:
         if standing.commits:
@@ -104,6 +110,14 @@ class Tailing(Generic[E]):
                 len(standing.generations),
                 lag.bytes,
             )
+
+    def _register(self) -> None:
+        """Let the store know where the stream lies, so that `waycairn stream` finds it."""
+        facts = {"stream": self.name, "sink": self._sink.address, **self._facts}
+        draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=facts)
+        listed = self._cutter.store.catalog.list_checkpoints(CheckpointFilter(run=self._cutter.run, role="stream"))
+        former = [one.sequence for one in listed if one.checkpoint.metadata.get("stream") == self.name]
+        self._cutter.commit_beside(checkpoint=draft, drop=former)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
