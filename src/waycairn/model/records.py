@@ -199,7 +199,7 @@ class NewCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
     stored: Stored
     role: str = "state"
     """What it is to its run: "state" (what `run.state` is restored from), "value" (a plain save), "result" (what
-    the run or phase returned), "error" (where it failed; never restored from)."""
+    the run or phase returned), "error" (where it failed; never restored from), "stream" (where a stream lies: its metadata says it)."""
     iteration: int | None = None
     tags: Sequence[str] = ()
     description: str | None = None
