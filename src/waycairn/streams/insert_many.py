@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, LargeBinary, Table, bindparam, exc, insert
+from sqlalchemy import Column, Connection, Float, LargeBinary, Table, bindparam, exc, insert
 from sqlalchemy.engine.interfaces import Dialect
 
 Process = Callable[[Any], Any]
@@ -36,7 +36,13 @@ class Inserts:
         plan = self._plans.get((table, names))
         if plan is None:
             plan = self._plans[table, names] = _Plan(table, names, connection.dialect)
-        plan.run(connection, plan.converted(_as_tuples(rows, names)))
+        try:
+            plan.run(connection, plan.converted(_as_sequences(rows, names)))
+        except (exc.DBAPIError, TypeError):
+            # That all are of one type is not looked at beforehand, which would cost a twentieth of the insert.
+            if len(set(map(type, rows))) > 1:
+                raise _misfit(rows, names) from None
+            raise
         return len(rows)
 
 
@@ -45,7 +51,7 @@ def _columns_of(table: Table, row: Any, columns: Sequence[str] | None) -> tuple[
         names = tuple(row)
     elif isinstance(row, msgspec.Struct):
         names = row.__struct_fields__
-    elif isinstance(row, Sequence) and not isinstance(row, str | bytes | bytearray):
+    elif _is_sequence(type(row)):
         names = tuple(table.c.keys() if columns is None else columns)
     else:
         raise TypeError(
@@ -69,50 +75,49 @@ def _is_needed(column: Column[Any]) -> bool:
     return column.computed is None and column.identity is None and column is not column.table.autoincrement_column
 
 
-def _as_tuples(rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Sequence[Any]]:
+def _as_sequences(rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Sequence[Any]]:
     """Rows as the driver takes them. All are of one kind and have the same columns: a value that is left out for some
     rows, or is there for some only, would be lost without a word."""
-    first = rows[0]
-    width = len(names)
-    if isinstance(first, Mapping):
-        take = itemgetter(*names) if width > 1 else lambda row: (row[names[0]],)
-        if not all(isinstance(row, Mapping) and len(row) == width for row in rows):
+    try:
+        if isinstance(rows[0], msgspec.Struct):
+            if set(map(type, rows)) != {type(rows[0])}:
+                raise _misfit(rows, names)
+            return list(map(msgspec.structs.astuple, rows))
+        if set(map(len, rows)) != {len(names)}:  # beforehand: the driver would notice after it inserted some
             raise _misfit(rows, names)
-        try:
-            return [take(row) for row in rows]
-        except KeyError:
-            raise _misfit(rows, names) from None
-    if isinstance(first, msgspec.Struct):
-        if any(type(row) is not type(first) for row in rows):
-            raise _misfit(rows, names)
-        return list(map(msgspec.structs.astuple, rows))
-    if set(map(type, rows)) == {tuple}:
-        if set(map(len, rows)) != {width}:
-            raise _misfit(rows, names)
-        return rows
-    if not all(isinstance(row, Sequence) and not isinstance(row, str | bytes) and len(row) == width for row in rows):
-        raise _misfit(rows, names)
-    return list(map(tuple, rows))
+        if isinstance(rows[0], Mapping):
+            return list(map(_taker_of(names), rows))
+    except (TypeError, KeyError):  # of a row that is something else than the first one
+        raise _misfit(rows, names) from None
+    return rows if type(rows[0]) is tuple else list(map(tuple, rows))
+
+
+def _is_sequence(kind: type) -> bool:
+    return issubclass(kind, Sequence) and not issubclass(kind, str | bytes | bytearray)
+
+
+def _taker_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
 
 
 def _misfit(rows: Sequence[Any], names: tuple[str, ...]) -> ValueError:
     """Which row does not look like the first one."""
-    first = rows[0]
+    kind = type(rows[0])
     for number, row in enumerate(rows):
-        if type(row) is not type(first):
-            return ValueError(
-                f"row {number} is a {type(row).__name__}, the first one a {type(first).__name__}: rows of one call are "
-                "of one type. No row was inserted."
-            )
         if isinstance(row, Mapping) and set(row) != set(names):
             return ValueError(
                 f"row {number} has the columns {sorted(map(str, row))}, the first one {sorted(names)}. No row was "
                 "inserted. Give every row the same ones, None for NULL."
             )
-        if not isinstance(row, Mapping) and len(row) != len(names):
+        if _is_sequence(type(row)) and len(row) != len(names):
             return ValueError(
                 f"row {number} has {len(row)} values for the {len(names)} columns {', '.join(names)}. No row was "
                 "inserted. Name the columns with columns=[...] if the rows do not have all of the table's."
+            )
+        if type(row) is not kind:
+            return ValueError(
+                f"row {number} is a {type(row).__name__}, the first one a {kind.__name__}: rows of one call are of one "
+                "type. Those before it may be inserted: roll back."
             )
     raise AssertionError("all rows fit")
 
@@ -123,25 +128,20 @@ class _Plan:
     def __init__(self, table: Table, names: tuple[str, ...], dialect: Dialect) -> None:
         columns = [table.c[name] for name in names]
         self._names = names
-        self._table = table
-        self._processes = [_process_of(column, dialect) for column in columns]
-        self._core = insert(table)
-        self.run = self._run_driver if dialect.name == "sqlite" else self._run_core
+        self._insert = insert(table)
+        self._sql = ""
+        self._processes: Sequence[Process | None] = ()
+        """What SQLAlchemy does to the values of each column on the way to the driver."""
+        self.run = self._run_core
         if _needs_core(table, columns, dialect):
-            self._processes, self.run = [None] * len(columns), self._run_core
+            return
+        if dialect.name == "sqlite":
+            self.run, self._sql = self._run_driver, _insert_of(table, names, dialect)
         elif dialect.driver == "psycopg":
-            self.run = self._run_copy
-        elif self.run == self._run_core:
-            self._processes = [None] * len(columns)
-        self._sql = self._copy_of(columns, dialect) if self.run == self._run_copy else self._insert_of(names, dialect)
-
-    def _insert_of(self, names: tuple[str, ...], dialect: Dialect) -> str:
-        return str(insert(self._table).values({name: bindparam(name) for name in names}).compile(dialect=dialect))
-
-    def _copy_of(self, columns: Sequence[Column[Any]], dialect: Dialect) -> str:
-        quote = dialect.identifier_preparer
-        names = ", ".join(quote.format_column(column) for column in columns)
-        return f"COPY {quote.format_table(self._table)} ({names}) FROM STDIN"
+            self.run, self._sql = self._run_copy, _copy_of(table, columns, dialect)
+        else:
+            return
+        self._processes = [_process_of(column, dialect) for column in columns]
 
     def converted(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Column by column, so that plain columns cost nothing."""
@@ -153,13 +153,15 @@ class _Plan:
         )
 
     def _run_driver(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        connection.exec_driver_sql(self._sql, list(rows))
+        connection.exec_driver_sql(self._sql, rows)
 
     def _run_core(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        connection.execute(self._core, [dict(zip(self._names, row, strict=True)) for row in rows])
+        connection.execute(self._insert, [dict(zip(self._names, row, strict=True)) for row in rows])
 
     def _run_copy(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         dialect = connection.dialect
+        if not connection.in_transaction():
+            connection.begin()  # as SQLAlchemy does by itself for what goes through it
         adapted: Any = connection.connection.dbapi_connection
         try:
             if dialect.is_async:
@@ -181,12 +183,23 @@ async def _copy_async(driver: Any, sql: str, rows: Sequence[Sequence[Any]]) -> N
             await copy.write_row(row)
 
 
+def _insert_of(table: Table, names: Sequence[str], dialect: Dialect) -> str:
+    return str(insert(table).values({name: bindparam(name) for name in names}).compile(dialect=dialect))
+
+
+def _copy_of(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer
+    names = ", ".join(quote.format_column(column) for column in columns)
+    sql = f"COPY {quote.format_table(table)} ({names}) FROM STDIN"
+    return sql.replace("%%", "%")  # doubled for statements with parameters, which this one is not
+
+
 def _process_of(column: Column[Any], dialect: Dialect) -> Process | None:
-    """What SQLAlchemy does to a value on the way to the driver."""
-    kind = column.type.dialect_impl(dialect)
-    if type(column.type) is LargeBinary:
-        return None  # it would wrap each in a memoryview, which both drivers can do without
-    return kind.bind_processor(dialect)
+    if type(column.type) is LargeBinary or isinstance(column.type, Float):
+        # SQLAlchemy would wrap each in a memoryview, or call float() on it: a fifth of the insert for nothing. A Decimal
+        # in a column of floats is refused by sqlite3.
+        return None
+    return column.type.dialect_impl(dialect).bind_processor(dialect)
 
 
 def _needs_core(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> bool:
