@@ -210,10 +210,8 @@ class LedgerConnection:
         wait = 0.05
         while True:
             try:
-                with self._translated(), self.transaction() as connection:
-                    if self.engine.dialect.name == "postgresql":
-                        connection.execute(text("SET LOCAL lock_timeout = '2s'"))
-                    return ledger.happened(connection, self.name, self._holder, operation)
+                with self._translated():
+                    return self._ask(operation)
             except StoreError as error:
                 if kind_of(error) not in {"away", "busy"}:
                     raise failure from error
@@ -221,6 +219,17 @@ class LedgerConnection:
                     raise self._unknown(failure) from error
             self._pause(wait)
             wait *= 2
+
+    def _ask(self, operation: str) -> bool:
+        """Reads only: a COMMIT, even of nothing, could be refused for the same reason."""
+        connection = self._connected()
+        connection.begin()
+        try:
+            if self.engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = '2s'"))
+            return ledger.happened(connection, self.name, self._holder, operation)
+        finally:
+            self.rollback()
 
     def _unknown(self, failure: StoreError) -> CommitUnknown:
         return CommitUnknown(
