@@ -1,5 +1,6 @@
 """Sinks that are a file or a function."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,19 @@ def test_a_file_that_somebody_else_changed_is_refused(file_sink, own, tmp_path, 
     assert standing(own).holder == RUN
 
 
+def test_a_commit_that_failed_afterwards_is_not_written_over(file_sink, tmp_path):
+    """A batch whose process learned of an error after the COMMIT: the file has it, and keeps it."""
+    file_sink.open("logs", RUN, now=NOW)
+    with armed("stream.committed"), pytest.raises(OSError, match="injected"):
+        append(file_sink, "one\n", a_step([a_generation()]))
+    with pytest.raises(OwnershipLost, match="the sink of the stream"):
+        append(file_sink, "two\n", a_step([moved_to(a_generation(), 10)], {1: 0}))
+    assert (tmp_path / "out.txt").read_text() == "one\n"
+    file_sink.open("logs", RUN, now=NOW)
+    append(file_sink, "two\n", a_step([moved_to(a_generation(), 10)], {1: 0}))
+    assert (tmp_path / "out.txt").read_text() == "one\ntwo\n"
+
+
 def test_a_fenced_process_writes_nothing_to_the_file(file_sink, own, tmp_path):
     """It finds out before it appends."""
     file_sink.open("logs", RUN, now=NOW)
@@ -113,14 +127,17 @@ def test_a_fenced_process_writes_nothing_to_the_file(file_sink, own, tmp_path):
     assert (tmp_path / "out.txt").read_text() == "one\ntwo\n"
 
 
-def test_a_full_disk_under_the_file(file_sink, tmp_path):
-    """Told as such; the batch is not there, the next one is whole."""
+def test_a_file_that_cannot_grow(file_sink, tmp_path):
+    """No room for all of a batch: told as such, nothing is there; the next one is whole."""
     file_sink.open("logs", RUN, now=NOW)
-    with (
-        armed("stream.sink.written", act="ENOSPC"),
-        pytest.raises(StoreFull, match="no space left while writing the sink"),
-    ):
-        append(file_sink, "one\n", a_step([a_generation()]))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(StoreFull, match="no space left while writing the sink"):
+            append(file_sink, "x" * (1 << 21), a_step([a_generation()]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (tmp_path / "out.txt").stat().st_size == 1 << 20
     append(file_sink, "two\n", a_step([a_generation()]))
     assert (tmp_path / "out.txt").read_text() == "two\n"
 

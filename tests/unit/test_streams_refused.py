@@ -27,6 +27,7 @@ from waycairn.errors import (
     StoreFull,
     StoreReadOnly,
 )
+from waycairn.streams.records import Holder
 from waycairn.streams.sinks import EngineSink
 
 TESTS = Path(streams_case.__file__).parent
@@ -65,6 +66,18 @@ def test_a_busy_database(engine, begun, tmp_path):
     other.rollback()
     other.close()
     assert_nothing_moved(engine, begun)
+
+
+def test_a_stream_whose_holder_stopped_in_a_batch(engine, begun):
+    """It cannot be taken over before that transaction ended: told, after the time that the user's engine waits."""
+    batch = begun.begin()
+    other = EngineSink(engine)
+    with pytest.raises(StoreBusy):
+        other.open("logs", Holder("run1", 2), now=NOW)
+    batch.rollback()
+    assert_nothing_moved(engine, begun)
+    other.open("logs", Holder("run1", 2), now=NOW)
+    other.close()
 
 
 def test_a_reader_that_blocks_the_commit(engine, begun, tmp_path):

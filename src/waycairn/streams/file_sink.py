@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from blake3 import blake3
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from waycairn.errors import Damaged
 from waycairn.streams import ledger
@@ -123,9 +123,10 @@ class FileSink:
 
     def commit(self, data: bytes, step: Step) -> None:
         """Append the data and move the ledger on, in this order, under the lock of the ledger's row."""
-        self._ledger.begin()
+        connection = self._ledger.begin()
         try:
             crashpoint("stream.rows")
+            self._check_end(connection)
             if data:
                 self._append(data)
             crashpoint("stream.sink.flushed")
@@ -138,6 +139,11 @@ class FileSink:
             self._ledger.rollback()
             raise
         self._length, self._tail = length, tail
+
+    def _check_end(self, connection: Connection) -> None:
+        """Before anything is written over: a batch that failed after its COMMIT has moved the end of the file."""
+        if ledger.sink_length(connection, self._ledger.name) != self._length:
+            raise ledger.elsewhere(self._ledger.name, "the sink")
 
     def _append(self, data: bytes) -> None:
         """At its place: written again after an error, it changes nothing that was written before."""

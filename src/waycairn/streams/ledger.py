@@ -202,11 +202,17 @@ def _move(connection: Connection, name: str, step: Step) -> None:
     if new:
         ADD_GENERATION.run(connection, new)
     if moved and MOVE_GENERATION.run(connection, moved) != len(moved):
-        raise OwnershipLost(
-            f"a file of the stream {name!r} is not where this process left it in the ledger: the stream was reset, "
-            "moved or restored meanwhile. This batch was not committed. Run the job again: it goes on from the ledger.",
-            stream=name,
-        )
+        raise elsewhere(name, "a file")
+
+
+def elsewhere(name: str, what: str) -> OwnershipLost:
+    """The ledger was changed under a holder that is still the holder."""
+    return OwnershipLost(
+        f"{what} of the stream {name!r} is not where this process left it in the ledger: the stream was reset, moved "
+        "or restored meanwhile, or an earlier batch failed after its COMMIT. This batch was not committed. Run the job "
+        "again: it goes on from the ledger.",
+        stream=name,
+    )
 
 
 def _keep_state(connection: Connection, name: str, state: bytes, at: float) -> None:
@@ -224,6 +230,12 @@ def set_sink(connection: Connection, name: str, length: int, tail: Mark) -> None
         "sink_tail_digest": tail.digest,
     }
     SET_SINK.run(connection, [values])
+
+
+def sink_length(connection: Connection, name: str) -> int | None:
+    """As the ledger has it now."""
+    length: int | None = connection.execute(select(streams.c.sink_length).where(streams.c.name == name)).scalar_one()
+    return length
 
 
 def happened(connection: Connection, name: str, holder: Holder, operation: str) -> bool:

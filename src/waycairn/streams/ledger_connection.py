@@ -152,7 +152,9 @@ class LedgerConnection:
     def close(self) -> None:
         """Undo what is open, and give the connection back. Idempotent."""
         self.rollback()
-        self._drop()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     # -- connections ------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,7 @@ class LedgerConnection:
             )
 
     def _drop(self) -> None:
+        """Give up the connection: nobody gets it from the pool again."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(exc.SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error):
