@@ -1,5 +1,6 @@
 """A database that refuses, and what only the batch may do: nothing moves, and the stream goes on afterwards."""
 
+import os
 import sqlite3
 import subprocess
 from contextlib import contextmanager
@@ -226,6 +227,23 @@ def test_settings_of_the_user_are_left_alone(tmp_path):
         assert settings() == before
         names = set(sa.inspect(engine).get_table_names()) - {"sqlite_sequence"}
         assert {name for name in names if not name.startswith("waycairn_")} == {"seen"}
+
+
+def test_a_barrier_flushes_the_log(tmp_path, monkeypatch):
+    """Where commits by themselves are not flushed, and only there."""
+    flushed = []
+    monkeypatch.setattr(
+        "waycairn.streams.barrier.flush", lambda handle: flushed.append(os.readlink(f"/proc/self/fd/{handle}"))
+    )
+    for mode, expected in (("delete", []), ("wal", [f"{tmp_path}/wal.db-wal"])):
+        with an_engine(f"sqlite:///{tmp_path}/{mode}.db") as engine:
+            with engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA journal_mode = {mode}")
+            sink = EngineSink(engine)
+            sink.open("logs", RUN, now=NOW)
+            sink.barrier()
+            sink.close()
+        assert flushed == expected
 
 
 def test_other_databases_are_refused():

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from waycairn.errors import Damaged
 from waycairn.streams import ledger
+from waycairn.streams.barrier import barrier
 from waycairn.streams.ledger_connection import LedgerConnection
 from waycairn.streams.records import Holder, Mark, Standing, Step
 from waycairn.world.crashpoints import crashpoint
@@ -49,7 +50,10 @@ class FileSink:
         self._close_file()
         self._open_file()
         try:
-            return self._ledger.open(name, holder, parser=parser, facts=facts or {}, now=now, claimed=self._take_up)
+            standing = self._ledger.open(name, holder, parser=parser, facts=facts or {}, now=now, claimed=self._take_up)
+            # A power cut that took this back, and not the first bytes that are appended, would make old content of them.
+            barrier(self._ledger)
+            return standing
         except BaseException:
             self._close_file()
             raise
@@ -57,6 +61,10 @@ class FileSink:
     def begin(self) -> FileTransaction:
         """Begin a batch. Nothing is locked until its commit."""
         return FileTransaction(self)
+
+    def barrier(self) -> None:
+        """As `EngineSink.barrier`."""
+        barrier(self._ledger)
 
     def close(self) -> None:
         """Idempotent."""
