@@ -26,6 +26,7 @@
     │   └── StateAhead             an old step was replayed beside a newer state that then changed
     ├── ItemsOverlap               two items were open at once beside a state or a growing output
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
+    ├── LineUnusable               a line of a stream cannot be used, and on_error="stop" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
     Stop(BaseException)            leaves every loop; never recorded as a failed item
     ├── Interrupted                SIGTERM or SIGINT was received and the cut was taken
@@ -49,6 +50,7 @@ __all__ = [
     "Interrupted",
     "ItemFailed",
     "ItemsOverlap",
+    "LineUnusable",
     "OwnershipLost",
     "RunClosed",
     "RunError",
@@ -188,6 +190,10 @@ class ItemFailed(WaycairnError):
 
 class StateAhead(RunError):
     """An old step was replayed beside a newer restored state that then changed: it would be counted twice."""
+
+
+class LineUnusable(WaycairnError):
+    """A line of a stream cannot be used. Nothing of its batch was committed. Mend the line or the parser, and run again."""
 
 
 class UnknownType(WaycairnError):
