@@ -21,9 +21,11 @@ import msgspec
 import pytest
 from sqlalchemy import create_engine, text
 
+import following_job
 import waycairn as wc
 from killing import sweep
 from waycairn.errors import LineUnusable, TooManyDeadLetters
+from waycairn.world import crashpoints
 
 JOB = Path(__file__).parent.parent / "following_job.py"
 
@@ -115,6 +117,8 @@ def program(place: Path) -> object:
 
 def test_killed_between_any_two_lines(tmp_path):
     """Rows and state are those of an undisturbed run: each line once."""
+    (tmp_path / "first").mkdir()
+    program(tmp_path / "first")  # imports everything
     done = sweep(program, tmp_path, stride=3)
     assert done.kills > 30
     assert program(tmp_path / "golden") == [[*range(12), *range(100, 112)], 24, [("k0", 8), ("k1", 8), ("k2", 8)]]
@@ -137,27 +141,49 @@ def seen(place):
     return found, dead, counted
 
 
-def test_killed_at_its_crash_points_and_at_random(tmp_path):
-    """A hundred kills: no line is lost, none is there twice, dead letters neither."""
-    logs = tmp_path / "logs"
-    write_lines(logs / "app.jsonl", range(300))
-    (logs / "app.jsonl").open("ab").write(b"broken\n")
+def in_a_child(place, point=None, hit=1):
+    """The job in a forked process, armed at a crash point; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        if point:
+            crashpoints.arm(point, hit, "KILL")
+        following_job.main(place, 10, once=True)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def ended(child):
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in {0, -signal.SIGKILL}
+    return code == -signal.SIGKILL
+
+
+def test_killed_a_hundred_times(tmp_path):
+    """At its crash points and at random: no line is lost, none is there twice, dead letters neither."""
+    log = tmp_path / "logs" / "app.jsonl"
+    write_lines(log, range(300))
+    with log.open("ab") as file:
+        file.write(b"broken\n")
+    following_job.main(tmp_path, 10, once=True)  # imports everything, which no child needs to do then
     chance = random.Random(5)
     points = ("stream.begin", "stream.rows", "stream.offsets", "stream.commit", "stream.committed")
     kills, written = 0, 300
-    while kills < 60:
-        write_lines(logs / "app.jsonl", range(written, written + 20))
+    while kills < 70:
+        write_lines(log, range(written, written + 20))
         written += 20
-        crash = f"{chance.choice(points)}@{chance.randrange(1, 4)}:KILL"
-        kills += run_job(tmp_path, WAYCAIRN_CRASH=crash) == -signal.SIGKILL
+        kills += ended(in_a_child(tmp_path, chance.choice(points), chance.randrange(1, 4)))
     while kills < 100:
-        write_lines(logs / "app.jsonl", range(written, written + 200))
-        written += 200
-        process = subprocess.Popen([sys.executable, str(JOB), str(tmp_path), "10"])
-        time.sleep(chance.uniform(0.3, 0.9))
-        process.kill()
-        kills += process.wait() == -signal.SIGKILL
-    assert run_job(tmp_path) == 0
+        write_lines(log, range(written, written + 2000))
+        written += 2000
+        child = in_a_child(tmp_path)
+        time.sleep(chance.uniform(0.02, 0.3))
+        os.kill(child, signal.SIGKILL)
+        kills += ended(child)
+    assert not ended(in_a_child(tmp_path))
     assert seen(tmp_path) == (list(range(written)), 1, written)
 
 
