@@ -150,7 +150,7 @@ class Matching:
         self._sleepers = {
             generation.id: settled[generation.id]
             for generation in known
-            if generation.id in settled and _sleeps(generation)
+            if generation.id in settled and sleeps(generation)
         }
 
     def _index(self) -> None:
@@ -194,10 +194,11 @@ class Matching:
             with self._look_into(seen) as content:
                 if self._still_holds(generation, seen, content):
                     self._there[generation.id] = seen
-                    if _sleeps(generation):
+                    if sleeps(generation):
                         self._sleepers[generation.id] = seen
                     else:
-                        self._decisions.append(Resumed(_begun_again(generation, content), seen))
+                        self._known[generation.id] = _begun_again(generation, content)
+                        self._decisions.append(Resumed(self._known[generation.id], seen))
                     return True
             self._replaced[generation.id] = generation
             self._decisions.append(Replaced(generation, seen))
@@ -237,7 +238,7 @@ class Matching:
         original = self._known.get(copy.copy_of or 0)
         while original is not None and original.id not in self._there and original.state not in _READ:
             others = (one for one in self._known.values() if one.copy_of == original.id and one.id != copy.id)
-            taker = next((one for one in others if not _sleeps(one)), None)
+            taker = next((one for one in others if not sleeps(one)), None)
             if taker is None:
                 break
             original = taker
@@ -265,7 +266,9 @@ class Matching:
         place, is_all = self._common(content, original, begins.offset)
         if is_all:
             return Resumed(copy, seen, is_asleep=True)
-        offset, lines = lines_until(content, begins.offset, begins.lines, place) if begins.offset else (0, 0)
+        if not begins.offset:
+            return Woken(_begun(content, seen, 0, 0, id=copy.id), seen)
+        offset, lines = lines_until(content, begins.offset, begins.lines, place)
         return Woken(_begun(content, seen, offset, lines, id=copy.id, copy_of=copy.copy_of), seen)
 
     def _common(self, content: Content, original: Generation, start: int) -> tuple[int, bool]:
@@ -306,7 +309,7 @@ class Matching:
 
     def _relative(self, original: Generation, seen: Seen, content: Content) -> Decision | None:
         """What a file is to the generation that it is like; None if it only begins like it."""
-        if _sleeps(original):
+        if sleeps(original):
             original = self._original_of(original) or original
         if original.id in self._given:
             return Waiting(seen, is_soon=True)
@@ -339,7 +342,7 @@ class Matching:
                 may_come = True
             elif not is_like and not (generation.offset and content.reaches(generation.offset)):
                 is_cut_off = bool(content.damage) and mark(begins[: generation.head.length]) == generation.head
-                is_like = is_cut_off or self._is_older_copy(generation, begins, content)
+                is_like = is_cut_off or self._is_older_copy(generation, seen, begins, content)
             if is_like and (decision := self._relative(generation, seen, content)):
                 return decision
         return Waiting(seen, is_soon=False) if may_come else None
@@ -350,15 +353,17 @@ class Matching:
         marks = {mark(begins[:length]) for length in lengths if length <= len(begins)}
         found = {one.id: one for head in marks if head.length for one in self._by_head.get(head, ())}
         if seen.is_rotated:  # also a copy of it in the making, and when nothing of it was read yet
-            found |= {one.id: one for one in self._by_base.get(seen.base, ()) if one.id in self._there and one.size}
+            there = [one.id for one in self._by_base.get(seen.base, ()) if one.id in self._there]
+            found |= {number: self._known[number] for number in there}
         return sorted(
             found.values(),
             key=lambda one: (self._base_of(one.path) != seen.base, one.id not in self._there, -one.offset, -one.id),
         )
 
-    def _is_older_copy(self, generation: Generation, begins: bytes, content: Content) -> bool:
+    def _is_older_copy(self, generation: Generation, seen: Seen, begins: bytes, content: Content) -> bool:
         """A copy that was made before the original got so far as it was read."""
-        if generation.id not in self._there or not begins:
+        is_little = not begins if seen.is_rotated else begins.count(b"\n") < _ENOUGH_LINES
+        if is_little or generation.id not in self._there:
             return False
         return self._common(content, generation, 0)[1]
 
@@ -408,5 +413,6 @@ def _begun_again(generation: Generation, content: Content) -> Generation:
     return msgspec.structs.replace(generation, head=head_of(content.read), compression=content.compression)
 
 
-def _sleeps(generation: Generation) -> bool:
+def sleeps(generation: Generation) -> bool:
+    """A copy of which nothing is read while its original holds the same."""
     return generation.copy_of is not None and generation.state is FileState.DONE
