@@ -338,11 +338,12 @@ class Matching:
         may_come = bool(self._known) and len(begins) < REACH and not content.reaches(REACH) and content.is_unfinished
         for generation in self._candidates(seen, begins):
             is_like = generation.head.length > 0 and has_consumed(content.read, generation)
-            if not is_like and not content.reaches(max(1, generation.offset)) and content.is_unfinished:
-                may_come = True
-            elif not is_like and not (generation.offset and content.reaches(generation.offset)):
+            if not is_like and not (generation.offset and content.reaches(generation.offset)):
                 is_cut_off = bool(content.damage) and mark(begins[: generation.head.length]) == generation.head
                 is_like = is_cut_off or self._is_older_copy(generation, seen, begins, content)
+                if content.is_unfinished:
+                    may_come = True
+                    continue
             if is_like and (decision := self._relative(generation, seen, content)):
                 return decision
         return Waiting(seen, is_soon=False) if may_come else None
