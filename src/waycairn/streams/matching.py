@@ -24,7 +24,7 @@ With on_copy="reread" rules 2 to 4 hold for rotated forms only: a file that is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -118,20 +118,22 @@ Decision: TypeAlias = (
 
 
 class Matching:
-    """One round. `settled` are generations whose files did not change, `seen` the files that are new or did, oldest
-    first. `base_of` tells the path of which a generation's was a rotated form."""
+    """One round. `settled` are generations whose files are known, of which some have `grown`; `seen` are the other files,
+    oldest first. `base_of` tells the path of which a generation's was a rotated form."""
 
     def __init__(
         self,
         known: Sequence[Generation],
         settled: Mapping[int, Seen],
+        grown: Collection[int],
+        *,
         look_into: LookInto,
         base_of: Callable[[bytes], bytes],
         on_copy: OnCopy = "adopt",
     ) -> None:
         self._known = {generation.id: generation for generation in known}
         self._there: dict[int, Seen] = dict(settled)
-        self._settled = settled.keys()
+        self._settled = settled.keys() - set(grown)
         self._replaced: dict[int, Generation] = {
             generation.id: generation for generation in known if generation.state is FileState.REPLACED
         }

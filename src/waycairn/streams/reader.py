@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -19,7 +19,7 @@ from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
 from waycairn.streams.lag import Lag, lag_between
 from waycairn.streams.lines import LINE_LIMIT
-from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable, Waiting
+from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable, Waiting, sleeps
 from waycairn.streams.parsing import Parser
 from waycairn.streams.records import DeadLetter, FileState, Generation, Portion, Taken
 from waycairn.streams.roster import Roster
@@ -88,6 +88,8 @@ class Reader:
         self._is_put_back = False
         self._is_look_due = True
         self._has_looked = False
+        self._originals: set[int | None] = set()
+        """Those that have copies which sleep."""
         self._ending: set[Tail] = set()
         """Those that will be finished at some time."""
         self._are_ends_due = False
@@ -117,15 +119,15 @@ class Reader:
         self._look_at_deleted(now)
         if not changed and not gone and self._has_looked:
             return
-        self._has_looked = True
         for path in gone:
             del self._settled[path]
-        unknown = [seen for seen in changed if not self._grew(seen, now)]
+        grown = {seen.path: number for seen in changed if (number := self._grew(seen, now))}
+        unknown = [seen for seen in changed if seen.path not in grown]
         for seen in unknown:
             self._settled.pop(seen.path, None)
-        for decision in self._decided(unknown):
-            self._apply(decision, now)
-        self._follow(now)
+        if unknown or gone or not self._has_looked or self._originals.intersection(grown.values()):
+            self._decide(unknown, grown.values(), now)
+        self._has_looked = True
 
     def _look_at_deleted(self, now: float) -> None:
         """No directory tells about files without a name."""
@@ -134,28 +136,33 @@ class Reader:
                 tail.quiet_since, tail.is_at_end = now, False
                 self._ready[tail] = None
 
-    def _grew(self, seen: Seen, now: float) -> bool:
-        """A file that is open and is longer now: whether its bytes are still the same is seen when reading goes on."""
+    def _grew(self, seen: Seen, now: float) -> int:
+        """The generation of a file that is open and is longer now, else 0. Whether its bytes are still the same is seen
+        when reading goes on."""
         before = self._settled.get(seen.path)
         if before is None or before.identity != seen.identity:
-            return False
+            return 0
         tail = next((tail for tail in self._groups.get(seen.base, ()) if self._file_of(tail) is before), None)
         if tail is None or not tail.may_have_grown(seen):
-            return False
+            return 0
         self._roster.files[tail.generation.id] = self._settled[seen.path] = seen
         tail.grew(seen, now)
         self._roster.generations[tail.generation.id] = tail.generation
         self._ready[tail] = None
-        return True
+        return tail.generation.id
 
     def _file_of(self, tail: Tail) -> Seen | None:
         return self._roster.files.get(tail.generation.id)
 
-    def _decided(self, unknown: list[Seen]) -> list[Decision]:
-        settled = {number: seen for number, seen in self._roster.files.items() if self._settled.get(seen.path) is seen}
-        known = list(self._roster.generations.values())
-        matching = Matching(known, settled, opened, self._base_of, self._options.on_copy)
-        return matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank, seen.path)))
+    def _decide(self, unknown: list[Seen], grown: Collection[int], now: float) -> None:
+        roster = self._roster
+        settled = {number: seen for number, seen in roster.files.items() if self._settled.get(seen.path) is seen}
+        known = list(roster.generations.values())
+        matching = Matching(known, settled, grown, look_into=opened, base_of=self._base_of, on_copy=self._options.on_copy)
+        for decision in matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank, seen.path))):
+            self._apply(decision, now)
+        self._follow(now)
+        self._originals = {one.copy_of for one in roster.generations.values() if sleeps(one)}
 
     def _base_of(self, path: bytes) -> bytes:
         return self._discovery.base_of(path)[0]

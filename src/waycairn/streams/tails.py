@@ -139,7 +139,9 @@ class Tail:
     def may_have_grown(self, seen: Seen) -> bool:
         """Whether reading on would tell by itself that the file is another one: it is open, was read in part, and is
         not shorter."""
-        return self._blocks is not None and 0 < self._blocks.size_read <= seen.size
+        if self._blocks is None or not self.generation.offset:
+            return False
+        return self._blocks.size_read <= seen.size
 
     def has_grown(self) -> bool:
         """Of a file without a name, which is open."""
@@ -190,7 +192,7 @@ class Tail:
         else:
             handle = self._handle()
             self._before = os.pread(handle, tail.length, generation.offset - tail.length)
-            if generation.offset and mark(os.pread(handle, head.length, 0)) != head:
+            if mark(os.pread(handle, head.length, 0)) != head:
                 raise NotTheFile
             blocks = PlainBlocks(self._handle, generation.offset, self._before)
         if mark(self._before) != tail:
