@@ -146,7 +146,7 @@ class Matching:
         self._by_base: dict[bytes, list[Generation]] = {}
         self._given: set[int] = set()
         """Those that go on in a file that was unknown before."""
-        self._new: list[Seen] = []
+        self._new: dict[bytes, list[Seen]] = {}
         """What has no number yet, and may be what the next file is like."""
         self._index()
         self._sleepers = {
@@ -296,17 +296,18 @@ class Matching:
             elif self._is_like_new(seen, content):
                 self._decisions.append(Waiting(seen, is_soon=True))
             else:
-                self._new.append(seen)
+                self._new.setdefault(seen.base, []).append(seen)
                 self._decisions.append(Fresh(seen, _begun(content, seen, 0, 0)))
         return True
 
     def _is_like_new(self, seen: Seen, content: Content) -> bool:
         """Whether it looks like a copy of another rotated form that is new as well."""
-        for other in self._new:
-            if other.base == seen.base and seen.is_rotated and (other.is_rotated or content.compression):
-                with self._look_into(other) as beside:
-                    if common_until(content, beside, 0)[1]:
-                        return True
+        if not seen.is_rotated:
+            return False
+        for other in self._new.get(seen.base, ()):
+            with self._look_into(other) as beside:
+                if common_until(content, beside, 0)[1]:
+                    return True
         return False
 
     def _relative(self, original: Generation, seen: Seen, content: Content) -> Decision | None:

@@ -126,6 +126,7 @@ class Reader:
         for seen in unknown:
             self._settled.pop(seen.path, None)
         if unknown or gone or not self._has_looked or self._originals.intersection(grown.values()):
+            self._look_into_moved(found)
             self._decide(unknown, grown.values(), now)
         self._has_looked = True
 
@@ -135,6 +136,14 @@ class Reader:
             if tail.is_kept_open and tail.has_grown():
                 tail.quiet_since, tail.is_at_end = now, False
                 self._ready[tail] = None
+
+    def _look_into_moved(self, found: dict[bytes, Seen]) -> None:
+        """Files of which nothing was consumed and that are not where they were: how they begin is all that tells them
+        under another name."""
+        for number, tail in self._tails.items():
+            seen = found.get(tail.generation.path)
+            if not tail.generation.offset and (seen is None or seen.identity != tail.generation.identity):
+                self._roster.generations[number] = tail.with_head()
 
     def _grew(self, seen: Seen, now: float) -> int:
         """The generation of a file that is open and is longer now, else 0. Whether its bytes are still the same is seen
@@ -158,14 +167,13 @@ class Reader:
         roster = self._roster
         settled = {number: seen for number, seen in roster.files.items() if self._settled.get(seen.path) is seen}
         known = list(roster.generations.values())
-        matching = Matching(known, settled, grown, look_into=opened, base_of=self._base_of, on_copy=self._options.on_copy)
+        matching = Matching(
+            known, settled, grown, look_into=opened, base_of=self._discovery.base_of, on_copy=self._options.on_copy
+        )
         for decision in matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank, seen.path))):
             self._apply(decision, now)
         self._follow(now)
         self._originals = {one.copy_of for one in roster.generations.values() if sleeps(one)}
-
-    def _base_of(self, path: bytes) -> bytes:
-        return self._discovery.base_of(path)[0]
 
     def _apply(self, decision: Decision, now: float) -> None:
         at = self._clock.now()
