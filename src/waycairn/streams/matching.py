@@ -27,11 +27,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
-from waycairn.streams.content import Compression, Content, common_until, lines_until
+from waycairn.streams.content import Content, common_until, lines_until
+from waycairn.streams.decisions import (
+    Archived,
+    Copied,
+    Decision,
+    Fresh,
+    Gone,
+    HandedOver,
+    Moved,
+    Replaced,
+    Resumed,
+    Unreadable,
+    Waiting,
+    Woken,
+    sleeps,
+)
 from waycairn.streams.descriptors import NotTheFile
 from waycairn.streams.discovery import Seen
 from waycairn.streams.marks import REACH, has_consumed, head_of, mark, posts_of, stands_at, tail_of
@@ -43,78 +58,6 @@ _ENOUGH_LINES = 2
 _TICK = 20_000_000
 """Nanoseconds that times of files may lag behind the clock."""
 _READ = {FileState.ACTIVE, FileState.ROTATED}
-
-
-class Resumed(msgspec.Struct, frozen=True):
-    generation: Generation
-    seen: Seen
-    is_asleep: bool = False
-    """A copy of which there is still nothing to read."""
-
-
-class Moved(msgspec.Struct, frozen=True):
-    generation: Generation
-    seen: Seen
-    compression: Compression
-
-
-class Copied(msgspec.Struct, frozen=True):
-    original: Generation
-    seen: Seen
-    generation: Generation
-    """As it begins, without its id. DONE if it holds nothing that its original does not."""
-
-
-class Woken(msgspec.Struct, frozen=True):
-    """A copy that has bytes of its own by now."""
-
-    generation: Generation
-    """As it goes on."""
-    seen: Seen
-
-
-class HandedOver(msgspec.Struct, frozen=True):
-    """What was not read of a generation is read in its copy."""
-
-    original: Generation
-    copy: Generation
-    seen: Seen
-
-
-class Fresh(msgspec.Struct, frozen=True):
-    seen: Seen
-    generation: Generation
-    """As it begins, without its id."""
-
-
-class Archived(msgspec.Struct, frozen=True):
-    seen: Seen
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    seen: Seen
-    is_soon: bool
-    """The next look tells more, without any change of the file."""
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    seen: Seen
-    reason: str
-    """Empty if it went or was exchanged while it was looked at: it is looked at again."""
-
-
-class Replaced(msgspec.Struct, frozen=True):
-    generation: Generation
-    seen: Seen
-
-
-class Gone(msgspec.Struct, frozen=True):
-    generation: Generation
-
-
-Decision: TypeAlias = (
-    Resumed | Moved | Copied | Woken | HandedOver | Fresh | Archived | Waiting | Unreadable | Replaced | Gone
-)
 
 
 class Matching:
@@ -415,8 +358,3 @@ def _begun_again(generation: Generation, content: Content) -> Generation:
     if generation.offset:
         return generation
     return msgspec.structs.replace(generation, head=head_of(content.read), compression=content.compression)
-
-
-def sleeps(generation: Generation) -> bool:
-    """A copy of which nothing is read while its original holds the same."""
-    return generation.copy_of is not None and generation.state is FileState.DONE

@@ -9,52 +9,27 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from waycairn.ports import Clock
 from waycairn.streams.content import opened
+from waycairn.streams.decisions import Decision, Gone, Unreadable, Waiting, sleeps
 from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
+from waycairn.streams.endings import Damaged, Ended, Endings
 from waycairn.streams.lag import Lag, lag_between
-from waycairn.streams.lines import LINE_LIMIT
-from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable, Waiting, sleeps
+from waycairn.streams.matching import Matching
+from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser
 from waycairn.streams.records import DeadLetter, FileState, Generation, Portion, Taken
 from waycairn.streams.roster import Roster
 from waycairn.streams.tails import NotYetThere, Tail
 
-FinalLine = Literal["wait", "take"]
-_PATIENCE = 12
-"""Times `rotate_wait` until a compressed file that ends in the middle is damaged: who compresses may be slow."""
 _Given: TypeAlias = tuple[Tail, int, Portion]
 """The lines of the tail that make the portion: none for what is said of the file as a whole."""
 _READ = {FileState.ACTIVE, FileState.ROTATED}
-
-
-class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How files are read.
-
-    on_copy         what becomes of a file that only its content tells to be known: `adopt` goes on in it, `reread`
-                    reads it from its beginning
-    final_line      with `once`: whether a last line without newline is taken (`take`) or left for later (`wait`)
-    line_limit      bytes of a line; of one that is longer only the beginning is kept, as a dead letter
-    rotate_wait     seconds without change until a file that was rotated away is taken to be finished
-    keep_missing    seconds for which a file that went away is known again when it comes back
-    once            read what is there and be drained
-    turn            bytes that are read of one file before it is the next one's turn, and of a batch at most
-    open_files      files that are kept open at most; half of what the process may open, if that is less
-    """
-
-    on_copy: OnCopy = "adopt"
-    final_line: FinalLine = "wait"
-    line_limit: int = LINE_LIMIT
-    rotate_wait: float = 5.0
-    keep_missing: float = 30 * 86400.0
-    once: bool = False
-    turn: int = 1 << 20
-    open_files: int = 512
 
 
 class Reader:
@@ -72,6 +47,7 @@ class Reader:
         clock: Clock,
     ) -> None:
         self._parser, self._options, self._clock = parser, options, clock
+        self._endings = Endings(options)
         self._discovery = Discovery(patterns)
         self._descriptors = Descriptors(options.open_files)
         known = [one for one in generations if not self._is_expired(one)]
@@ -206,7 +182,7 @@ class Reader:
                 self._roster.generations[number] = tail.generation
             self._groups.setdefault(tail.base, set()).add(tail)
             self._ready[tail] = None
-            if self._will_be_final(tail) or self._takes_rests:
+            if self._endings.concern(tail):
                 self._ending.add(tail)
         self._roster.touched.clear()
 
@@ -333,42 +309,19 @@ class Reader:
         now = self._clock.monotonic()
         out = []
         for tail in [tail for tail in self._ending if tail not in self._ready and not tail.has_more(0)]:
-            error = self._end(tail, now - tail.quiet_since)
-            if error:
-                out.append(self._damaged(tail, error))
+            match self._endings.of(tail, now - tail.quiet_since):
+                case Damaged(error):
+                    out.append(self._damaged(tail, error))
+                case Ended(is_done):
+                    self._end(tail, is_done)
         return out
 
-    def _end(self, tail: Tail, idle: float) -> str:
-        """What is wrong with the file, if it is finished and something is."""
-        if tail.damage:
-            return tail.damage
-        if tail.generation.compression and not tail.is_complete:
-            if idle >= self._patience and tail.generation.size:
-                return "it ends in the middle of what was compressed, and does not grow"
-        elif not tail.is_open:
-            pass
-        elif self._is_final(tail) or (self._will_be_final(tail) and idle >= self._options.rotate_wait):
-            if tail.take_rest():
-                self._ready[tail] = None
-            elif self._will_be_final(tail):
-                self._roster.finish(tail.generation, self._at)
-                self._drop(tail)
-        return ""
-
-    @property
-    def _patience(self) -> float:
-        return self._options.rotate_wait * (1 if self._takes_rests else _PATIENCE)
-
-    @property
-    def _takes_rests(self) -> bool:
-        return self._options.once and self._options.final_line == "take"
-
-    def _is_final(self, tail: Tail) -> bool:
-        return self._takes_rests and not self._will_be_final(tail)
-
-    def _will_be_final(self, tail: Tail) -> bool:
-        """It stops growing at some time, and then it is finished."""
-        return tail.generation.state is FileState.ROTATED or bool(tail.generation.compression)
+    def _end(self, tail: Tail, is_done: bool) -> None:
+        if tail.take_rest():
+            self._ready[tail] = None
+        elif is_done:
+            self._roster.finish(tail.generation, self._at)
+            self._drop(tail)
 
     def _damaged(self, tail: Tail, error: str) -> _Given:
         dead, counts = self._parser.refuse(tail.damaged(error, self._at))
@@ -382,12 +335,7 @@ class Reader:
         for until it is finished."""
         if not self._options.once or self._given or self._ready or self._is_look_due or self._roster.changed:
             return False
-        return not any(self._is_waited_for(tail) for tail in self._ending)
-
-    def _is_waited_for(self, tail: Tail) -> bool:
-        if tail.generation.compression and not tail.is_complete:
-            return self._takes_rests and tail.generation.size > 0
-        return tail.has_rest and (self._will_be_final(tail) or self._takes_rests)
+        return not any(self._endings.is_waited_for(tail) for tail in self._ending)
 
     # -- keeping ---------------------------------------------------------------------------------------------
 

@@ -7,8 +7,7 @@ from typing import assert_never
 
 import msgspec
 
-from waycairn.streams.discovery import Seen
-from waycairn.streams.matching import (
+from waycairn.streams.decisions import (
     Archived,
     Copied,
     Decision,
@@ -23,6 +22,7 @@ from waycairn.streams.matching import (
     Woken,
     sleeps,
 )
+from waycairn.streams.discovery import Seen
 from waycairn.streams.records import FileState, Generation, Noticed
 
 replace = msgspec.structs.replace
