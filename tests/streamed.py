@@ -8,8 +8,9 @@ import time
 
 import msgspec
 
+from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser
-from waycairn.streams.reader import Reader, ReadOptions
+from waycairn.streams.reader import Reader
 from waycairn.streams.records import Counts, Generation
 
 

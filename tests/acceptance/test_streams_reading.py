@@ -553,7 +553,8 @@ def test_the_archive_before_the_stream_is_left_alone(stream):
     stream.write(lines(1), "app.jsonl.2")
     time.sleep(0.02)
     stream.write(lines(2), "app.jsonl.1")
-    time.sleep(0.02)
+    time.sleep(0.05)
+    stream.clock.wall = time.time()
     stream.write(lines(3))
     assert stream.read().numbers() == [3]
     stream.restart()

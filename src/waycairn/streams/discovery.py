@@ -24,6 +24,8 @@ from waycairn.streams.rotation import LIVE, Rank, base_of, rank_of
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _MAGIC = re.compile(rb"[*?[]")
+_REMEMBERED = 100_000
+"""Names whose meaning is remembered; then it is found anew."""
 _SETTLED = 1_000_000_000
 """Nanoseconds after which a directory's time of change tells of every change: it moves in ticks of up to 10 ms."""
 
@@ -126,7 +128,7 @@ class _Folder:
         try:
             return self._what_it_is[name]
         except KeyError:
-            if len(self._what_it_is) > 100_000:  # names of files that went long ago
+            if len(self._what_it_is) > _REMEMBERED:  # names of files that went long ago
                 self._what_it_is.clear()
             what = self._what_it_is[name] = self._recognised(name)
             return what
@@ -187,6 +189,7 @@ class Discovery:
             raise ValueError("a stream needs at least one path to read")
         self._folders: dict[tuple[bytes, tuple[bytes, ...]], _Folder] = {}
         self._seen: dict[bytes, Seen] = {}
+        self._bases: dict[bytes, bytes] = {}
         self._notes = _Notes()
 
     def scan(self) -> tuple[dict[bytes, Seen], list[Noticed]]:
@@ -199,13 +202,16 @@ class Discovery:
         self._folders = folders
         return self._seen, self._notes.collect()
 
-    def base_of(self, path: bytes) -> tuple[bytes, Rank]:
-        """The path of which one that is not there any more was a rotated form, and its rank."""
-        folder, name = os.path.split(path)
-        base = base_of(name)
-        if base is not None and any(self._asks(pattern, folder, base) for pattern in self._patterns):
-            return os.path.join(folder, base), rank_of(name)
-        return path, LIVE
+    def base_of(self, path: bytes) -> bytes:
+        """The path of which this one, which may not be there any more, is a rotated form; itself if of none."""
+        if path not in self._bases:
+            if len(self._bases) > _REMEMBERED:
+                self._bases.clear()
+            folder, name = os.path.split(path)
+            base = base_of(name)
+            is_asked = base is not None and any(self._asks(pattern, folder, base) for pattern in self._patterns)
+            self._bases[path] = os.path.join(folder, base) if is_asked and base else path
+        return self._bases[path]
 
     @staticmethod
     def _asks(pattern: bytes, folder: bytes, name: bytes) -> bool:

@@ -24,14 +24,29 @@ With on_copy="reread" rules 2 to 4 hold for rotated forms only: a file that is o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
-from waycairn.streams.content import Compression, Content, common_until, lines_until
+from waycairn.streams.content import Content, common_until, lines_until
+from waycairn.streams.decisions import (
+    Archived,
+    Copied,
+    Decision,
+    Fresh,
+    Gone,
+    HandedOver,
+    Moved,
+    Replaced,
+    Resumed,
+    Unreadable,
+    Waiting,
+    Woken,
+    sleeps,
+)
 from waycairn.streams.descriptors import NotTheFile
 from waycairn.streams.discovery import Seen
 from waycairn.streams.marks import REACH, has_consumed, head_of, mark, posts_of, stands_at, tail_of
@@ -45,93 +60,23 @@ _TICK = 20_000_000
 _READ = {FileState.ACTIVE, FileState.ROTATED}
 
 
-class Resumed(msgspec.Struct, frozen=True):
-    generation: Generation
-    seen: Seen
-    is_asleep: bool = False
-    """A copy of which there is still nothing to read."""
-
-
-class Moved(msgspec.Struct, frozen=True):
-    generation: Generation
-    seen: Seen
-    compression: Compression
-
-
-class Copied(msgspec.Struct, frozen=True):
-    original: Generation
-    seen: Seen
-    generation: Generation
-    """As it begins, without its id. DONE if it holds nothing that its original does not."""
-
-
-class Woken(msgspec.Struct, frozen=True):
-    """A copy that has bytes of its own by now."""
-
-    generation: Generation
-    """As it goes on."""
-    seen: Seen
-
-
-class HandedOver(msgspec.Struct, frozen=True):
-    """What was not read of a generation is read in its copy."""
-
-    original: Generation
-    copy: Generation
-    seen: Seen
-
-
-class Fresh(msgspec.Struct, frozen=True):
-    seen: Seen
-    generation: Generation
-    """As it begins, without its id."""
-
-
-class Archived(msgspec.Struct, frozen=True):
-    seen: Seen
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    seen: Seen
-    is_soon: bool
-    """The next look tells more, without any change of the file."""
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    seen: Seen
-    reason: str
-    """Empty if it went or was exchanged while it was looked at: it is looked at again."""
-
-
-class Replaced(msgspec.Struct, frozen=True):
-    generation: Generation
-    seen: Seen
-
-
-class Gone(msgspec.Struct, frozen=True):
-    generation: Generation
-
-
-Decision: TypeAlias = (
-    Resumed | Moved | Copied | Woken | HandedOver | Fresh | Archived | Waiting | Unreadable | Replaced | Gone
-)
-
-
 class Matching:
-    """One round. `settled` are generations whose files did not change, `seen` the files that are new or did, oldest
-    first. `base_of` tells the path of which a generation's was a rotated form."""
+    """One round. `settled` are generations whose files are known, of which some have `grown`; `seen` are the other files,
+    oldest first. `base_of` tells the path of which a generation's was a rotated form."""
 
     def __init__(
         self,
         known: Sequence[Generation],
         settled: Mapping[int, Seen],
+        grown: Collection[int],
+        *,
         look_into: LookInto,
         base_of: Callable[[bytes], bytes],
         on_copy: OnCopy = "adopt",
     ) -> None:
         self._known = {generation.id: generation for generation in known}
         self._there: dict[int, Seen] = dict(settled)
-        self._settled = settled.keys()
+        self._settled = settled.keys() - set(grown)
         self._replaced: dict[int, Generation] = {
             generation.id: generation for generation in known if generation.state is FileState.REPLACED
         }
@@ -144,13 +89,13 @@ class Matching:
         self._by_base: dict[bytes, list[Generation]] = {}
         self._given: set[int] = set()
         """Those that go on in a file that was unknown before."""
-        self._new: list[Seen] = []
+        self._new: dict[bytes, list[Seen]] = {}
         """What has no number yet, and may be what the next file is like."""
         self._index()
         self._sleepers = {
             generation.id: settled[generation.id]
             for generation in known
-            if generation.id in settled and _sleeps(generation)
+            if generation.id in settled and sleeps(generation)
         }
 
     def _index(self) -> None:
@@ -194,10 +139,11 @@ class Matching:
             with self._look_into(seen) as content:
                 if self._still_holds(generation, seen, content):
                     self._there[generation.id] = seen
-                    if _sleeps(generation):
+                    if sleeps(generation):
                         self._sleepers[generation.id] = seen
                     else:
-                        self._decisions.append(Resumed(_begun_again(generation, content), seen))
+                        self._known[generation.id] = _begun_again(generation, content)
+                        self._decisions.append(Resumed(self._known[generation.id], seen))
                     return True
             self._replaced[generation.id] = generation
             self._decisions.append(Replaced(generation, seen))
@@ -237,7 +183,7 @@ class Matching:
         original = self._known.get(copy.copy_of or 0)
         while original is not None and original.id not in self._there and original.state not in _READ:
             others = (one for one in self._known.values() if one.copy_of == original.id and one.id != copy.id)
-            taker = next((one for one in others if not _sleeps(one)), None)
+            taker = next((one for one in others if not sleeps(one)), None)
             if taker is None:
                 break
             original = taker
@@ -265,7 +211,9 @@ class Matching:
         place, is_all = self._common(content, original, begins.offset)
         if is_all:
             return Resumed(copy, seen, is_asleep=True)
-        offset, lines = lines_until(content, begins.offset, begins.lines, place) if begins.offset else (0, 0)
+        if not begins.offset:
+            return Woken(_begun(content, seen, 0, 0, id=copy.id), seen)
+        offset, lines = lines_until(content, begins.offset, begins.lines, place)
         return Woken(_begun(content, seen, offset, lines, id=copy.id, copy_of=copy.copy_of), seen)
 
     def _common(self, content: Content, original: Generation, start: int) -> tuple[int, bool]:
@@ -291,22 +239,23 @@ class Matching:
             elif self._is_like_new(seen, content):
                 self._decisions.append(Waiting(seen, is_soon=True))
             else:
-                self._new.append(seen)
+                self._new.setdefault(seen.base, []).append(seen)
                 self._decisions.append(Fresh(seen, _begun(content, seen, 0, 0)))
         return True
 
     def _is_like_new(self, seen: Seen, content: Content) -> bool:
         """Whether it looks like a copy of another rotated form that is new as well."""
-        for other in self._new:
-            if other.base == seen.base and seen.is_rotated and (other.is_rotated or content.compression):
-                with self._look_into(other) as beside:
-                    if common_until(content, beside, 0)[1]:
-                        return True
+        if not seen.is_rotated:
+            return False
+        for other in self._new.get(seen.base, ()):
+            with self._look_into(other) as beside:
+                if common_until(content, beside, 0)[1]:
+                    return True
         return False
 
     def _relative(self, original: Generation, seen: Seen, content: Content) -> Decision | None:
         """What a file is to the generation that it is like; None if it only begins like it."""
-        if _sleeps(original):
+        if sleeps(original):
             original = self._original_of(original) or original
         if original.id in self._given:
             return Waiting(seen, is_soon=True)
@@ -335,11 +284,12 @@ class Matching:
         may_come = bool(self._known) and len(begins) < REACH and not content.reaches(REACH) and content.is_unfinished
         for generation in self._candidates(seen, begins):
             is_like = generation.head.length > 0 and has_consumed(content.read, generation)
-            if not is_like and not content.reaches(max(1, generation.offset)) and content.is_unfinished:
-                may_come = True
-            elif not is_like and not (generation.offset and content.reaches(generation.offset)):
+            if not is_like and not (generation.offset and content.reaches(generation.offset)):
                 is_cut_off = bool(content.damage) and mark(begins[: generation.head.length]) == generation.head
-                is_like = is_cut_off or self._is_older_copy(generation, begins, content)
+                is_like = is_cut_off or self._is_older_copy(generation, seen, begins, content)
+                if content.is_unfinished:
+                    may_come = True
+                    continue
             if is_like and (decision := self._relative(generation, seen, content)):
                 return decision
         return Waiting(seen, is_soon=False) if may_come else None
@@ -350,15 +300,17 @@ class Matching:
         marks = {mark(begins[:length]) for length in lengths if length <= len(begins)}
         found = {one.id: one for head in marks if head.length for one in self._by_head.get(head, ())}
         if seen.is_rotated:  # also a copy of it in the making, and when nothing of it was read yet
-            found |= {one.id: one for one in self._by_base.get(seen.base, ()) if one.id in self._there and one.size}
+            there = [one.id for one in self._by_base.get(seen.base, ()) if one.id in self._there]
+            found |= {number: self._known[number] for number in there}
         return sorted(
             found.values(),
             key=lambda one: (self._base_of(one.path) != seen.base, one.id not in self._there, -one.offset, -one.id),
         )
 
-    def _is_older_copy(self, generation: Generation, begins: bytes, content: Content) -> bool:
+    def _is_older_copy(self, generation: Generation, seen: Seen, begins: bytes, content: Content) -> bool:
         """A copy that was made before the original got so far as it was read."""
-        if generation.id not in self._there or not begins:
+        is_little = not begins if seen.is_rotated else begins.count(b"\n") < _ENOUGH_LINES
+        if is_little or generation.id not in self._there:
             return False
         return self._common(content, generation, 0)[1]
 
@@ -406,7 +358,3 @@ def _begun_again(generation: Generation, content: Content) -> Generation:
     if generation.offset:
         return generation
     return msgspec.structs.replace(generation, head=head_of(content.read), compression=content.compression)
-
-
-def _sleeps(generation: Generation) -> bool:
-    return generation.copy_of is not None and generation.state is FileState.DONE

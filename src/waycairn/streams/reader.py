@@ -8,53 +8,28 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import TypeAlias
 
 import msgspec
 
 from waycairn.ports import Clock
 from waycairn.streams.content import opened
+from waycairn.streams.decisions import Decision, Gone, Unreadable, Waiting, sleeps
 from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
+from waycairn.streams.endings import Damaged, Ended, Endings
 from waycairn.streams.lag import Lag, lag_between
-from waycairn.streams.lines import LINE_LIMIT
-from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable, Waiting
+from waycairn.streams.matching import Matching
+from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser
 from waycairn.streams.records import DeadLetter, FileState, Generation, Portion, Taken
 from waycairn.streams.roster import Roster
 from waycairn.streams.tails import NotYetThere, Tail
 
-FinalLine = Literal["wait", "take"]
-_PATIENCE = 12
-"""Times `rotate_wait` until a compressed file that ends in the middle is damaged: who compresses may be slow."""
 _Given: TypeAlias = tuple[Tail, int, Portion]
 """The lines of the tail that make the portion: none for what is said of the file as a whole."""
 _READ = {FileState.ACTIVE, FileState.ROTATED}
-
-
-class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How files are read.
-
-    on_copy         what becomes of a file that only its content tells to be known: `adopt` goes on in it, `reread`
-                    reads it from its beginning
-    final_line      with `once`: whether a last line without newline is taken (`take`) or left for later (`wait`)
-    line_limit      bytes of a line; of one that is longer only the beginning is kept, as a dead letter
-    rotate_wait     seconds without change until a file that was rotated away is taken to be finished
-    keep_missing    seconds for which a file that went away is known again when it comes back
-    once            read what is there and be drained
-    turn            bytes that are read of one file before it is the next one's turn, and of a batch at most
-    open_files      files that are kept open at most; half of what the process may open, if that is less
-    """
-
-    on_copy: OnCopy = "adopt"
-    final_line: FinalLine = "wait"
-    line_limit: int = LINE_LIMIT
-    rotate_wait: float = 5.0
-    keep_missing: float = 30 * 86400.0
-    once: bool = False
-    turn: int = 1 << 20
-    open_files: int = 512
 
 
 class Reader:
@@ -72,6 +47,7 @@ class Reader:
         clock: Clock,
     ) -> None:
         self._parser, self._options, self._clock = parser, options, clock
+        self._endings = Endings(options)
         self._discovery = Discovery(patterns)
         self._descriptors = Descriptors(options.open_files)
         known = [one for one in generations if not self._is_expired(one)]
@@ -88,6 +64,8 @@ class Reader:
         self._is_put_back = False
         self._is_look_due = True
         self._has_looked = False
+        self._originals: set[int | None] = set()
+        """Those that have copies which sleep."""
         self._ending: set[Tail] = set()
         """Those that will be finished at some time."""
         self._are_ends_due = False
@@ -117,15 +95,16 @@ class Reader:
         self._look_at_deleted(now)
         if not changed and not gone and self._has_looked:
             return
-        self._has_looked = True
         for path in gone:
             del self._settled[path]
-        unknown = [seen for seen in changed if not self._grew(seen, now)]
+        grown = {seen.path: number for seen in changed if (number := self._grew(seen, now))}
+        unknown = [seen for seen in changed if seen.path not in grown]
         for seen in unknown:
             self._settled.pop(seen.path, None)
-        for decision in self._decided(unknown):
-            self._apply(decision, now)
-        self._follow(now)
+        if unknown or gone or not self._has_looked or self._originals.intersection(grown.values()):
+            self._look_into_moved(found)
+            self._decide(unknown, grown.values(), now)
+        self._has_looked = True
 
     def _look_at_deleted(self, now: float) -> None:
         """No directory tells about files without a name."""
@@ -134,31 +113,43 @@ class Reader:
                 tail.quiet_since, tail.is_at_end = now, False
                 self._ready[tail] = None
 
-    def _grew(self, seen: Seen, now: float) -> bool:
-        """A file that is open and is longer now: whether its bytes are still the same is seen when reading goes on."""
+    def _look_into_moved(self, found: dict[bytes, Seen]) -> None:
+        """Files of which nothing was consumed and that are not where they were: how they begin is all that tells them
+        under another name."""
+        for number, tail in self._tails.items():
+            seen = found.get(tail.generation.path)
+            if not tail.generation.offset and (seen is None or seen.identity != tail.generation.identity):
+                self._roster.generations[number] = tail.with_head()
+
+    def _grew(self, seen: Seen, now: float) -> int:
+        """The generation of a file that is open and is longer now, else 0. Whether its bytes are still the same is seen
+        when reading goes on."""
         before = self._settled.get(seen.path)
         if before is None or before.identity != seen.identity:
-            return False
+            return 0
         tail = next((tail for tail in self._groups.get(seen.base, ()) if self._file_of(tail) is before), None)
         if tail is None or not tail.may_have_grown(seen):
-            return False
+            return 0
         self._roster.files[tail.generation.id] = self._settled[seen.path] = seen
         tail.grew(seen, now)
         self._roster.generations[tail.generation.id] = tail.generation
         self._ready[tail] = None
-        return True
+        return tail.generation.id
 
     def _file_of(self, tail: Tail) -> Seen | None:
         return self._roster.files.get(tail.generation.id)
 
-    def _decided(self, unknown: list[Seen]) -> list[Decision]:
-        settled = {number: seen for number, seen in self._roster.files.items() if self._settled.get(seen.path) is seen}
-        known = list(self._roster.generations.values())
-        matching = Matching(known, settled, opened, self._base_of, self._options.on_copy)
-        return matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank, seen.path)))
-
-    def _base_of(self, path: bytes) -> bytes:
-        return self._discovery.base_of(path)[0]
+    def _decide(self, unknown: list[Seen], grown: Collection[int], now: float) -> None:
+        roster = self._roster
+        settled = {number: seen for number, seen in roster.files.items() if self._settled.get(seen.path) is seen}
+        known = list(roster.generations.values())
+        matching = Matching(
+            known, settled, grown, look_into=opened, base_of=self._discovery.base_of, on_copy=self._options.on_copy
+        )
+        for decision in matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank, seen.path))):
+            self._apply(decision, now)
+        self._follow(now)
+        self._originals = {one.copy_of for one in roster.generations.values() if sleeps(one)}
 
     def _apply(self, decision: Decision, now: float) -> None:
         at = self._clock.now()
@@ -191,7 +182,7 @@ class Reader:
                 self._roster.generations[number] = tail.generation
             self._groups.setdefault(tail.base, set()).add(tail)
             self._ready[tail] = None
-            if self._will_be_final(tail) or self._takes_rests:
+            if self._endings.concern(tail):
                 self._ending.add(tail)
         self._roster.touched.clear()
 
@@ -318,42 +309,19 @@ class Reader:
         now = self._clock.monotonic()
         out = []
         for tail in [tail for tail in self._ending if tail not in self._ready and not tail.has_more(0)]:
-            error = self._end(tail, now - tail.quiet_since)
-            if error:
-                out.append(self._damaged(tail, error))
+            match self._endings.of(tail, now - tail.quiet_since):
+                case Damaged(error):
+                    out.append(self._damaged(tail, error))
+                case Ended(is_done):
+                    self._end(tail, is_done)
         return out
 
-    def _end(self, tail: Tail, idle: float) -> str:
-        """What is wrong with the file, if it is finished and something is."""
-        if tail.damage:
-            return tail.damage
-        if tail.generation.compression and not tail.is_complete:
-            if idle >= self._patience and tail.generation.size:
-                return "it ends in the middle of what was compressed, and does not grow"
-        elif not tail.is_open:
-            pass
-        elif self._is_final(tail) or (self._will_be_final(tail) and idle >= self._options.rotate_wait):
-            if tail.take_rest():
-                self._ready[tail] = None
-            elif self._will_be_final(tail):
-                self._roster.finish(tail.generation, self._at)
-                self._drop(tail)
-        return ""
-
-    @property
-    def _patience(self) -> float:
-        return self._options.rotate_wait * (1 if self._takes_rests else _PATIENCE)
-
-    @property
-    def _takes_rests(self) -> bool:
-        return self._options.once and self._options.final_line == "take"
-
-    def _is_final(self, tail: Tail) -> bool:
-        return self._takes_rests and not self._will_be_final(tail)
-
-    def _will_be_final(self, tail: Tail) -> bool:
-        """It stops growing at some time, and then it is finished."""
-        return tail.generation.state is FileState.ROTATED or bool(tail.generation.compression)
+    def _end(self, tail: Tail, is_done: bool) -> None:
+        if tail.take_rest():
+            self._ready[tail] = None
+        elif is_done:
+            self._roster.finish(tail.generation, self._at)
+            self._drop(tail)
 
     def _damaged(self, tail: Tail, error: str) -> _Given:
         dead, counts = self._parser.refuse(tail.damaged(error, self._at))
@@ -367,12 +335,7 @@ class Reader:
         for until it is finished."""
         if not self._options.once or self._given or self._ready or self._is_look_due or self._roster.changed:
             return False
-        return not any(self._is_waited_for(tail) for tail in self._ending)
-
-    def _is_waited_for(self, tail: Tail) -> bool:
-        if tail.generation.compression and not tail.is_complete:
-            return self._takes_rests and tail.generation.size > 0
-        return tail.has_rest and (self._will_be_final(tail) or self._takes_rests)
+        return not any(self._endings.is_waited_for(tail) for tail in self._ending)
 
     # -- keeping ---------------------------------------------------------------------------------------------
 

@@ -7,8 +7,7 @@ from typing import assert_never
 
 import msgspec
 
-from waycairn.streams.discovery import Seen
-from waycairn.streams.matching import (
+from waycairn.streams.decisions import (
     Archived,
     Copied,
     Decision,
@@ -21,7 +20,9 @@ from waycairn.streams.matching import (
     Unreadable,
     Waiting,
     Woken,
+    sleeps,
 )
+from waycairn.streams.discovery import Seen
 from waycairn.streams.records import FileState, Generation, Noticed
 
 replace = msgspec.structs.replace
@@ -94,7 +95,7 @@ class Roster:
     def _lose(self, generation: Generation, at: float) -> None:
         """Its file is nowhere, and not open either."""
         self.files.pop(generation.id, None)
-        if generation.state is FileState.MISSING:
+        if generation.state is FileState.MISSING or sleeps(generation):
             return
         unread = 0 if generation.state in _AT_REST or generation.compression else _unread(generation)
         self.change(replace(generation, state=FileState.MISSING, unread=unread, updated=at))

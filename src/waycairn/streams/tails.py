@@ -12,7 +12,7 @@ from waycairn.streams.blocks import PlainBlocks
 from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import Seen
 from waycairn.streams.lines import Cutter, Line, OddLine, first_bytes, last_bytes
-from waycairn.streams.marks import REACH, Trail, mark
+from waycairn.streams.marks import REACH, Trail, head_of, mark
 from waycairn.streams.parsing import Parser, Where
 from waycairn.streams.records import Counts, DeadLetter, Generation, Portion
 from waycairn.streams.rotation import LIVE, Rank
@@ -52,6 +52,8 @@ class Tail:
         self._cutter = Cutter(self._limit)
         self._before = b""
         """The last bytes before the offset."""
+        self._last = b""
+        """The same after what was given."""
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -77,7 +79,8 @@ class Tail:
 
     def keep(self, after: Generation, count: int) -> None:
         """What was given is committed."""
-        self._before = last_bytes(self._lines[:count], self._before)
+        if count:
+            self._before = self._last
         del self._lines[:count]
         self.generation = after
 
@@ -136,10 +139,20 @@ class Tail:
         self._size = seen.size
         self.is_at_end = False
 
+    def with_head(self) -> Generation:
+        """The generation with how its file begins by now, if that is open."""
+        handle = self._descriptors.get(self)
+        if handle is not None and not self.generation.compression:
+            head = head_of(lambda place, count: os.pread(handle, count, place))
+            self.generation = msgspec.structs.replace(self.generation, head=head)
+        return self.generation
+
     def may_have_grown(self, seen: Seen) -> bool:
         """Whether reading on would tell by itself that the file is another one: it is open, was read in part, and is
         not shorter."""
-        return self._blocks is not None and 0 < self._blocks.size_read <= seen.size
+        if self._blocks is None or not self.generation.offset:
+            return False
+        return self._blocks.size_read <= seen.size
 
     def has_grown(self) -> bool:
         """Of a file without a name, which is open."""
@@ -190,7 +203,7 @@ class Tail:
         else:
             handle = self._handle()
             self._before = os.pread(handle, tail.length, generation.offset - tail.length)
-            if generation.offset and mark(os.pread(handle, head.length, 0)) != head:
+            if mark(os.pread(handle, head.length, 0)) != head:
                 raise NotTheFile
             blocks = PlainBlocks(self._handle, generation.offset, self._before)
         if mark(self._before) != tail:
@@ -231,6 +244,7 @@ class Tail:
 
     def _after(self, lines: list[Line], end: int, count: int, at: float) -> Generation:
         before, head = self.generation, self.generation.head
+        self._last = last_bytes(lines, self._before)
         if before.offset < REACH:
             head = mark(first_bytes(lines, self._before))
         return msgspec.structs.replace(
@@ -238,7 +252,7 @@ class Tail:
             offset=end,
             lines=before.lines + count,
             head=head,
-            tail=mark(last_bytes(lines, self._before)),
+            tail=mark(self._last),
             posts=self._trail.posts_until(before.posts, end),
             size=before.size if before.compression else max(before.size, end),
             is_open_ended=not _is_ended(lines[-1]),
