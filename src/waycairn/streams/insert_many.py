@@ -36,7 +36,7 @@ class Inserts:
         plan = self._plans.get((table, names))
         if plan is None:
             plan = self._plans[table, names] = _Plan(table, names, connection.dialect)
-        plan.run(connection, plan.converted(_as_tuples(rows, names)))
+        plan.run(connection, plan.converted(_as_sequences(rows, names)))
         return len(rows)
 
 
@@ -69,30 +69,26 @@ def _is_needed(column: Column[Any]) -> bool:
     return column.computed is None and column.identity is None and column is not column.table.autoincrement_column
 
 
-def _as_tuples(rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Sequence[Any]]:
+def _as_sequences(rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Sequence[Any]]:
     """Rows as the driver takes them. All are of one kind and have the same columns: a value that is left out for some
     rows, or is there for some only, would be lost without a word."""
     first = rows[0]
-    width = len(names)
-    if isinstance(first, Mapping):
-        take = itemgetter(*names) if width > 1 else lambda row: (row[names[0]],)
-        if not all(isinstance(row, Mapping) and len(row) == width for row in rows):
-            raise _misfit(rows, names)
-        try:
-            return [take(row) for row in rows]
-        except KeyError:
-            raise _misfit(rows, names) from None
     if isinstance(first, msgspec.Struct):
-        if any(type(row) is not type(first) for row in rows):
+        if set(map(type, rows)) != {type(first)}:
             raise _misfit(rows, names)
         return list(map(msgspec.structs.astuple, rows))
-    if set(map(type, rows)) == {tuple}:
-        if set(map(len, rows)) != {width}:
-            raise _misfit(rows, names)
-        return rows
-    if not all(isinstance(row, Sequence) and not isinstance(row, str | bytes) and len(row) == width for row in rows):
+    if set(map(len, rows)) != {len(names)}:  # beforehand: the driver would notice after it inserted some
         raise _misfit(rows, names)
-    return list(map(tuple, rows))
+    if isinstance(first, Mapping):
+        try:
+            return list(map(_taker_of(names), rows))
+        except (KeyError, TypeError, IndexError):
+            raise _misfit(rows, names) from None
+    return rows if type(first) is tuple else list(map(tuple, rows))
+
+
+def _taker_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
 
 
 def _misfit(rows: Sequence[Any], names: tuple[str, ...]) -> ValueError:
@@ -123,25 +119,20 @@ class _Plan:
     def __init__(self, table: Table, names: tuple[str, ...], dialect: Dialect) -> None:
         columns = [table.c[name] for name in names]
         self._names = names
-        self._table = table
-        self._processes = [_process_of(column, dialect) for column in columns]
-        self._core = insert(table)
-        self.run = self._run_driver if dialect.name == "sqlite" else self._run_core
+        self._insert = insert(table)
+        self._sql = ""
+        self._processes: Sequence[Process | None] = ()
+        """What SQLAlchemy does to the values of each column on the way to the driver."""
+        self.run = self._run_core
         if _needs_core(table, columns, dialect):
-            self._processes, self.run = [None] * len(columns), self._run_core
+            return
+        if dialect.name == "sqlite":
+            self.run, self._sql = self._run_driver, _insert_of(table, names, dialect)
         elif dialect.driver == "psycopg":
-            self.run = self._run_copy
-        elif self.run == self._run_core:
-            self._processes = [None] * len(columns)
-        self._sql = self._copy_of(columns, dialect) if self.run == self._run_copy else self._insert_of(names, dialect)
-
-    def _insert_of(self, names: tuple[str, ...], dialect: Dialect) -> str:
-        return str(insert(self._table).values({name: bindparam(name) for name in names}).compile(dialect=dialect))
-
-    def _copy_of(self, columns: Sequence[Column[Any]], dialect: Dialect) -> str:
-        quote = dialect.identifier_preparer
-        names = ", ".join(quote.format_column(column) for column in columns)
-        return f"COPY {quote.format_table(self._table)} ({names}) FROM STDIN"
+            self.run, self._sql = self._run_copy, _copy_of(table, columns, dialect)
+        else:
+            return
+        self._processes = [_process_of(column, dialect) for column in columns]
 
     def converted(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """Column by column, so that plain columns cost nothing."""
@@ -153,10 +144,10 @@ class _Plan:
         )
 
     def _run_driver(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        connection.exec_driver_sql(self._sql, list(rows))
+        connection.exec_driver_sql(self._sql, rows)
 
     def _run_core(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        connection.execute(self._core, [dict(zip(self._names, row, strict=True)) for row in rows])
+        connection.execute(self._insert, [dict(zip(self._names, row, strict=True)) for row in rows])
 
     def _run_copy(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         dialect = connection.dialect
@@ -181,8 +172,17 @@ async def _copy_async(driver: Any, sql: str, rows: Sequence[Sequence[Any]]) -> N
             await copy.write_row(row)
 
 
+def _insert_of(table: Table, names: Sequence[str], dialect: Dialect) -> str:
+    return str(insert(table).values({name: bindparam(name) for name in names}).compile(dialect=dialect))
+
+
+def _copy_of(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> str:
+    quote = dialect.identifier_preparer
+    names = ", ".join(quote.format_column(column) for column in columns)
+    return f"COPY {quote.format_table(table)} ({names}) FROM STDIN"
+
+
 def _process_of(column: Column[Any], dialect: Dialect) -> Process | None:
-    """What SQLAlchemy does to a value on the way to the driver."""
     kind = column.type.dialect_impl(dialect)
     if type(column.type) is LargeBinary:
         return None  # it would wrap each in a memoryview, which both drivers can do without

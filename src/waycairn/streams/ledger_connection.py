@@ -98,14 +98,16 @@ class LedgerConnection:
             return self._begin()
 
     def _begin(self) -> Connection:
-        with self._translated():
-            try:
-                connection = self._connected()
-                connection.begin()
-                ledger.fence(connection, self.name, self._holder)
-            except BaseException:
-                self.rollback()
-                raise
+        try:
+            connection = self._connected()
+            connection.begin()
+            ledger.fence(connection, self.name, self._holder)
+        except exc.SQLAlchemyError as error:
+            self.rollback()
+            raise told(error, self.engine) from error
+        except BaseException:
+            self.rollback()
+            raise
         return connection
 
     def advance(self, step: Step) -> None:
@@ -116,8 +118,7 @@ class LedgerConnection:
                 "ROLLBACK among its statements). If it was a COMMIT, rows of this batch are there without their "
                 "offsets and will come again. Leave both to the batch."
             )
-        with self._translated():
-            ledger.advance(self.connection, self.name, self._holder, step)
+        ledger.advance(self.connection, self.name, self._holder, step)
 
     def commit(self, operation: str) -> None:
         """COMMIT. When it returns, the batch is committed. When it raises an error of the store, it is not; only
