@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from waycairn import __version__
-from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results
+from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results, stream_acts, streams
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import RunIsHeld, WaycairnError
 
@@ -43,6 +43,11 @@ def start(
 for family in (listing, items, results, checkpoints, exporting, control, care, crashing):
     for command in family.COMMANDS:
         command.add_to(app)
+
+stream = typer.Typer(help="Growing files that are followed into a database.", no_args_is_help=True)
+for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
+    command.add_to(stream)
+app.add_typer(stream, name="stream")
 
 
 def run() -> int:

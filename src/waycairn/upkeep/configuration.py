@@ -50,7 +50,8 @@ def _tables(file: Path) -> Mapping[str, Any]:
         found = found.get(name, {})
         if not isinstance(found, Mapping):
             raise no_table(file, f"is a table of streams; {name} is {found!r}")
-    return found
+    streams: Mapping[str, Any] = found
+    return streams
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:
