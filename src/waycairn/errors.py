@@ -27,7 +27,7 @@
     ├── ItemsOverlap               two items were open at once beside a state or a growing output
     ├── StreamError
     │   ├── TooManyDeadLetters     more lines of a stream are unusable than was allowed
-    │   └── DeadLetterMet          a line could not be used, and on_error="stop" was asked for
+    │   └── LineUnusable           a line could not be used, and on_error="stop" was asked for
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
     Stop(BaseException)            leaves every loop; never recorded as a failed item
@@ -48,11 +48,11 @@ __all__ = [
     "CheckpointPinned",
     "CommitUnknown",
     "Damaged",
-    "DeadLetterMet",
     "FingerprintMismatch",
     "Interrupted",
     "ItemFailed",
     "ItemsOverlap",
+    "LineUnusable",
     "OwnershipLost",
     "RunClosed",
     "RunError",
@@ -204,8 +204,8 @@ class TooManyDeadLetters(StreamError):
     """More lines of a stream are unusable than was allowed. The newest batch was not consumed."""
 
 
-class DeadLetterMet(StreamError):
-    """A line could not be used, and on_error="stop" was asked for. Neither it nor what follows it was consumed."""
+class LineUnusable(StreamError):
+    """A line of a stream cannot be used. Nothing of its batch was committed. Mend the line or the parser, and run again."""
 
 
 class UnknownType(WaycairnError):

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Connection, LargeBinary, Table, bindparam, exc, insert
+from sqlalchemy import Column, Connection, Float, LargeBinary, Table, bindparam, exc, insert
 from sqlalchemy.engine.interfaces import Dialect
 
 Process = Callable[[Any], Any]
@@ -36,7 +36,13 @@ class Inserts:
         plan = self._plans.get((table, names))
         if plan is None:
             plan = self._plans[table, names] = _Plan(table, names, connection.dialect)
-        plan.run(connection, plan.converted(_as_sequences(rows, names)))
+        try:
+            plan.run(connection, plan.converted(_as_sequences(rows, names)))
+        except (exc.DBAPIError, TypeError):
+            # That all are of one type is not looked at beforehand, which would cost a twentieth of the insert.
+            if len(set(map(type, rows))) > 1:
+                raise _misfit(rows, names) from None
+            raise
         return len(rows)
 
 
@@ -45,7 +51,7 @@ def _columns_of(table: Table, row: Any, columns: Sequence[str] | None) -> tuple[
         names = tuple(row)
     elif isinstance(row, msgspec.Struct):
         names = row.__struct_fields__
-    elif isinstance(row, Sequence) and not isinstance(row, str | bytes | bytearray):
+    elif _is_sequence(type(row)):
         names = tuple(table.c.keys() if columns is None else columns)
     else:
         raise TypeError(
@@ -72,19 +78,22 @@ def _is_needed(column: Column[Any]) -> bool:
 def _as_sequences(rows: Sequence[Any], names: tuple[str, ...]) -> Sequence[Sequence[Any]]:
     """Rows as the driver takes them. All are of one kind and have the same columns: a value that is left out for some
     rows, or is there for some only, would be lost without a word."""
-    first = rows[0]
-    if isinstance(first, msgspec.Struct):
-        if set(map(type, rows)) != {type(first)}:
+    try:
+        if isinstance(rows[0], msgspec.Struct):
+            if set(map(type, rows)) != {type(rows[0])}:
+                raise _misfit(rows, names)
+            return list(map(msgspec.structs.astuple, rows))
+        if set(map(len, rows)) != {len(names)}:  # beforehand: the driver would notice after it inserted some
             raise _misfit(rows, names)
-        return list(map(msgspec.structs.astuple, rows))
-    if set(map(len, rows)) != {len(names)}:  # beforehand: the driver would notice after it inserted some
-        raise _misfit(rows, names)
-    if isinstance(first, Mapping):
-        try:
+        if isinstance(rows[0], Mapping):
             return list(map(_taker_of(names), rows))
-        except (KeyError, TypeError, IndexError):
-            raise _misfit(rows, names) from None
-    return rows if type(first) is tuple else list(map(tuple, rows))
+    except (TypeError, KeyError):  # of a row that is something else than the first one
+        raise _misfit(rows, names) from None
+    return rows if type(rows[0]) is tuple else list(map(tuple, rows))
+
+
+def _is_sequence(kind: type) -> bool:
+    return issubclass(kind, Sequence) and not issubclass(kind, str | bytes | bytearray)
 
 
 def _taker_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
@@ -93,22 +102,22 @@ def _taker_of(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
 
 def _misfit(rows: Sequence[Any], names: tuple[str, ...]) -> ValueError:
     """Which row does not look like the first one."""
-    first = rows[0]
+    kind = type(rows[0])
     for number, row in enumerate(rows):
-        if type(row) is not type(first):
-            return ValueError(
-                f"row {number} is a {type(row).__name__}, the first one a {type(first).__name__}: rows of one call are "
-                "of one type. No row was inserted."
-            )
         if isinstance(row, Mapping) and set(row) != set(names):
             return ValueError(
                 f"row {number} has the columns {sorted(map(str, row))}, the first one {sorted(names)}. No row was "
                 "inserted. Give every row the same ones, None for NULL."
             )
-        if not isinstance(row, Mapping) and len(row) != len(names):
+        if _is_sequence(type(row)) and len(row) != len(names):
             return ValueError(
                 f"row {number} has {len(row)} values for the {len(names)} columns {', '.join(names)}. No row was "
                 "inserted. Name the columns with columns=[...] if the rows do not have all of the table's."
+            )
+        if type(row) is not kind:
+            return ValueError(
+                f"row {number} is a {type(row).__name__}, the first one a {kind.__name__}: rows of one call are of one "
+                "type. Those before it may be inserted: roll back."
             )
     raise AssertionError("all rows fit")
 
@@ -151,6 +160,8 @@ class _Plan:
 
     def _run_copy(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         dialect = connection.dialect
+        if not connection.in_transaction():
+            connection.begin()  # as SQLAlchemy does by itself for what goes through it
         adapted: Any = connection.connection.dbapi_connection
         try:
             if dialect.is_async:
@@ -179,14 +190,16 @@ def _insert_of(table: Table, names: Sequence[str], dialect: Dialect) -> str:
 def _copy_of(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> str:
     quote = dialect.identifier_preparer
     names = ", ".join(quote.format_column(column) for column in columns)
-    return f"COPY {quote.format_table(table)} ({names}) FROM STDIN"
+    sql = f"COPY {quote.format_table(table)} ({names}) FROM STDIN"
+    return sql.replace("%%", "%")  # doubled for statements with parameters, which this one is not
 
 
 def _process_of(column: Column[Any], dialect: Dialect) -> Process | None:
-    kind = column.type.dialect_impl(dialect)
-    if type(column.type) is LargeBinary:
-        return None  # it would wrap each in a memoryview, which both drivers can do without
-    return kind.bind_processor(dialect)
+    if type(column.type) is LargeBinary or isinstance(column.type, Float):
+        # SQLAlchemy would wrap each in a memoryview, or call float() on it: a fifth of the insert for nothing. A Decimal
+        # in a column of floats is refused by sqlite3.
+        return None
+    return column.type.dialect_impl(dialect).bind_processor(dialect)
 
 
 def _needs_core(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> bool:

@@ -10,7 +10,7 @@ from waycairn.model.units import seconds
 from waycairn.streams.records import Standing
 from waycairn.work.acts import drive, drive_async
 from waycairn.work.batch import Batch
-from waycairn.work.sinking import sink_of
+from waycairn.work.sinking import bound
 from waycairn.work.step import check_name
 from waycairn.work.tailing import Tailing
 from waycairn.work.wary import Wary
@@ -38,7 +38,7 @@ class How(TypedDict, total=False):
     transform: Callable[[Any], Any]
     """Makes of each event what the batch is to hold; an exception makes its line a dead letter."""
     on_error: Literal["dead_letter", "stop", "skip"]
-    """What becomes of a line that cannot be used: kept as a dead letter (the default), DeadLetterMet, or only counted."""
+    """What becomes of a line that cannot be used: kept as a dead letter (the default), LineUnusable, or only counted."""
     max_dead_ratio: float | None
     """Share of unusable lines, of the last 10,000, above which it stops (TooManyDeadLetters). Default: none."""
     final_line: Literal["wait", "take"]
@@ -68,7 +68,7 @@ class Follow(Generic[E]):
         schema: type[E] | None,
         **how: Unpack[How],
     ) -> None:
-        from waycairn.streams.outage import Outage
+        from waycairn.streams.outage import Breaker
         from waycairn.streams.parsing import Parser
 
         name, size, once = how.get("name") or _usual_name(execution), how.get("batch", 1000), how.get("once", False)
@@ -78,14 +78,14 @@ class Follow(Generic[E]):
         self.name = name
         self._execution = execution
         self._paths = [paths] if isinstance(paths, str | bytes | os.PathLike) else list(paths)
-        self._parser: Parser = Parser(schema, **_chosen(how, "parse", "transform", "on_error"))
+        self._parser: Parser = Parser(how.get("parse", schema), **_chosen(how, "transform", "on_error"))
         self._reading = _chosen(how, "final_line", "on_copy", "line_limit", "once")
         self._tailing: Tailing[E] = Tailing(
             execution,
             name,
-            sink_of(sink, execution.store),
+            bound(sink, execution.store),
             self._reader,
-            outage=Outage(),
+            breaker=Breaker(execution.store.clock),
             wary=Wary(name, how.get("max_dead_ratio")),
             size=size,
             every=seconds("every", how.get("every", "200ms")),

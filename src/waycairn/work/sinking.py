@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from waycairn.store import StoreCore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 _HELP = (
     "sink is a SQLAlchemy Engine or AsyncEngine, the URL of a database, the path of a file that grows, or a function that "
@@ -13,23 +20,70 @@ _HELP = (
 )
 
 
-def sink_of(sink: Any, store: StoreCore) -> Any:
-    """A sink to be opened. TypeError for what is none."""
-    from waycairn.streams import sinks
+class Bound(msgspec.Struct, frozen=True):
+    """A sink and what belongs to it."""
 
-    if isinstance(sink, sinks.Sink):
-        return sink
+    sink: Any
+    """Has open, begin and close, which block or are coroutine functions."""
+    address: str
+    """For people, without a password."""
+    delivers: bool = False
+    """What it does with a batch is to call a function at its end."""
+    dispose: Callable[[], None] = lambda: None
+
+
+def bound(sink: Any, store: StoreCore) -> Bound:
+    """TypeError for what is no sink."""
+    from waycairn.streams.async_sink import AsyncEngineSink
+    from waycairn.streams.callback_sink import CallbackSink
+    from waycairn.streams.file_sink import FileSink
+    from waycairn.streams.sinks import EngineSink
+
     if _is_engine(sink):
-        return sinks.EngineSink(sink)
+        return Bound(EngineSink(sink), _shown(sink))
     if _is_async_engine(sink):
-        return sinks.AsyncEngineSink(sink)
+        return Bound(AsyncEngineSink(sink), _shown(sink))
     if isinstance(sink, str) and "://" in sink:
-        return sinks.EngineSink(sinks.engine_of(sink), is_ours=True)
+        own = _engine(sink)
+        return Bound(EngineSink(own), _shown(own), dispose=own.dispose)
     if isinstance(sink, str | os.PathLike):
-        return sinks.FileSink(sink, sinks.own_engine(store.ledgers))
+        path = Path(sink).absolute()
+        own = _ledgers(store, is_flushed=True)
+        return Bound(FileSink(path, own), str(path), dispose=own.dispose)
     if sink is None or callable(sink):
-        return sinks.CallbackSink(sink, sinks.own_engine(store.ledgers))
+        own = _ledgers(store)
+        name = getattr(sink, "__qualname__", "") if sink else ""
+        return Bound(CallbackSink(sink or _nothing, own), name, delivers=True, dispose=own.dispose)
     raise TypeError(_HELP.format(sink))
+
+
+def _nothing(events: Any, key: str) -> None:
+    """The body of the loop does it all."""
+
+
+def _ledgers(store: StoreCore, *, is_flushed: bool = False) -> Engine:
+    """The database of the store for ledgers of streams whose sink is none."""
+    from sqlalchemy import make_url
+
+    from waycairn.streams.own_database import own_engine
+
+    url = make_url(store.ledgers)
+    if url.get_backend_name() == "sqlite":
+        assert url.database
+        return own_engine(Path(url.database), is_flushed=is_flushed)
+    return _engine(store.ledgers)
+
+
+def _engine(url: str) -> Engine:
+    from sqlalchemy import create_engine
+
+    if url.startswith("postgresql://"):
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)  # the driver that we bring
+    return create_engine(url)
+
+
+def _shown(engine: Any) -> str:
+    return str(engine.url.render_as_string(hide_password=True))
 
 
 def _is_engine(value: Any) -> bool:

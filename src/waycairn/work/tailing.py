@@ -14,6 +14,7 @@ from waycairn.codec import encode
 from waycairn.errors import OwnershipLost
 from waycairn.model.records import CheckpointFilter
 from waycairn.store import CheckpointDraft
+from waycairn.streams.outage import is_away
 from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
 from waycairn.work.acts import Flow, cut, wait, work
 from waycairn.work.batch import Batch
@@ -22,9 +23,10 @@ from waycairn.work.request import PACED, SIGNAL
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.streams.outage import Outage
+    from waycairn.streams.outage import Breaker
     from waycairn.streams.reader import Reader
     from waycairn.work.execution import Execution
+    from waycairn.work.sinking import Bound
     from waycairn.work.wary import Wary
 
 E = TypeVar("E")
@@ -38,16 +40,16 @@ _SCANS = 20
 
 
 class Tailing(Generic[E]):
-    """Used by one thread or task. `sink` has `open`, `begin` and `close`, which block or are coroutine functions."""
+    """Used by one thread or task."""
 
     def __init__(
         self,
         execution: Execution,
         name: str,
-        sink: Any,
+        sink: Bound,
         reader: Callable[[Standing], Reader],
         *,
-        outage: Outage,
+        breaker: Breaker,
         wary: Wary,
         size: int,
         every: float,
@@ -61,8 +63,8 @@ class Tailing(Generic[E]):
         self.execution = execution
         self._cutter = execution.cutter
         self._clock = execution.store.clock
-        self._sink, self._make_reader = sink, reader
-        self._outage, self._wary = outage, wary
+        self._bound, self._sink, self._make_reader = sink, sink.sink, reader
+        self._breaker, self._wary = breaker, wary
         self._size, self._every, self._once = size, every, once
         self._parser, self._facts = parser, facts
         self._reader: Reader | None = None
@@ -113,7 +115,7 @@ class Tailing(Generic[E]):
 
     def _register(self) -> None:
         """Let the store know where the stream lies, so that `waycairn stream` finds it."""
-        facts = {"stream": self.name, "sink": self._sink.address, **self._facts}
+        facts = {"stream": self.name, "sink": self._bound.address, **self._facts}
         draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=facts)
         listed = self._cutter.store.catalog.list_checkpoints(CheckpointFilter(run=self._cutter.run, role="stream"))
         former = [one.sequence for one in listed if one.checkpoint.metadata.get("stream") == self.name]
@@ -189,7 +191,7 @@ class Tailing(Generic[E]):
         batch.is_begun = True
         self._transaction = yield from self._patiently(self._sink.begin)
         self._cutter.open_item = (self.name, batch.key)
-        return self._transaction.user
+        return None if self._bound.delivers else self._transaction.user
 
     def end(self, batch: Batch[E], error: BaseException | None) -> Flow[bool]:
         """Commit, or undo; True if the error goes no further because the batch comes again."""
@@ -198,6 +200,8 @@ class Tailing(Generic[E]):
         if error is None:
             try:
                 step = self._step(batch.taken)
+                if self._bound.delivers:
+                    yield work(functools.partial(self._deliver, transaction, batch))
                 yield work(functools.partial(transaction.commit, step))
             except BaseException as problem:
                 if not (yield from self._undo(transaction, problem)):
@@ -207,17 +211,21 @@ class Tailing(Generic[E]):
             return False
         return (yield from self._undo(transaction, error))
 
+    def _deliver(self, transaction: Any, batch: Batch[E]) -> Any:
+        first = next(portion for portion in batch.taken.portions if portion.events)
+        return transaction.user.deliver(batch.events, first.before.id, first.places[0])
+
     def _undo(self, transaction: Any, error: BaseException) -> Flow[bool]:
-        is_away: bool = self._outage.is_away(error)
+        may_pass = is_away(error)
         try:
             yield work(transaction.rollback)
         except Exception as second:
-            if not is_away:
+            if not may_pass:
                 raise error from second
         self._put_state_back()
-        if is_away:
-            self._outage.failed(error)
-        return is_away
+        if may_pass:
+            self._tell_away(error)
+        return may_pass
 
     def _step(self, taken: Taken) -> Step:
         state = self._cutter.state
@@ -264,18 +272,25 @@ class Tailing(Generic[E]):
     def _patiently(self, call: Callable[[], Any]) -> Flow[Any]:
         """While the sink is away nothing is consumed; it goes on by itself."""
         while True:
-            while (left := self._outage.left(self._clock.monotonic())) > 0:
+            while (left := self._breaker.wait()) > 0:
                 yield wait(min(left, _NAP))
                 yield from self._between()
             try:
                 given = yield work(call)
             except Exception as error:
-                if not self._outage.is_away(error):
+                if not is_away(error):
                     raise
-                self._outage.failed(error)
+                self._tell_away(error)
                 continue
-            self._outage.succeeded()
+            if self._breaker.outage is not None:
+                log.warning("stream %s goes on: its sink answers again", self.name)
+            self._breaker.succeeded()
             return given
+
+    def _tell_away(self, error: BaseException) -> None:
+        if self._breaker.outage is None:
+            log.warning("stream %s waits, nothing is consumed: %s", self.name, error)
+        self._breaker.failed(error)
 
     def close(self) -> Flow[None]:
         """Idempotent."""
@@ -287,3 +302,4 @@ class Tailing(Generic[E]):
             self._reader.close()
             self._reader = None
         yield work(self._sink.close)
+        self._bound.dispose()
