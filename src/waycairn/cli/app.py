@@ -11,7 +11,7 @@ import typer
 from waycairn import __version__
 from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results, stream_acts, streams
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
-from waycairn.errors import RunIsHeld, WaycairnError
+from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
@@ -61,12 +61,14 @@ def run() -> int:
         return _tell(refused, refused.code)
     except RunIsHeld as error:
         return _tell(error, HELD)
-    except (WaycairnError, OSError) as error:
+    except Interrupted as stop:
+        return _tell(stop, stop.code)
+    except (OwnershipLost, WaycairnError, OSError) as error:
         return _tell(error, FAILED)
     return 0
 
 
-def _tell(error: Exception, code: int) -> int:
+def _tell(error: BaseException, code: int) -> int:
     words = without_passwords(" ".join(str(error).split()))
     sys.stderr.write(f"waycairn: {words}\n")
     return code

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from waycairn.cli.output import BAD_USE, FAILED, Refused, without_passwords
+from waycairn.cli.output import BAD_USE, Refused, without_passwords
 from waycairn.errors import WaycairnError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from waycairn.model.stream_settings import StreamSettings
     from waycairn.store import StoreCore
+    from waycairn.upkeep.letters import Wanted
     from waycairn.upkeep.streams import KnownStream, StreamStanding
 
 
@@ -43,6 +44,43 @@ StreamName = Annotated[
 ]
 
 
+def kinds() -> tuple[str, ...]:
+    """Of dead letters."""
+    from waycairn.streams.records import DeadKind
+
+    return typing.get_args(DeadKind)
+
+
+def offered_kinds(incomplete: str) -> list[str]:
+    """For shell completion."""
+    return [word for word in kinds() if word.startswith(incomplete)]
+
+
+Kind = Annotated[
+    list[str] | None, typer.Option(help="Only of this kind; may be repeated.", autocompletion=offered_kinds)
+]
+OfPath = Annotated[str | None, typer.Option("--path", help="Only of files seen last at this path.")]
+
+
+def wanted_letters(kind: Sequence[str] | None, path: str | None, **more: Any) -> Wanted:
+    """Raises Refused for a kind that there is not."""
+    from waycairn.upkeep.letters import Wanted
+
+    unknown = [word for word in kind or () if word not in kinds()]
+    if unknown:
+        raise Refused(f"{unknown[0]!r} is no kind of dead letter; these are: {', '.join(kinds())}", BAD_USE)
+    return Wanted(kinds=tuple(kind or ()), path=path, **more)
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """What is wrong in what a person wrote, here or in pyproject.toml."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(without_passwords(str(error)), BAD_USE) from None
+
+
 def streams_here(core: StoreCore, sink: str | None) -> Sequence[KnownStream]:
     """All that the store knows, or all that lie in that database. Raises errors of the store, Refused."""
     from waycairn.upkeep.streams import known_streams, streams_at
@@ -50,22 +88,16 @@ def streams_here(core: StoreCore, sink: str | None) -> Sequence[KnownStream]:
     known = known_streams(core, _settings())
     if sink is None:
         return known
-    try:
+    with wrong_use():
         return streams_at(core, sink, known)
-    except ValueError as error:
-        raise Refused(without_passwords(str(error)), BAD_USE) from None
 
 
 def stream_named(core: StoreCore, name: str, sink: str | None) -> KnownStream:
-    """The one that was followed last of that name. Raises Refused if there is none."""
-    found = streams_here(core, sink)
-    named = [stream for stream in found if stream.name == name]
-    if named:
-        return max(named, key=lambda stream: stream.run.updated if stream.run else 0.0)
-    where = f"in {without_passwords(sink)}" if sink else f"known to the store at {core.url}"
-    others = ", ".join(repr(stream.name) for stream in found) or "none"
-    hint = "" if sink else " If its ledger is elsewhere, name the database of its sink: --sink"
-    raise Refused(f"there is no stream {name!r} {where}; these are: {others}.{hint}", FAILED)
+    """The one that was followed last of that name. Raises StreamError, errors of the store, Refused."""
+    from waycairn.upkeep.streams import find_stream
+
+    with wrong_use():
+        return find_stream(core, name, sink, _settings())
 
 
 def standing_here(core: StoreCore, name: str, sink: str | None) -> StreamStanding:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import typing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused, without_passwords
-from waycairn.cli.stream_naming import SinkUrl, StreamName, offered_streams, standing_here, stream_named, streams_here
+from waycairn.cli.output import FOUND_BAD, Face, without_passwords
+from waycairn.cli.stream_naming import (
+    Kind,
+    OfPath,
+    SinkUrl,
+    StreamName,
+    offered_streams,
+    standing_here,
+    stream_named,
+    streams_here,
+    wanted_letters,
+)
 
 if TYPE_CHECKING:
     from waycairn.upkeep.streams import StreamStanding
-
-
-def kinds() -> tuple[str, ...]:
-    """Of dead letters."""
-    from waycairn.streams.records import DeadKind
-
-    return typing.get_args(DeadKind)
-
-
-def offered_kinds(incomplete: str) -> list[str]:
-    """For shell completion."""
-    return [word for word in kinds() if word.startswith(incomplete)]
 
 
 def list_streams(face: Face, *, sink: SinkUrl = None) -> None:
@@ -111,24 +108,19 @@ def dead(
     face: Face,
     name: StreamName,
     *,
-    kind: Annotated[
-        list[str] | None, typer.Option(help="Only of this kind; may be repeated.", autocompletion=offered_kinds)
-    ] = None,
-    path: Annotated[str | None, typer.Option(help="Only of files seen last at this path.")] = None,
+    kind: Kind = None,
+    path: OfPath = None,
     settled: Annotated[bool, typer.Option("--all", help="Also those that were read after all.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
     sink: SinkUrl = None,
 ) -> None:
     """List dead letters: lines that could not be used, where they stand and why."""
     from waycairn.cli import stream_facts, stream_picture
-    from waycairn.upkeep.letters import Wanted, letters
+    from waycairn.upkeep.letters import letters
 
-    unknown = [word for word in kind or () if word not in kinds()]
-    if unknown:
-        raise Refused(f"{unknown[0]!r} is no kind of dead letter; these are: {', '.join(kinds())}", BAD_USE)
+    wanted = wanted_letters(kind, path, with_settled=settled, limit=limit)
     with face.open() as store:
         stream = stream_named(store.core, name, sink)
-        wanted = Wanted(kinds=kind or (), path=path, with_settled=settled, limit=limit)
         found = list(letters(stream, wanted))
     if face.as_json:
         face.document({"stream": name, "dead": [stream_facts.letter_facts(one) for one in found]})

@@ -31,16 +31,17 @@ def looking(address: str) -> Iterator[Connection | None]:
 
 
 @contextmanager
-def changing(address: str) -> Iterator[Connection]:
-    """One transaction, committed at the end. Raises StoreNotFound, and errors of the store."""
+def writing(address: str) -> Iterator[Connection]:
+    """For transactions of the caller. Raises StoreNotFound, and errors of the store."""
     with _connected(address, writes=True) as connection:
-        if not _has_ledger(connection):
+        is_there = _has_ledger(connection)
+        connection.rollback()  # SQLAlchemy began a transaction to look
+        if not is_there:
             raise StoreNotFound(
                 f"no stream was ever kept in {shown(address)}. Nothing was changed. Name the database of the sink: --sink",
                 address=shown(address),
             )
         yield connection
-        connection.commit()
 
 
 def shown(address: str) -> str:

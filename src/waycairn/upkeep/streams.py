@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import make_url
 
-from waycairn.errors import StoreError
+from waycairn.errors import StoreError, StoreNotFound, StreamError
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, Owner, RunRecord
 from waycairn.model.stream_settings import StreamSettings
 from waycairn.store import StoreCore
 from waycairn.streams import dead_letters, ledger, resetting
 from waycairn.streams.records import Standing
-from waycairn.upkeep.lagging import Lag, lag_of
-from waycairn.upkeep.sink_database import changing, looking, shown
+from waycairn.streams.lag import Lag, lag_of
+from waycairn.upkeep.sink_database import looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 
 FOLLOWING, LEFT, AWAY, GONE = "following", "left", "sink away", "gone"
@@ -113,6 +113,23 @@ def streams_at(core: StoreCore, address: str, known: Sequence[KnownStream]) -> l
     return found
 
 
+def find_stream(
+    core: StoreCore, name: str, sink: str | None = None, settings: Mapping[str, StreamSettings] | None = None
+) -> KnownStream:
+    """The one of that name that was followed last; with `sink` the one in that database. Raises StreamError if there is
+    none, and errors of the store; ValueError for what is no address."""
+    found: Sequence[KnownStream] = known_streams(core, settings or {})
+    if sink is not None:
+        found = streams_at(core, sink, found)
+    named = [stream for stream in found if stream.name == name]
+    if named:
+        return max(named, key=lambda stream: stream.run.updated if stream.run else 0.0)
+    where = f"in {shown(sink)}" if sink else f"known to the store at {core.url}"
+    others = ", ".join(repr(stream.name) for stream in found) or "none"
+    hint = "" if sink else " If its ledger is elsewhere, name the database of its sink: --sink"
+    raise StreamError(f"there is no stream {name!r} {where}; these are: {others}.{hint}", stream=name)
+
+
 def directory_of(stream: KnownStream) -> Path | None:
     """Where its run was started: what relative paths are relative to."""
     launch = stream.run.launch if stream.run else None
@@ -152,11 +169,30 @@ def _look(core: StoreCore, stream: KnownStream, holder: Owner | None) -> StreamS
         holder=holder,
         standing=standing,
         letters=letters,
-        lag=lag_of(standing.generations, core.clock.now()),
+        lag=lag_of(patterns_of(stream), standing.generations, core.clock.now()),
     )
 
 
-def _patterns(stream: KnownStream) -> list[str]:
+def standing_in(stream: KnownStream) -> Standing:
+    """What its ledger has. Raises StoreNotFound where that knows nothing of it, and errors of the store."""
+    standing = find_standing(stream)
+    if standing is None:
+        raise StoreNotFound(
+            f"the database of its sink, {stream.sink}, knows no stream {stream.name!r}: it was made anew, or is another "
+            "one. Nothing was changed. If it is elsewhere, name it: --sink",
+            stream=stream.name,
+        )
+    return standing
+
+
+def find_standing(stream: KnownStream) -> Standing | None:
+    """The same, or None. Raises errors of the store."""
+    with looking(stream.address) as connection:
+        return None if connection is None else ledger.standing(connection, stream.name)
+
+
+def patterns_of(stream: KnownStream) -> list[str]:
+    """What it follows, from wherever this process is."""
     directory = directory_of(stream)
     return [str(Path(glob.escape(str(directory))) / path) if directory else path for path in stream.paths]
 
@@ -167,7 +203,7 @@ def _patterns(stream: KnownStream) -> list[str]:
 def reset_stream(stream: KnownStream, paths: Sequence[bytes], now: float) -> list[int]:
     """Its files, or those at these paths, are read from their beginning by whoever follows next. Which generations
     that were. Raises errors of the store; nothing was changed then."""
-    with changing(stream.address) as connection:
+    with writing(stream.address) as connection, connection.begin():
         return resetting.reset(connection, stream.name, paths=paths, now=now)
 
 
