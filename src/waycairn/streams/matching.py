@@ -1,0 +1,336 @@
+"""Which of the files seen is which of the generations known. Decides, and changes nothing.
+
+A file is known again by three things: what the kernel says (device, inode, time of birth), how it begins, and what
+stands before the offset. In this order:
+
+1.  The kernel says the same, beginning and tail are as they were: it is that generation (Resumed). The kernel says the
+    same and they are not, or it is shorter than the offset: it was truncated or overwritten (Replaced), and what is
+    there now begins anew (Fresh).
+2.  Another file with the beginning, the tail and every post between of a generation whose file is gone: it was moved,
+    restored, compressed or saved by an editor (Moved), and reading goes on in it.
+3.  The same of a generation that was truncated: what was not read yet is in this copy (Copied), as copytruncate makes
+    it, and is read there from the offset.
+4.  The same of a generation whose file is still there: a copy. The two are compared, and only what lies after their
+    common beginning is read. While there is none of that, the copy is DONE and sleeps; should the original lose bytes
+    that were not read, they are read in the copy (HandedOver). Two lines at least must be the same, for many files
+    begin with the same header; a file that is shorter than the offset and goes on in another way than the original
+    (Woken) was no copy but began with the same header, and is read whole.
+5.  A rotated form that was there before the stream is left alone (Archived); see `rotation`.
+6.  Anything else is new and read from its beginning (Fresh), however alike its beginning is. What is compressed and
+    still being written may not show yet what it is (Waiting).
+
+With on_copy="reread" rules 2 to 4 hold for rotated forms only: a file that is only alike is read from its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from waycairn.streams.content import Compression, Content, common_until, lines_until
+from waycairn.streams.descriptors import NotTheFile
+from waycairn.streams.discovery import Seen
+from waycairn.streams.marks import REACH, has_consumed, head_of, mark, posts_of, stands_at, tail_of
+from waycairn.streams.records import FileState, Generation, Mark
+
+OnCopy = Literal["adopt", "reread"]
+LookInto = Callable[[Seen], AbstractContextManager[Content]]
+_ENOUGH_LINES = 2
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    generation: Generation
+    seen: Seen
+
+
+class Moved(msgspec.Struct, frozen=True):
+    generation: Generation
+    seen: Seen
+    compression: Compression
+
+
+class Copied(msgspec.Struct, frozen=True):
+    original: Generation
+    seen: Seen
+    generation: Generation
+    """As it begins, without its id. DONE if it holds nothing that its original does not."""
+
+
+class Woken(msgspec.Struct, frozen=True):
+    """A copy that has bytes of its own by now."""
+
+    generation: Generation
+    """As it goes on."""
+    seen: Seen
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """What was not read of a generation is read in its copy."""
+
+    original: Generation
+    copy: Generation
+    seen: Seen
+
+
+class Fresh(msgspec.Struct, frozen=True):
+    seen: Seen
+    generation: Generation
+    """As it begins, without its id."""
+
+
+class Archived(msgspec.Struct, frozen=True):
+    seen: Seen
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    seen: Seen
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    seen: Seen
+    reason: str
+    """Empty if it went or was exchanged while it was looked at: it is looked at again."""
+
+
+class Replaced(msgspec.Struct, frozen=True):
+    generation: Generation
+    seen: Seen
+
+
+class Gone(msgspec.Struct, frozen=True):
+    generation: Generation
+
+
+Decision: TypeAlias = (
+    Resumed | Moved | Copied | Woken | HandedOver | Fresh | Archived | Waiting | Unreadable | Replaced | Gone
+)
+
+
+class Matching:
+    """One round. `settled` are generations whose files did not change, `seen` the files that are new or did, oldest
+    first. `base_of` tells the path of which a generation's was a rotated form."""
+
+    def __init__(
+        self,
+        known: Sequence[Generation],
+        settled: Mapping[int, Seen],
+        look_into: LookInto,
+        base_of: Callable[[bytes], bytes],
+        on_copy: OnCopy = "adopt",
+    ) -> None:
+        self._known = {generation.id: generation for generation in known}
+        self._there: dict[int, Seen] = dict(settled)
+        self._replaced: dict[int, Generation] = {
+            generation.id: generation for generation in known if generation.state is FileState.REPLACED
+        }
+        self._look_into = look_into
+        self._base_of = base_of
+        self._on_copy = on_copy
+        self._decisions: list[Decision] = []
+        self._by_inode: dict[tuple[int, int], list[Generation]] = {}
+        self._by_head: dict[Mark, list[Generation]] = {}
+        self._index()
+        self._sleepers = {
+            generation.id: settled[generation.id]
+            for generation in known
+            if generation.id in settled and _sleeps(generation)
+        }
+
+    def _index(self) -> None:
+        """Ten thousand files are not compared with ten thousand generations one by one."""
+        copied = {generation.copy_of for generation in self._known.values()}
+        for generation in self._known.values():
+            identity = generation.identity
+            self._by_inode.setdefault((identity.device, identity.inode), []).append(generation)
+            if generation.offset and (generation.state is not FileState.REPLACED or generation.id not in copied):
+                self._by_head.setdefault(generation.head, []).append(generation)
+
+    def decide(self, seen: Sequence[Seen]) -> list[Decision]:
+        unknown = [one for one in seen if not self._guarded(self._by_identity, one)]
+        for copy, place in self._sleepers.items():
+            self._guarded(partial(self._wake, copy), place)
+        for one in unknown:
+            self._guarded(self._by_content, one)
+        self._decisions += [Gone(generation) for generation in self._lost()]
+        return self._decisions
+
+    def _guarded(self, decide: Callable[[Seen], bool], seen: Seen) -> bool:
+        """Whether the file needs no more thought."""
+        before = len(self._decisions)
+        try:
+            return decide(seen)
+        except (NotTheFile, FileNotFoundError):
+            reason = ""
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+        del self._decisions[before:]
+        self._decisions.append(Unreadable(seen, reason))
+        for generation in self._with_identity(seen):  # not gone: it is there, and cannot be read
+            self._there[generation.id] = seen
+        return True
+
+    # -- the same file by what the kernel says ---------------------------------------------------------------
+
+    def _by_identity(self, seen: Seen) -> bool:
+        for generation in self._with_identity(seen):
+            with self._look_into(seen) as content:
+                if content.compression == generation.compression and stands_at(content.read, generation):
+                    self._there[generation.id] = seen
+                    if _sleeps(generation):
+                        self._sleepers[generation.id] = seen
+                    else:
+                        self._decisions.append(Resumed(generation, seen))
+                    return True
+            self._replaced[generation.id] = generation
+            self._decisions.append(Replaced(generation, seen))
+        return False
+
+    def _with_identity(self, seen: Seen) -> list[Generation]:
+        """Those in use before those that are done: inodes are used again."""
+        found = [
+            generation
+            for generation in self._by_inode.get((seen.identity.device, seen.identity.inode), ())
+            if generation.id not in self._there
+            and generation.id not in self._replaced
+            and _is_same_birth(generation, seen)
+        ]
+        return sorted(found, key=lambda generation: (generation.state is FileState.DONE, -generation.id))
+
+    def _wake(self, sleeper: int, seen: Seen) -> bool:
+        """A copy is read when its original lost what was not read yet, or when it has bytes of its own."""
+        copy = self._known[sleeper]
+        original = self._known.get(copy.copy_of or 0)
+        beside = self._there.get(copy.copy_of or 0)
+        with self._look_into(seen) as content:
+            if original is not None and beside is None:
+                if has_consumed(content.read, original) and content.reaches(original.offset + 1):
+                    self._decisions.append(HandedOver(original, copy, seen))
+                    self._there[original.id] = seen
+                    return True
+                is_all = not content.reaches(max(original.offset, copy.offset) + 1)
+                place = copy.offset
+            elif beside is not None:
+                with self._look_into(beside) as other:
+                    place, is_all = common_until(content, other, copy.offset)
+            else:
+                place, is_all = copy.offset, False
+            if is_all or (seen.size, seen.modified) == (copy.size, copy.modified):
+                self._decisions.append(Resumed(copy, seen))
+            else:
+                offset, lines = lines_until(content, copy.offset, copy.lines, place) if copy.offset else (0, 0)
+                awake = _begun(content, seen, offset, lines, id=copy.id, copy_of=copy.copy_of)
+                self._decisions.append(Woken(awake, seen))
+        return True
+
+    # -- the same content ------------------------------------------------------------------------------------
+
+    def _by_content(self, seen: Seen) -> bool:
+        with self._look_into(seen) as content:
+            if self._on_copy == "adopt" or seen.is_rotated:
+                original, may_come = self._like(seen, content)
+                if original is not None:
+                    self._decisions.append(self._relative(original, seen, content))
+                    return True
+                if may_come:
+                    self._decisions.append(Waiting(seen))
+                    return True
+            is_old = seen.is_rotated and not seen.is_asked and self._is_archive(seen)
+            self._decisions.append(Archived(seen) if is_old else Fresh(seen, _begun(content, seen, 0, 0)))
+        return True
+
+    def _relative(self, original: Generation, seen: Seen, content: Content) -> Decision:
+        beside = self._there.get(original.id)
+        if beside is not None:
+            return Copied(original, seen, self._sleeping(original, seen, content, beside))
+        self._there[original.id] = seen
+        if original.id not in self._replaced:
+            return Moved(original, seen, content.compression)
+        begun = _begun(content, seen, original.offset, original.lines, copy_of=original.id)
+        return Copied(original, seen, begun)
+
+    def _sleeping(self, original: Generation, seen: Seen, content: Content, beside: Seen) -> Generation:
+        """A copy of a file that is there: asleep, unless it has bytes of its own already."""
+        is_strong = has_consumed(content.read, original)
+        with self._look_into(beside) as other:
+            place, is_all = common_until(content, other, original.offset if is_strong else 0)
+        offset, lines = lines_until(content, original.offset, original.lines, place) if is_strong else (0, 0)
+        facts = {"state": FileState.DONE} if is_all else {}
+        return _begun(content, seen, offset, lines, copy_of=original.id, **facts)
+
+    def _like(self, seen: Seen, content: Content) -> tuple[Generation | None, bool]:
+        """The generation whose content this is or was, and whether one may still turn out to be."""
+        begins = content.read(0, REACH)
+        may_come = bool(self._by_head) and len(begins) < REACH and content.may_reach(REACH)
+        for generation in self._candidates(seen, begins):
+            if has_consumed(content.read, generation):
+                if generation.id not in self._there or generation.lines >= _ENOUGH_LINES:
+                    return generation, False
+            elif not content.reaches(generation.offset):
+                if content.may_reach(generation.offset):
+                    may_come = True
+                elif content.damage or self._is_older_copy(generation, begins, content):
+                    return generation, False
+        return None, may_come
+
+    def _candidates(self, seen: Seen, begins: bytes) -> list[Generation]:
+        """Those that begin like this; of the same name first, then those that got furthest."""
+        lengths = {head.length for head in self._by_head}
+        marks = {mark(begins[:length]) for length in lengths if length <= len(begins)}
+        found = [generation for head in marks for generation in self._by_head.get(head, ())]
+        return sorted(found, key=lambda one: (self._base_of(one.path) != seen.base, -one.offset))
+
+    def _is_older_copy(self, generation: Generation, begins: bytes, content: Content) -> bool:
+        """A copy that was made before the original got so far as it was read."""
+        beside = self._there.get(generation.id)
+        if beside is None or begins.count(b"\n") < _ENOUGH_LINES:
+            return False
+        with self._look_into(beside) as original:
+            return common_until(content, original, 0)[1]
+
+    def _is_archive(self, seen: Seen) -> bool:
+        """Whether it was there before the stream."""
+        if not self._known:
+            return True
+        same = [one for one in self._known.values() if self._base_of(one.path) == seen.base]
+        if not same:
+            return seen.modified <= min(one.first_seen for one in self._known.values()) * 1e9
+        oldest = min(same, key=lambda one: (one.modified, one.identity.born))
+        return (seen.modified, seen.identity.born) <= (oldest.modified, oldest.identity.born)
+
+    def _lost(self) -> list[Generation]:
+        return [
+            generation
+            for generation in self._known.values()
+            if generation.id not in self._there and generation.id not in self._replaced
+        ]
+
+
+def _is_same_birth(generation: Generation, seen: Seen) -> bool:
+    one, other = generation.identity.born, seen.identity.born
+    return one == other or not one or not other
+
+
+def _begun(content: Content, seen: Seen, offset: int, lines: int, **facts: Any) -> Generation:
+    """A generation that is read from there; its id is given later."""
+    state = FileState.ROTATED if seen.is_rotated else FileState.ACTIVE
+    return Generation(
+        **{"id": 0, "state": state, **facts},
+        path=seen.path,
+        identity=seen.identity,
+        offset=offset,
+        lines=lines,
+        head=head_of(content.read),
+        posts=posts_of(content.read, offset),
+        tail=tail_of(content.read, offset),
+        size=seen.size,
+        modified=seen.modified,
+        compression=content.compression,
+    )
+
+
+def _sleeps(generation: Generation) -> bool:
+    return generation.copy_of is not None and generation.state is FileState.DONE

@@ -1,0 +1,413 @@
+"""Reads growing files: what is new in them, in batches, each with the generations as they are after it.
+
+The reader remembers nothing that was not kept: `take` gives a batch, and only `keep` moves on. It holds no database and
+knows no run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from waycairn.ports import Clock
+from waycairn.streams.content import opened
+from waycairn.streams.descriptors import Descriptors, NotTheFile
+from waycairn.streams.discovery import AnyPath, Discovery, Seen
+from waycairn.streams.lag import Lag, lag_between
+from waycairn.streams.lines import LINE_LIMIT
+from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable
+from waycairn.streams.parsing import Parser
+from waycairn.streams.records import DeadLetter, FileState, Generation, Portion, Taken
+from waycairn.streams.roster import Roster
+from waycairn.streams.tails import NotYetThere, Tail
+
+FinalLine = Literal["wait", "take"]
+_PATIENCE = 12
+"""Times `rotate_wait` until a compressed file that ends in the middle is damaged: who compresses may be slow."""
+_Given: TypeAlias = tuple[Tail, int, Portion]
+"""The lines of the tail that make the portion: none for what is said of the file as a whole."""
+_READ = {FileState.ACTIVE, FileState.ROTATED}
+
+
+class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How files are read.
+
+    on_copy         what becomes of a file that only its content tells to be known: `adopt` goes on in it, `reread`
+                    reads it from its beginning
+    final_line      with `once`: whether a last line without newline is taken (`take`) or left for later (`wait`)
+    line_limit      bytes of a line; of one that is longer only the beginning is kept, as a dead letter
+    rotate_wait     seconds without change until a file that was rotated away is taken to be finished
+    keep_missing    seconds for which a file that went away is known again when it comes back
+    once            read what is there and be drained
+    turn            bytes that are read of one file before it is the next one's turn, and of a batch at most
+    open_files      files that are kept open at most; half of what the process may open, if that is less
+    """
+
+    on_copy: OnCopy = "adopt"
+    final_line: FinalLine = "wait"
+    line_limit: int = LINE_LIMIT
+    rotate_wait: float = 5.0
+    keep_missing: float = 30 * 86400.0
+    once: bool = False
+    turn: int = 1 << 20
+    open_files: int = 512
+
+
+class Reader:
+    """Reads the files of some patterns on from generations as they were stored. Not thread-safe.
+
+    Batches are taken one after the other: each is kept or put back before the next is asked for.
+    """
+
+    def __init__(
+        self,
+        patterns: Sequence[AnyPath],
+        generations: Sequence[Generation],
+        parser: Parser,
+        options: ReadOptions,
+        clock: Clock,
+    ) -> None:
+        self._parser, self._options, self._clock = parser, options, clock
+        self._discovery = Discovery(patterns)
+        self._descriptors = Descriptors(options.open_files)
+        known = [one for one in generations if not self._is_expired(one)]
+        self._roster = Roster(known, max((one.id for one in generations), default=0))
+        self._tails: dict[int, Tail] = {}
+        self._groups: dict[bytes, set[Tail]] = {}
+        """By the path of which they are rotated forms: the older ones are read first."""
+        self._ready: OrderedDict[Tail, None] = OrderedDict()
+        """Those that may have something to read, in the order of their turns."""
+        self._settled: dict[bytes, Seen] = {}
+        """Files as they were when it was decided what they are."""
+        self._given: Taken | None = None
+        self._out: list[_Given] = []
+        self._is_put_back = False
+        self._is_look_due = True
+        self._ending: set[Tail] = set()
+        """Those that will be finished at some time."""
+        self._are_ends_due = False
+        self._at = 0.0
+
+    def _is_expired(self, generation: Generation) -> bool:
+        age = self._clock.now() - generation.updated
+        return generation.state is FileState.MISSING and age > self._options.keep_missing
+
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look which files are there and have changed. What was found rides in the next batch. While a batch is out,
+        it is put off until that is kept."""
+        self._is_look_due = True
+        if self._given is None:
+            self._look()
+
+    def _look(self) -> None:
+        self._is_look_due = False
+        self._are_ends_due = True
+        now = self._clock.monotonic()
+        found, noticed = self._discovery.scan()
+        self._roster.noticed += noticed
+        gone = self._settled.keys() - found.keys()
+        changed = [seen for path, seen in found.items() if self._settled.get(path) is not seen]
+        if not changed and not gone:
+            return
+        for path in gone:
+            del self._settled[path]
+        unknown = [seen for seen in changed if not self._grew(seen, now)]
+        for seen in unknown:
+            self._settled.pop(seen.path, None)
+        for decision in self._decided(unknown):
+            self._apply(decision, now)
+        self._follow(now)
+
+    def _grew(self, seen: Seen, now: float) -> bool:
+        """A file that is open and is longer now: whether its bytes are still the same is seen when reading goes on."""
+        before = self._settled.get(seen.path)
+        if before is None or before.identity != seen.identity:
+            return False
+        tail = next((tail for tail in self._groups.get(seen.base, ()) if self._file_of(tail) is before), None)
+        if tail is None or not tail.may_have_grown(seen):
+            return False
+        self._roster.files[tail.generation.id] = self._settled[seen.path] = seen
+        tail.grew(seen, now)
+        self._roster.generations[tail.generation.id] = tail.generation
+        self._ready[tail] = None
+        return True
+
+    def _file_of(self, tail: Tail) -> Seen | None:
+        return self._roster.files.get(tail.generation.id)
+
+    def _decided(self, unknown: list[Seen]) -> list[Decision]:
+        settled = {number: seen for number, seen in self._roster.files.items() if self._settled.get(seen.path) is seen}
+        known = list(self._roster.generations.values())
+        matching = Matching(known, settled, opened, self._base_of, self._options.on_copy)
+        return matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank)))
+
+    def _base_of(self, path: bytes) -> bytes:
+        return self._discovery.base_of(path)[0]
+
+    def _apply(self, decision: Decision, now: float) -> None:
+        at = self._clock.now()
+        if not isinstance(decision, Gone):
+            self._roster.apply(decision, at)
+            if not isinstance(decision, Unreadable):
+                self._settled[decision.seen.path] = decision.seen
+            return
+        tail = self._tails.get(decision.generation.id)
+        if tail is None or not (tail.is_kept_open or tail.keep_open()):
+            self._roster.apply(decision, at)
+        elif decision.generation.id in self._roster.files:  # its name went just now
+            tail.quiet_since, tail.is_at_end = now, False
+            self._roster.deleted(tail.generation, at)
+
+    def _follow(self, now: float) -> None:
+        """Tails for the generations that are to be read, as they are now."""
+        for number in self._roster.touched:
+            generation, tail = self._roster.generations[number], self._tails.get(number)
+            if generation.state not in _READ:
+                self._drop(tail)
+                continue
+            if tail is None:
+                tail = self._tails[number] = Tail(generation, self._descriptors, self._options.line_limit)
+            tail.goes_on_as(generation)
+            seen = self._roster.files.get(number)
+            self._groups.get(tail.base, set()).discard(tail)
+            if seen:
+                tail.grew(seen, now)
+                self._roster.generations[number] = tail.generation
+            self._groups.setdefault(tail.base, set()).add(tail)
+            self._ready[tail] = None
+            if self._will_be_final(tail) or self._takes_rests:
+                self._ending.add(tail)
+        self._roster.touched.clear()
+
+    def _drop(self, tail: Tail | None) -> None:
+        if tail is None:
+            return
+        tail.close()
+        self._tails.pop(tail.generation.id, None)
+        self._ready.pop(tail, None)
+        self._ending.discard(tail)
+        group = self._groups.get(tail.base, set())
+        group.discard(tail)
+        if not group:
+            self._groups.pop(tail.base, None)
+
+    # -- taking ----------------------------------------------------------------------------------------------
+
+    def take(self, events: int, until: float | None = None) -> Taken | None:
+        """The next batch: up to `events` lines, or as many as are had until that time of the monotonic clock. None if
+        there is nothing to read just now and nothing has changed. Never waits."""
+        if self._given is None:
+            return self._take_new(events, until)
+        if not self._is_put_back:
+            raise RuntimeError("a batch is out already: keep it or put it back before the next is taken")
+        self._is_put_back = False
+        self._given = self._taken([(tail, count, self._again(tail, count, old)) for tail, count, old in self._out])
+        return self._given
+
+    def _again(self, tail: Tail, count: int, old: Portion) -> Portion:
+        """New events: those of the batch that was not committed may have been changed by those who had them."""
+        return tail.portion(count, self._parser, self._at) if count else old
+
+    def _take_new(self, events: int, until: float | None) -> Taken | None:
+        if self._is_look_due:
+            self._look()
+        self._at = self._clock.now()
+        out = self._finished() or self._portions(max(1, events), until)
+        self._follow(self._clock.monotonic())  # what is done by now is let go
+        if not (out or self._roster.changed or self._roster.noticed):
+            return None
+        self._given = self._taken(out)
+        return self._given
+
+    def _taken(self, out: list[_Given]) -> Taken:
+        self._out = out
+        changed = {**self._roster.changed, **{portion.after.id: portion.after for _, _, portion in out}}
+        return Taken(
+            portions=[portion for _, _, portion in out],
+            changed=list(changed.values()),
+            noticed=list(self._roster.noticed),
+        )
+
+    def _portions(self, events: int, until: float | None) -> list[_Given]:
+        out: dict[Tail, _Given] = {}
+        later: dict[Tail, None] = {}
+        budget = self._options.turn
+        try:
+            while self._ready and events > 0 and budget > 0 and not self._is_late(until):
+                tail, _ = self._ready.popitem(last=False)
+                later[tail] = None
+                if tail.generation.id in self._roster.jumped or self._waits_for_elder(tail, out):
+                    continue
+                count = self._lines_of(tail, events, budget)
+                if count:
+                    portion = tail.portion(count, self._parser, self._at)
+                    out[tail] = (tail, count, portion)
+                    events -= count
+                    budget -= portion.counts.bytes
+                    continue
+                del later[tail]
+                # There is more of it, if a line is longer than a turn; or it is the turn of those that waited for it.
+                again = [tail] if tail.has_more(0) else self._groups[tail.base] & later.keys() - out.keys()
+                self._ready.update(dict.fromkeys(again))
+        finally:
+            self._ready.update(later)
+        return list(out.values())
+
+    def _is_late(self, until: float | None) -> bool:
+        return until is not None and self._clock.monotonic() >= until
+
+    def _lines_of(self, tail: Tail, events: int, turn: int) -> int:
+        try:
+            return tail.read(events, turn)
+        except NotTheFile:
+            self._doubt(tail)
+        except NotYetThere:
+            tail.restart()
+        except OSError as error:
+            self._doubt(tail)
+            if not isinstance(error, FileNotFoundError):
+                self._roster.refuse(tail.generation.path, f"cannot be read: {error.strerror}")
+        tail.is_at_end = True  # nothing can be had of it until somebody has looked again
+        return 0
+
+    def _doubt(self, tail: Tail) -> None:
+        """Its bytes are not what they were: who it is, is decided anew."""
+        tail.restart()
+        self._settled.pop(tail.generation.path, None)
+        self._is_look_due = True
+
+    def _waits_for_elder(self, tail: Tail, out: dict[Tail, _Given]) -> bool:
+        """Of the rotated forms of one file the older are read first, as far as they can be read now."""
+        group = self._groups.get(tail.base, ())
+        if len(group) < 2:
+            return False
+        order = (tail.rank, tail.generation.id)
+        elders = [other for other in group if (other.rank, other.generation.id) < order]
+        return any(other.has_more(out[other][1] if other in out else 0) for other in elders)
+
+    # -- ends ------------------------------------------------------------------------------------------------
+
+    def _finished(self) -> list[_Given]:
+        """What follows from files that are finished: last lines become ready, generations are done, and those that are
+        damaged give a dead letter."""
+        if self._ready and not self._are_ends_due:
+            return []
+        self._are_ends_due = False
+        now = self._clock.monotonic()
+        out = []
+        for tail in [tail for tail in self._ending if tail not in self._ready and not tail.has_more(0)]:
+            error = self._end(tail, now - tail.quiet_since)
+            if error:
+                out.append(self._damaged(tail, error))
+        return out
+
+    def _end(self, tail: Tail, idle: float) -> str:
+        """What is wrong with the file, if it is finished and something is."""
+        if tail.damage:
+            return tail.damage
+        if tail.generation.compression and not tail.is_complete:
+            if idle >= self._patience and tail.generation.size:
+                return "it ends in the middle of what was compressed, and does not grow"
+        elif not tail.is_open:
+            pass
+        elif self._is_final(tail) or (self._will_be_final(tail) and idle >= self._options.rotate_wait):
+            if tail.take_rest():
+                self._ready[tail] = None
+            elif self._will_be_final(tail):
+                self._roster.finish(tail.generation, self._at)
+        return ""
+
+    @property
+    def _patience(self) -> float:
+        return self._options.rotate_wait * (1 if self._takes_rests else _PATIENCE)
+
+    @property
+    def _takes_rests(self) -> bool:
+        return self._options.once and self._options.final_line == "take"
+
+    def _is_final(self, tail: Tail) -> bool:
+        return self._takes_rests and not self._will_be_final(tail)
+
+    def _will_be_final(self, tail: Tail) -> bool:
+        """It stops growing at some time, and then it is finished."""
+        return tail.generation.state is FileState.ROTATED or bool(tail.generation.compression)
+
+    def _damaged(self, tail: Tail, error: str) -> _Given:
+        dead, counts = self._parser.refuse(tail.damaged(error, self._at))
+        after = msgspec.structs.replace(tail.generation, state=FileState.DONE, updated=self._at)
+        portion = Portion(before=tail.generation, after=after, events=(), places=(), dead=dead, counts=counts)
+        return tail, 0, portion
+
+    @property
+    def is_drained(self) -> bool:
+        """With `once`: everything that is there was read and kept. A rotated file whose last line has no end is waited
+        for until it is finished."""
+        if not self._options.once or self._given or self._ready or self._is_look_due or self._roster.changed:
+            return False
+        return not any(self._is_waited_for(tail) for tail in self._ending)
+
+    def _is_waited_for(self, tail: Tail) -> bool:
+        if tail.generation.compression and not tail.is_complete:
+            return self._takes_rests and tail.generation.size > 0
+        return tail.has_rest and (self._will_be_final(tail) or self._takes_rests)
+
+    # -- keeping ---------------------------------------------------------------------------------------------
+
+    def keep(self, taken: Taken) -> None:
+        """It is committed."""
+        self._check(taken)
+        out, self._out, self._given = self._out, [], None
+        self._roster.keep(taken.changed)
+        for tail, count, portion in out:
+            tail.keep(portion.after, count)
+            if portion.after.state not in _READ:
+                self._drop(tail)
+            elif tail.has_more(0):
+                self._ready[tail] = None
+
+    def put_back(self, taken: Taken) -> None:
+        """It was not committed: the next batch is the same again."""
+        self._check(taken)
+        self._is_put_back = True
+
+    def _check(self, taken: Taken) -> None:
+        if taken is not self._given or self._is_put_back:
+            raise ValueError("this batch is not the one that is out")
+
+    # -- beside ----------------------------------------------------------------------------------------------
+
+    def lag(self) -> Lag:
+        """How far it is behind the files as they were looked at last."""
+        pairs = [(self._roster.generations[number], seen) for number, seen in self._roster.files.items()]
+        return lag_between(pairs, self._clock.now())
+
+    def reread(self, letter: DeadLetter) -> bytes | None:
+        """The line of a dead letter, if its file is still there and the line is what it was."""
+        generation = self._roster.generations.get(letter.generation)
+        if generation is None:
+            return None
+        found, noticed = self._discovery.scan()
+        self._roster.noticed += noticed
+        for seen in found.values():
+            if seen.identity == generation.identity:
+                return _line_at(seen, letter)
+        return None
+
+    def close(self) -> None:
+        """Close all files. Nothing is lost by it: what was not kept is read again by the next reader."""
+        self._descriptors.close_all()
+
+
+def _line_at(seen: Seen, letter: DeadLetter) -> bytes | None:
+    try:
+        with opened(seen) as content:
+            line = content.read(letter.offset, letter.length)
+    except (OSError, NotTheFile):
+        return None
+    return line if hashlib.sha256(line).digest() == letter.digest else None
