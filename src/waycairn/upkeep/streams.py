@@ -16,8 +16,8 @@ from waycairn.model.records import CheckpointFilter, CheckpointRecord, Owner, Ru
 from waycairn.model.stream_settings import StreamSettings
 from waycairn.store import StoreCore
 from waycairn.streams import dead_letters, ledger, resetting
-from waycairn.streams.records import Standing
 from waycairn.streams.lag import Lag, lag_of
+from waycairn.streams.records import Standing
 from waycairn.upkeep.sink_database import looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 

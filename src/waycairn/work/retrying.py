@@ -12,8 +12,8 @@ from waycairn.streams.dead_letters import KeptLetter, failed_again, settle
 from waycairn.streams.failures import kind_of, told
 from waycairn.streams.insert_many import Inserts
 from waycairn.streams.parsing import Parser, Where
-from waycairn.streams.records import Standing
 from waycairn.streams.reader import Reader, ReadOptions
+from waycairn.streams.records import Standing
 from waycairn.streams.writer import Writer
 from waycairn.upkeep.letters import Wanted, letters
 from waycairn.upkeep.sink_database import writing
@@ -94,7 +94,9 @@ class Retry:
         letter = kept.letter
         if letter.length > self._options.line_limit:
             limit = self._options.line_limit
-            return self._failed(connection, kept, f"{letter.length:,} bytes, more than the limit of {limit:,}", "failed")
+            return self._failed(
+                connection, kept, f"{letter.length:,} bytes, more than the limit of {limit:,}", "failed"
+            )
         where = Where(letter.generation, letter.path, letter.offset, letter.line, self._clock.now())
         parsed = self._parser.parse([line + b"\n"], where)
         if parsed.dead:
@@ -115,7 +117,9 @@ class Retry:
             if events:
                 self._write(Writer(connection, self._inserts), events)
             if not transaction.is_active:
-                raise RuntimeError("the function that writes ended the transaction; leave COMMIT and ROLLBACK to the stream")
+                raise RuntimeError(
+                    "the function that writes ended the transaction; leave COMMIT and ROLLBACK to the stream"
+                )
             crashpoint("stream.retry.commit")
         crashpoint("stream.retry.committed")
         return "settled"
