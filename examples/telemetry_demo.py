@@ -112,23 +112,30 @@ def disturb(log: Log, place: Path, kills: int, console: Console) -> int:
     delivered = 0
     job = start(place)
     for piece in range(pieces + 1):
-        if piece in acts:
-            acts[piece]()
-        if piece in moments:
-            time.sleep(log.chance.uniform(0, 0.4))
+        if piece in acts and wait_for(place, 1, job):
+            acts[piece]()  # whether it runs just then or is dead
+        if piece in moments and wait_for(place, committed(place) + 1, job):
+            time.sleep(log.chance.uniform(0, 0.2))
             job.kill()
             was_killed = job.wait() == -signal.SIGKILL
             delivered += was_killed
             console.print(
                 f"  kill {delivered:>2} after {log.written:>6,} lines; the job had committed {committed(place):>6,}"
             )
+            log.write()
             job = start(place)
         log.write()
-    while committed(place) < len(log.lines) and job.poll() is None:
-        time.sleep(0.1)
+    wait_for(place, len(log.lines), job)
     job.terminate()
     job.wait()
     return delivered
+
+
+def wait_for(place: Path, requests: int, job: subprocess.Popen[bytes]) -> bool:
+    """Until so many are committed; False if the job ended before."""
+    while committed(place) < requests and job.poll() is None:
+        time.sleep(0.01)
+    return job.poll() is None
 
 
 def committed(place: Path) -> int:

@@ -10,15 +10,14 @@ from waycairn.model.units import seconds
 from waycairn.streams.records import Standing
 from waycairn.work.acts import drive, drive_async
 from waycairn.work.batch import Batch
-from waycairn.work.sinking import bound
 from waycairn.work.step import check_name
-from waycairn.work.tailing import Tailing
 from waycairn.work.wary import Wary
 
 if TYPE_CHECKING:
     from waycairn.streams.parsing import Parser
     from waycairn.streams.reader import Reader
     from waycairn.work.execution import Execution
+    from waycairn.work.tailing import Tailing
 
 E = TypeVar("E")
 Path = str | bytes | os.PathLike[str]
@@ -70,6 +69,8 @@ class Follow(Generic[E]):
     ) -> None:
         from waycairn.streams.outage import Breaker
         from waycairn.streams.parsing import Parser
+        from waycairn.work.sinking import bound
+        from waycairn.work.tailing import Tailing
 
         name, size, once = how.get("name") or _usual_name(execution), how.get("batch", 1000), how.get("once", False)
         check_name("stream", name)

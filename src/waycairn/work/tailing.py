@@ -33,6 +33,8 @@ E = TypeVar("E")
 
 log = logging.getLogger("waycairn")
 
+_ALARMING = {"truncated", "replaced", "lost", "unreadable"}
+"""What may mean that something is missing."""
 _NAP = 0.05
 """Seconds between two looks at signals while nothing is to be read."""
 _SCANS = 20
@@ -71,6 +73,8 @@ class Tailing(Generic[E]):
         self._transaction: Any = None
         self._waiting: Batch[E] | None = None
         """A batch that is not done: it comes again."""
+        self._stored: dict[int, int] = {}
+        """The offset of each generation as the ledger has it."""
         self._cargo: bytes | None = None
         """The state as it was committed last."""
         self._due = 0.0
@@ -92,10 +96,13 @@ class Tailing(Generic[E]):
         )
         standing: Standing = yield from self._patiently(claim)
         self.counts = standing.counts
+        # Commits of the stream are the sink's; the run itself may have heard of fewer events.
+        cutter.tell(done=max(cutter.progress.done, standing.counts.events), total=None, advance=0, note=None)
         if cutter.state is not None:
             if standing.state is not None:
                 unload_cargo(standing.state, cutter.state)
             self._cargo = load_cargo(cutter.state.encode())
+        self._stored = {one.id: one.offset for one in standing.generations}
         self._reader = self._make_reader(standing)
         yield work(self.reader.look)
         self._tell(standing)
@@ -126,8 +133,9 @@ class Tailing(Generic[E]):
     def next(self) -> Flow[Batch[E] | None]:
         """The next batch with events; None once there is no more (with `once`)."""
         yield from self._between()
+        comes_again = self._waiting is not None
         if self._waiting is not None:
-            return self._again(self._waiting)
+            self._take_back(self._waiting)
         while True:
             taken: Taken | None = yield work(functools.partial(self.reader.take, self._size))
             if taken is None:
@@ -136,20 +144,22 @@ class Tailing(Generic[E]):
                     return None
                 yield from self._idle()
                 continue
-            self._wary.look(taken)
+            if not comes_again:
+                self._wary.look(taken)
             if any(portion.events for portion in taken.portions):
                 self._waiting = Batch(self, taken)
                 return self._waiting
             yield from self._commit_quietly(taken)
 
-    def _again(self, batch: Batch[E]) -> Batch[E]:
+    def _take_back(self, batch: Batch[E]) -> None:
+        """It is read again: who had its events may have changed them."""
         if not batch.is_begun:
             raise RuntimeError(
                 f"a batch of stream {self.name!r} was not used: the next one would come without it being done. Nothing of "
                 "it was committed. Put its work into a block: with batch as tx: ..."
             )
-        self._waiting = Batch(self, batch.taken)
-        return self._waiting
+        self.reader.put_back(batch.taken)
+        self._waiting = None
 
     def _between(self) -> Flow[None]:
         """What is due between two batches: a cut of the run, a stop."""
@@ -207,7 +217,8 @@ class Tailing(Generic[E]):
                 if not (yield from self._undo(transaction, problem)):
                     raise
                 return False
-            self._note_done(batch, step)
+            batch.is_done, self._waiting = True, None
+            self._note_done(batch.taken, step)
             return False
         return (yield from self._undo(transaction, error))
 
@@ -232,20 +243,25 @@ class Tailing(Generic[E]):
         return Step(
             operation=new_operation_id(),
             changed=taken.changed,
-            moved={portion.before.id: portion.before.offset for portion in reversed(taken.portions)},
+            moved={one.id: self._stored[one.id] for one in taken.changed if one.id in self._stored},
             dead=[letter for portion in taken.portions for letter in portion.dead],
             counts=sum((portion.counts for portion in taken.portions), Counts()),
             state=None if state is None else load_cargo(state.encode()),
             at=self._clock.now(),
         )
 
-    def _note_done(self, batch: Batch[E] | None, step: Step) -> None:
-        if batch is not None:
-            batch.is_done = True
-            self._waiting = None
-            self.reader.keep(batch.taken)
+    def _note_done(self, taken: Taken, step: Step) -> None:
+        self.reader.keep(taken)
+        self._stored.update((one.id, one.offset) for one in taken.changed)
         self._cargo = step.state
         self.counts += step.counts
+        for noticed in taken.noticed:
+            log.log(
+                logging.WARNING if noticed.kind in _ALARMING else logging.INFO,
+                "stream %s: %s",
+                self.name,
+                noticed.message,
+            )
         self._cutter.tell(done=None, total=None, advance=step.counts.events, note=None)
 
     def _commit_quietly(self, taken: Taken) -> Flow[None]:
@@ -259,8 +275,7 @@ class Tailing(Generic[E]):
                 if not (yield from self._undo(transaction, problem)):
                     raise
                 continue
-            self.reader.keep(taken)
-            self._note_done(None, step)
+            self._note_done(taken, step)
             return
 
     def _put_state_back(self) -> None:
