@@ -1,6 +1,5 @@
 """`waycairn stream`: what streams are there, where each stands, what could not be used, and reading again."""
 
-import json
 import os
 import sqlite3
 
@@ -43,7 +42,7 @@ def follow(place, name, *, sink=None, run="job"):
         cutter = entered._execution.cutter
         engine = sa.create_engine(address)
         opened = EngineSink(engine)
-        facts = {"paths": ["*.jsonl"]}
+        facts = {"paths": [f"{place}/*.jsonl"]}
         opened.open(name, Holder(cutter.run, cutter.epoch), parser="json, as dict", facts=facts, now=NOW)
         rows.metadata.create_all(engine)
         transaction = opened.begin()
@@ -149,7 +148,7 @@ def follow_again(place):
         cutter = entered._execution.cutter
         engine = sa.create_engine(f"sqlite:///{place}/rows.db")
         sink = EngineSink(engine)
-        facts = {"paths": ["*.jsonl"]}
+        facts = {"paths": [f"{place}/*.jsonl"]}
         sink.open("telemetry", Holder(cutter.run, cutter.epoch), parser="other", facts=facts, now=NOW + 5)
         sink.close()
         engine.dispose()
@@ -275,5 +274,15 @@ def test_on_a_terminal(place):
 
 
 def test_names_that_are_no_text(place):
-    """A path that is no UTF-8 is shown escaped, and is JSON."""
-    assert json.loads(waycairn("stream", "dead", "telemetry", "--json", at=place).stdout)
+    """A path that is no UTF-8 and moves the cursor is shown escaped, and is JSON."""
+    odd = os.fsencode(place) + b"/\xff\x1b[2J.jsonl"
+    engine = sa.create_engine(f"sqlite:///{place}/rows.db")
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE waycairn_dead_letters SET path = :path WHERE id = 1"), {"path": odd})
+    engine.dispose()
+    ran = waycairn("stream", "dead", "telemetry", at=place)
+    assert ran.returncode == 0
+    assert "\\x1b[2J.jsonl" in ran.stdout
+    assert "\x1b" not in ran.stdout
+    [path] = {one["path"] for one in document("stream", "dead", "telemetry", "--kind", "schema", at=place)["dead"]}
+    assert os.fsencode(path) == odd
