@@ -16,8 +16,9 @@ from waycairn.model.records import CheckpointFilter, CheckpointRecord, Owner, Ru
 from waycairn.model.stream_settings import StreamSettings
 from waycairn.store import StoreCore
 from waycairn.streams import dead_letters, ledger, resetting
+from waycairn.streams.discovery import AnyPath
 from waycairn.streams.lag import Lag, lag_of
-from waycairn.streams.records import Standing
+from waycairn.streams.records import Generation, Standing
 from waycairn.upkeep.sink_database import looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 
@@ -169,7 +170,7 @@ def _look(core: StoreCore, stream: KnownStream, holder: Owner | None) -> StreamS
         holder=holder,
         standing=standing,
         letters=letters,
-        lag=lag_of(patterns_of(stream), standing.generations, core.clock.now()),
+        lag=_lag(stream, standing.generations, core.clock.now()),
     )
 
 
@@ -191,10 +192,17 @@ def find_standing(stream: KnownStream) -> Standing | None:
         return None if connection is None else ledger.standing(connection, stream.name)
 
 
-def patterns_of(stream: KnownStream) -> list[str]:
-    """What it follows, from wherever this process is."""
+def patterns_of(stream: KnownStream, generations: Sequence[Generation]) -> Sequence[AnyPath]:
+    """What it follows, from wherever this process is; where that is not known, the files that it has met."""
+    if not stream.paths:
+        return [glob.escape(one.path) for one in generations]
     directory = directory_of(stream)
     return [str(Path(glob.escape(str(directory))) / path) if directory else path for path in stream.paths]
+
+
+def _lag(stream: KnownStream, generations: Sequence[Generation], now: float) -> Lag:
+    patterns = patterns_of(stream, generations)
+    return lag_of(patterns, generations, now) if patterns else Lag()
 
 
 # -- reading again ------------------------------------------------------------------------------------------------

@@ -63,7 +63,9 @@ class Retry:
         retried = Retried()
         standing = standing_in(self._stream)
         self._refuse_files(standing)
-        reader = Reader(patterns_of(self._stream), standing.generations, self._parser, self._options, self._clock)
+        generations = standing.generations
+        patterns = patterns_of(self._stream, generations)
+        reader = Reader(patterns, generations, self._parser, self._options, self._clock)
         try:
             with writing(self._stream.address) as connection:
                 for kept in letters(self._stream, wanted):
