@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from waycairn.streams import ledger
 from waycairn.streams.records import Counts, DeadLetter, Generation, Holder, Identity, Mark, Step
+from waycairn.world import crashpoints
 
 NOW = 1_764_000_000.0
 RUN = Holder("run1", 1)
@@ -89,3 +91,29 @@ def seen(engine):
 def write(transaction, *words):
     """Rows of the user within a batch."""
     transaction.user.execute(sa.insert(rows), [{"id": number, "word": word} for number, word in words])
+
+
+def standing(engine, name="logs"):
+    """The stream as the ledger has it."""
+    with engine.begin() as connection:
+        return ledger.standing(connection, name)
+
+
+@contextmanager
+def armed(name, hit=1, act="RAISE"):
+    """A crash point that fails."""
+    crashpoints.arm(name, hit, act)
+    try:
+        yield
+    finally:
+        crashpoints.disarm()
+
+
+def assert_nothing_moved(engine, sink):
+    """And the stream goes on when what was in the way is gone."""
+    assert seen(engine) == []
+    assert standing(engine).generations == [a_generation()]
+    batch = sink.begin()
+    write(batch, (1, "one"))
+    batch.commit(a_step([moved_to(a_generation(), 10)], {1: 0}))
+    assert seen(engine) == [(1, "one")]

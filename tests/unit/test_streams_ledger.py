@@ -4,7 +4,19 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from streams_case import NOW, RUN, a_dead_letter, a_generation, a_step, address_of, an_engine, moved_to, seen, write
+from streams_case import (
+    NOW,
+    RUN,
+    a_dead_letter,
+    a_generation,
+    a_step,
+    address_of,
+    an_engine,
+    moved_to,
+    seen,
+    standing,
+    write,
+)
 from waycairn.errors import OwnershipLost, StoreTooNew
 from waycairn.streams import ledger, tables
 from waycairn.streams.records import Counts, FileState, Holder, Mark
@@ -26,11 +38,6 @@ def sink(engine):
     sink = EngineSink(engine)
     yield sink
     sink.close()
-
-
-def standing(engine, name="logs"):
-    with engine.begin() as connection:
-        return ledger.standing(connection, name)
 
 
 def test_what_is_committed_is_what_stands(engine, sink):

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from waycairn.streams.barrier import barrier
 from waycairn.streams.ledger_connection import LedgerConnection
 from waycairn.streams.records import Holder, Standing, Step
 from waycairn.world.crashpoints import crashpoint
@@ -45,6 +46,10 @@ class CallbackSink:
         self._ledger.begin()
         self._ledger.rollback()
         return CallbackTransaction(self._ledger, self._function)
+
+    def barrier(self) -> None:
+        """As `EngineSink.barrier`."""
+        barrier(self._ledger)
 
     def close(self) -> None:
         """Idempotent."""

@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 from blake3 import blake3
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from waycairn.errors import Damaged
 from waycairn.streams import ledger
+from waycairn.streams.barrier import barrier
 from waycairn.streams.ledger_connection import LedgerConnection
 from waycairn.streams.records import Holder, Mark, Standing, Step
 from waycairn.world.crashpoints import crashpoint
@@ -49,7 +50,10 @@ class FileSink:
         self._close_file()
         self._open_file()
         try:
-            return self._ledger.open(name, holder, parser=parser, facts=facts or {}, now=now, claimed=self._take_up)
+            standing = self._ledger.open(name, holder, parser=parser, facts=facts or {}, now=now, claimed=self._take_up)
+            # A power cut that took this back, and not the first bytes that are appended, would make old content of them.
+            barrier(self._ledger)
+            return standing
         except BaseException:
             self._close_file()
             raise
@@ -57,6 +61,10 @@ class FileSink:
     def begin(self) -> FileTransaction:
         """Begin a batch. Nothing is locked until its commit."""
         return FileTransaction(self)
+
+    def barrier(self) -> None:
+        """As `EngineSink.barrier`."""
+        barrier(self._ledger)
 
     def close(self) -> None:
         """Idempotent."""
@@ -123,9 +131,10 @@ class FileSink:
 
     def commit(self, data: bytes, step: Step) -> None:
         """Append the data and move the ledger on, in this order, under the lock of the ledger's row."""
-        self._ledger.begin()
+        connection = self._ledger.begin()
         try:
             crashpoint("stream.rows")
+            self._check_end(connection)
             if data:
                 self._append(data)
             crashpoint("stream.sink.flushed")
@@ -138,6 +147,11 @@ class FileSink:
             self._ledger.rollback()
             raise
         self._length, self._tail = length, tail
+
+    def _check_end(self, connection: Connection) -> None:
+        """Before anything is written over: a batch that failed after its COMMIT has moved the end of the file."""
+        if ledger.sink_length(connection, self._ledger.name) != self._length:
+            raise ledger.elsewhere(self._ledger.name, "the sink")
 
     def _append(self, data: bytes) -> None:
         """At its place: written again after an error, it changes nothing that was written before."""

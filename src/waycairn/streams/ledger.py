@@ -1,105 +1,44 @@
 """What a stream remembers, in the database of its sink: who may move it, where every file is, what was met.
 
 Functions on a SQLAlchemy Connection that begin and end no transaction; the caller does. An AsyncConnection gets them
-by `await connection.run_sync(function, ...)`. All of them raise errors of ours for what the database answers.
+by `await connection.run_sync(function, ...)`. What a batch runs raises errors of ours for what the database answers;
+the rest raises SQLAlchemy's, which `failures.told` turns into ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from itertools import groupby
 from typing import Any, NoReturn
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, bindparam, func, insert, inspect, literal_column, select, text, update
-from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy import Connection, func, inspect, select, text, update
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.errors import OwnershipLost, StoreTooNew
 from waycairn.streams import rows
-from waycairn.streams.records import Counts, Holder, Mark, Standing, Step
-from waycairn.streams.statement import Statement
-from waycairn.streams.tables import VERSION, dead_letters, generations, metadata, states, streams
+from waycairn.streams.records import Holder, Mark, Standing, Step
+from waycairn.streams.tables import (
+    ADD_DEAD_LETTER,
+    ADD_GENERATION,
+    ADD_STATE,
+    ADVANCE_STREAM,
+    CHANGE_STATE,
+    COUNTED,
+    FENCE,
+    MOVE_GENERATION,
+    SET_SINK,
+    VERSION,
+    generations,
+    metadata,
+    states,
+    streams,
+)
 
 _CREATOR = 7_734_212_020
 """Any number, so long as it is always the same."""
 _MOST_FORMER = 20
-_COUNTED = Counts.__struct_fields__
-
-
-def _fence(dialect: Dialect) -> ClauseElement:
-    """Takes the lock of the row, and in SQLite that of the database, so that nothing moves until the transaction ends.
-    On a server a lock is enough; an UPDATE would leave a dead row behind for every batch."""
-    is_ours = _is_held(bindparam("key_name"), bindparam("key_run"), bindparam("key_epoch"))
-    if dialect.name == "sqlite":
-        return update(streams).where(*is_ours).values(epoch=streams.c.epoch)
-    return select(literal_column("1")).where(*is_ours).with_for_update()
-
-
-def _is_held(name: Any, run: Any, epoch: Any) -> Sequence[Any]:
-    return streams.c.name == name, streams.c.run == run, streams.c.epoch == epoch
-
-
-FENCE = Statement("Nobody else may move this stream, from here to the end of the transaction.", _fence)
-ADVANCE_STREAM = Statement(
-    "What a batch met, added up.",
-    lambda _: (
-        update(streams)
-        .where(*_is_held(bindparam("key_name"), bindparam("key_run"), bindparam("key_epoch")))
-        .values(
-            operation=bindparam("operation"),
-            commits=streams.c.commits + literal_column("1"),
-            updated=bindparam("updated"),
-            **{name: streams.c[name] + bindparam("add_" + name) for name in _COUNTED},
-        )
-    ),
-)
-SET_SINK = Statement(
-    "How long a sink that is a file is now.",
-    lambda _: (
-        update(streams)
-        .where(streams.c.name == bindparam("key_name"))
-        .values(
-            sink_length=bindparam("sink_length"),
-            sink_tail_length=bindparam("sink_tail_length"),
-            sink_tail_digest=bindparam("sink_tail_digest"),
-        )
-    ),
-)
-MOVE_GENERATION = Statement(
-    "A generation that is still where this process left it.",
-    lambda _: (
-        update(generations)
-        .where(
-            generations.c.stream == bindparam("key_stream"),
-            generations.c.id == bindparam("key_id"),
-            generations.c.offset == bindparam("key_offset"),
-        )
-        .values({c.name: bindparam(c.name) for c in generations.c if c.name not in {"stream", "id"}})
-    ),
-)
-ADD_GENERATION = Statement("A new one.", lambda _: _insert_all(generations.c, generations))
-ADD_DEAD_LETTER = Statement(
-    "A line that could not be used.",
-    lambda _: _insert_all(
-        [c for c in dead_letters.c if c.name not in {"id", "tries", "tried", "tried_error", "settled"}], dead_letters
-    ),
-)
-CHANGE_STATE = Statement(
-    "The state beside the stream, once it has one.",
-    lambda _: (
-        update(states)
-        .where(states.c.stream == bindparam("key_stream"))
-        .values(state=bindparam("state"), updated=bindparam("updated"))
-    ),
-)
-ADD_STATE = Statement("The first one.", lambda _: _insert_all(states.c, states))
-
-
-def _insert_all(columns: Iterable[Any], table: Any) -> ClauseElement:
-    return insert(table).values({column.name: bindparam(column.name) for column in columns})
 
 
 # -- the tables -----------------------------------------------------------------------------------------------------
@@ -170,7 +109,7 @@ def _add_stream(connection: Connection, name: str, holder: Holder, now: float) -
             epoch=holder.epoch,
             operation="",
             commits=0,
-            **dict.fromkeys(_COUNTED, 0),
+            **dict.fromkeys(COUNTED, 0),
             sink_tail_length=0,
             sink_tail_digest=b"",
             parser="",
@@ -263,11 +202,17 @@ def _move(connection: Connection, name: str, step: Step) -> None:
     if new:
         ADD_GENERATION.run(connection, new)
     if moved and MOVE_GENERATION.run(connection, moved) != len(moved):
-        raise OwnershipLost(
-            f"a file of the stream {name!r} is not where this process left it in the ledger: the stream was reset, "
-            "moved or restored meanwhile. This batch was not committed. Run the job again: it goes on from the ledger.",
-            stream=name,
-        )
+        raise elsewhere(name, "a file")
+
+
+def elsewhere(name: str, what: str) -> OwnershipLost:
+    """The ledger was changed under a holder that is still the holder."""
+    return OwnershipLost(
+        f"{what} of the stream {name!r} is not where this process left it in the ledger: the stream was reset, moved "
+        "or restored meanwhile, or an earlier batch failed after its COMMIT. This batch was not committed. Run the job "
+        "again: it goes on from the ledger.",
+        stream=name,
+    )
 
 
 def _keep_state(connection: Connection, name: str, state: bytes, at: float) -> None:
@@ -287,14 +232,24 @@ def set_sink(connection: Connection, name: str, length: int, tail: Mark) -> None
     SET_SINK.run(connection, [values])
 
 
+def sink_length(connection: Connection, name: str) -> int | None:
+    """As the ledger has it now."""
+    length: int | None = connection.execute(select(streams.c.sink_length).where(streams.c.name == name)).scalar_one()
+    return length
+
+
 def happened(connection: Connection, name: str, holder: Holder, operation: str) -> bool:
-    """Whether a commit is there whose reply was lost. It waits for one that the server may still be at.
+    """Whether a commit is there whose reply was lost. A server may still be at it: then this waits for its lock.
 
     Raises OwnershipLost where the stream has another holder by now: it goes on from what is there, whichever it is.
     """
-    fence(connection, name, holder)
-    found: str = connection.execute(select(streams.c.operation).where(streams.c.name == name)).scalar_one()
-    return found == operation
+    asked = select(streams.c.run, streams.c.epoch, streams.c.operation).where(streams.c.name == name)
+    row = connection.execute(asked.with_for_update()).one_or_none()
+    found = None if row is None else Holder(row.run, row.epoch)
+    if row is None or found != holder:
+        raise _lost(name, holder, found)
+    is_there: bool = row.operation == operation
+    return is_there
 
 
 # -- reading --------------------------------------------------------------------------------------------------------

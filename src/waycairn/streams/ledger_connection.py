@@ -152,7 +152,9 @@ class LedgerConnection:
     def close(self) -> None:
         """Undo what is open, and give the connection back. Idempotent."""
         self.rollback()
-        self._drop()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     # -- connections ------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,7 @@ class LedgerConnection:
             )
 
     def _drop(self) -> None:
+        """Give up the connection: nobody gets it from the pool again."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(exc.SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error):
@@ -210,10 +213,8 @@ class LedgerConnection:
         wait = 0.05
         while True:
             try:
-                with self._translated(), self.transaction() as connection:
-                    if self.engine.dialect.name == "postgresql":
-                        connection.execute(text("SET LOCAL lock_timeout = '2s'"))
-                    return ledger.happened(connection, self.name, self._holder, operation)
+                with self._translated():
+                    return self._ask(operation)
             except StoreError as error:
                 if kind_of(error) not in {"away", "busy"}:
                     raise failure from error
@@ -221,6 +222,17 @@ class LedgerConnection:
                     raise self._unknown(failure) from error
             self._pause(wait)
             wait *= 2
+
+    def _ask(self, operation: str) -> bool:
+        """Reads only: a COMMIT, even of nothing, could be refused for the same reason."""
+        connection = self._connected()
+        connection.begin()
+        try:
+            if self.engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = '2s'"))
+            return ledger.happened(connection, self.name, self._holder, operation)
+        finally:
+            self.rollback()
 
     def _unknown(self, failure: StoreError) -> CommitUnknown:
         return CommitUnknown(

@@ -1,9 +1,12 @@
-"""The ledger's tables. They lie in the user's database, beside the user's tables, so that rows and offsets commit together.
+"""The ledger's tables and the statements of each batch. They lie in the user's database, beside the user's tables, so that rows and offsets commit together.
 
 Every row of a stream carries the version of these tables: a newer one is refused, never guessed at.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -18,7 +21,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+    update,
 )
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql.elements import ClauseElement
+
+from waycairn.streams.records import Counts
+from waycairn.streams.statement import Statement
 
 VERSION = 1
 """Of the tables as they are below."""
@@ -112,3 +125,78 @@ dead_letters = Table(
     Index("waycairn_dead_letters_open", "stream", "settled", "id"),
     sqlite_autoincrement=True,
 )
+
+COUNTED = Counts.__struct_fields__
+
+
+def _fence(dialect: Dialect) -> ClauseElement:
+    """Takes the lock of the row, and in SQLite that of the database, so that nothing moves until the transaction ends.
+    On a server a lock is enough; an UPDATE would leave a dead row behind for every batch."""
+    is_ours = _is_held(bindparam("key_name"), bindparam("key_run"), bindparam("key_epoch"))
+    if dialect.name == "sqlite":
+        return update(streams).where(*is_ours).values(epoch=streams.c.epoch)
+    return select(literal_column("1")).where(*is_ours).with_for_update()
+
+
+def _is_held(name: Any, run: Any, epoch: Any) -> Sequence[Any]:
+    return streams.c.name == name, streams.c.run == run, streams.c.epoch == epoch
+
+
+FENCE = Statement("Nobody else may move this stream, from here to the end of the transaction.", _fence)
+ADVANCE_STREAM = Statement(
+    "What a batch met, added up.",
+    lambda _: (
+        update(streams)
+        .where(*_is_held(bindparam("key_name"), bindparam("key_run"), bindparam("key_epoch")))
+        .values(
+            operation=bindparam("operation"),
+            commits=streams.c.commits + literal_column("1"),
+            updated=bindparam("updated"),
+            **{name: streams.c[name] + bindparam("add_" + name) for name in COUNTED},
+        )
+    ),
+)
+SET_SINK = Statement(
+    "How long a sink that is a file is now.",
+    lambda _: (
+        update(streams)
+        .where(streams.c.name == bindparam("key_name"))
+        .values(
+            sink_length=bindparam("sink_length"),
+            sink_tail_length=bindparam("sink_tail_length"),
+            sink_tail_digest=bindparam("sink_tail_digest"),
+        )
+    ),
+)
+MOVE_GENERATION = Statement(
+    "A generation that is still where this process left it.",
+    lambda _: (
+        update(generations)
+        .where(
+            generations.c.stream == bindparam("key_stream"),
+            generations.c.id == bindparam("key_id"),
+            generations.c.offset == bindparam("key_offset"),
+        )
+        .values({c.name: bindparam(c.name) for c in generations.c if c.name not in {"stream", "id"}})
+    ),
+)
+ADD_GENERATION = Statement("A new one.", lambda _: _insert_all(generations.c, generations))
+ADD_DEAD_LETTER = Statement(
+    "A line that could not be used.",
+    lambda _: _insert_all(
+        [c for c in dead_letters.c if c.name not in {"id", "tries", "tried", "tried_error", "settled"}], dead_letters
+    ),
+)
+CHANGE_STATE = Statement(
+    "The state beside the stream, once it has one.",
+    lambda _: (
+        update(states)
+        .where(states.c.stream == bindparam("key_stream"))
+        .values(state=bindparam("state"), updated=bindparam("updated"))
+    ),
+)
+ADD_STATE = Statement("The first one.", lambda _: _insert_all(states.c, states))
+
+
+def _insert_all(columns: Iterable[Any], table: Any) -> ClauseElement:
+    return insert(table).values({column.name: bindparam(column.name) for column in columns})
