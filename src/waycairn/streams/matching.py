@@ -40,11 +40,14 @@ from waycairn.streams.records import FileState, Generation, Mark
 OnCopy = Literal["adopt", "reread"]
 LookInto = Callable[[Seen], AbstractContextManager[Content]]
 _ENOUGH_LINES = 2
+_READ = {FileState.ACTIVE, FileState.ROTATED}
 
 
 class Resumed(msgspec.Struct, frozen=True):
     generation: Generation
     seen: Seen
+    is_asleep: bool = False
+    """A copy of which there is still nothing to read."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -207,24 +210,36 @@ class Matching:
         beside = self._there.get(copy.copy_of or 0)
         with self._look_into(seen) as content:
             if original is not None and beside is None:
-                if has_consumed(content.read, original) and content.reaches(original.offset + 1):
-                    self._decisions.append(HandedOver(original, copy, seen))
-                    self._there[original.id] = seen
-                    return True
-                is_all = not content.reaches(max(original.offset, copy.offset) + 1)
-                place = copy.offset
-            elif beside is not None:
-                with self._look_into(beside) as other:
-                    place, is_all = common_until(content, other, copy.offset)
+                decision = self._wake_alone(copy, original, seen, content)
+            elif (seen.size, seen.modified) == (copy.size, copy.modified):
+                decision = Resumed(copy, seen, is_asleep=True)
             else:
-                place, is_all = copy.offset, False
-            if is_all or (seen.size, seen.modified) == (copy.size, copy.modified):
-                self._decisions.append(Resumed(copy, seen))
-            else:
-                offset, lines = lines_until(content, copy.offset, copy.lines, place) if copy.offset else (0, 0)
-                awake = _begun(content, seen, offset, lines, id=copy.id, copy_of=copy.copy_of)
-                self._decisions.append(Woken(awake, seen))
+                decision = self._wake_beside(copy, beside, seen, content)
+        self._decisions.append(decision)
         return True
+
+    def _wake_alone(self, copy: Generation, original: Generation, seen: Seen, content: Content) -> Decision:
+        """The file of its original is gone, or what was in it."""
+        is_like = has_consumed(content.read, original)
+        if not content.reaches(max(original.offset, copy.offset) + 1):
+            return Resumed(copy, seen, is_asleep=True)
+        if is_like and original.state in _READ:
+            self._there[original.id] = seen
+            return HandedOver(original, copy, seen)
+        if (seen.size, seen.modified) == (copy.size, copy.modified):
+            return Resumed(copy, seen, is_asleep=True)
+        begins = original if is_like and original.offset > copy.offset else copy
+        return Woken(_begun(content, seen, begins.offset, begins.lines, id=copy.id, copy_of=copy.copy_of), seen)
+
+    def _wake_beside(self, copy: Generation, beside: Seen | None, seen: Seen, content: Content) -> Decision:
+        place, is_all = copy.offset, False
+        if beside is not None:
+            with self._look_into(beside) as other:
+                place, is_all = common_until(content, other, copy.offset)
+        if is_all:
+            return Resumed(copy, seen, is_asleep=True)
+        offset, lines = lines_until(content, copy.offset, copy.lines, place) if copy.offset else (0, 0)
+        return Woken(_begun(content, seen, offset, lines, id=copy.id, copy_of=copy.copy_of), seen)
 
     # -- the same content ------------------------------------------------------------------------------------
 
@@ -281,6 +296,8 @@ class Matching:
         lengths = {head.length for head in self._by_head}
         marks = {mark(begins[:length]) for length in lengths if length <= len(begins)}
         found = [generation for head in marks for generation in self._by_head.get(head, ())]
+        if seen.is_rotated and len(begins) < REACH:  # a copy of the live file, in the making
+            found += [one for one in self._known.values() if one.head.length > len(begins) and one.path == seen.base]
         return sorted(found, key=lambda one: (self._base_of(one.path) != seen.base, -one.offset))
 
     def _is_older_copy(self, generation: Generation, begins: bytes, content: Content) -> bool:

@@ -87,6 +87,7 @@ class Reader:
         self._out: list[_Given] = []
         self._is_put_back = False
         self._is_look_due = True
+        self._has_looked = False
         self._ending: set[Tail] = set()
         """Those that will be finished at some time."""
         self._are_ends_due = False
@@ -113,8 +114,10 @@ class Reader:
         self._roster.noticed += noticed
         gone = self._settled.keys() - found.keys()
         changed = [seen for path, seen in found.items() if self._settled.get(path) is not seen]
-        if not changed and not gone:
+        self._look_at_deleted(now)
+        if not changed and not gone and self._has_looked:
             return
+        self._has_looked = True
         for path in gone:
             del self._settled[path]
         unknown = [seen for seen in changed if not self._grew(seen, now)]
@@ -123,6 +126,13 @@ class Reader:
         for decision in self._decided(unknown):
             self._apply(decision, now)
         self._follow(now)
+
+    def _look_at_deleted(self, now: float) -> None:
+        """No directory tells about files without a name."""
+        for tail in self._ending:
+            if tail.is_kept_open and tail.has_grown():
+                tail.quiet_since, tail.is_at_end = now, False
+                self._ready[tail] = None
 
     def _grew(self, seen: Seen, now: float) -> bool:
         """A file that is open and is longer now: whether its bytes are still the same is seen when reading goes on."""
@@ -215,15 +225,22 @@ class Reader:
         return tail.portion(count, self._parser, self._at) if count else old
 
     def _take_new(self, events: int, until: float | None) -> Taken | None:
-        if self._is_look_due:
-            self._look()
         self._at = self._clock.now()
-        out = self._finished() or self._portions(max(1, events), until)
+        out: list[_Given] = []
+        for _ in range(2):  # once more if what was read made somebody doubt what file it is
+            if self._is_look_due:
+                self._look()
+            out = out or self._next(max(1, events), until)
         self._follow(self._clock.monotonic())  # what is done by now is let go
         if not (out or self._roster.changed or self._roster.noticed):
             return None
         self._given = self._taken(out)
         return self._given
+
+    def _next(self, events: int, until: float | None) -> list[_Given]:
+        out = self._finished() if self._are_ends_due else []
+        # At the end of all files some may be finished, and their last lines are ready.
+        return out or self._portions(events, until) or self._finished() or self._portions(events, until)
 
     def _taken(self, out: list[_Given]) -> Taken:
         self._out = out
@@ -296,8 +313,6 @@ class Reader:
     def _finished(self) -> list[_Given]:
         """What follows from files that are finished: last lines become ready, generations are done, and those that are
         damaged give a dead letter."""
-        if self._ready and not self._are_ends_due:
-            return []
         self._are_ends_due = False
         now = self._clock.monotonic()
         out = []

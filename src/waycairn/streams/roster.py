@@ -119,7 +119,7 @@ class Roster:
     def _resume(self, decision: Resumed, at: float) -> None:
         before, seen = decision.generation, decision.seen
         after = _placed(before, seen, at)
-        if before.state is FileState.DONE and before.size == seen.size:
+        if before.state is FileState.DONE and (decision.is_asleep or before.size == seen.size):
             after = replace(after, state=FileState.DONE)
         if before.state is FileState.MISSING and _is_all_read(before, seen):
             after = replace(after, state=FileState.DONE)

@@ -140,6 +140,11 @@ class Tail:
         """Whether reading on would tell by itself that the file is another one: it is open, and not shorter."""
         return self._blocks is not None and self._blocks.size_read <= seen.size
 
+    def has_grown(self) -> bool:
+        """Of a file without a name, which is open."""
+        handle = self._descriptors.get(self)
+        return handle is not None and self._blocks is not None and os.fstat(handle).st_size > self._blocks.size_read
+
     def goes_on_as(self, generation: Generation) -> None:
         """The same generation, as it was decided; in another place or file perhaps."""
         before, self.generation = self.generation, generation
