@@ -325,6 +325,34 @@ def test_a_line_that_is_too_long(project):
     assert rows(project)[-1] == (10, "w" * 200)
 
 
+def as_text(line):
+    return line.decode()
+
+
+def test_retry_beside_another(project):
+    """A letter that somebody else settles meanwhile is not written a second time."""
+    append(project, "no json\nnor this\n")
+    once(project)
+    written = []
+
+    def write(tx, events):
+        written.extend(events)
+        tx.execute(sa.text("UPDATE waycairn_dead_letters SET settled = 1 WHERE id = 2"))
+
+    with wc.open(project / ".waycairn") as store:
+        retried = store.retry_dead("telemetry", write, schema=as_text)
+    assert written == ["no json"]
+    assert (retried.settled, retried.elsewhere) == (1, 1)
+
+
+def test_retry_that_ends_the_transaction(project):
+    """A COMMIT among its statements would part the rows from their mark: it is an error."""
+    append(project, "no json\n")
+    once(project)
+    with wc.open(project / ".waycairn") as store, pytest.raises(RuntimeError, match="ended the transaction itself"):
+        store.retry_dead("telemetry", lambda tx, _: tx.connection.commit(), schema=as_text)
+
+
 def test_retry_beside_the_service(project):
     """It need not be stopped, and goes on."""
     append(project, '{"id": "12"}\n')
@@ -340,3 +368,52 @@ def test_retry_beside_the_service(project):
         job.terminate()
         job.communicate(timeout=60)
     assert job.returncode == 143
+
+
+# -- servers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(postgres_database):
+    """An engine for a database of a user with a table in a schema, and its address."""
+    engine = sa.create_engine(postgres_database.replace("postgresql://", "postgresql+psycopg://", 1))
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE SCHEMA apart"))
+        connection.execute(sa.text("CREATE TABLE apart.events (id integer, word text)"))
+    yield engine, postgres_database
+    engine.dispose()
+
+
+def test_postgres(project, server):
+    """The same with a server: process, list, lag, retry-dead, reset. What the database refuses is undone and stays."""
+    engine, address = server
+    register(project, TYPED.replace('"events"', '"apart.events"'), sink=address)
+    append(project, '{"id": "x"}\n')
+    ran = once(project)
+    assert (ran.returncode, ran.stdout.split(", ")[:2]) == (0, ["stream 'telemetry': 10 events", "1 dead letters"])
+    [one] = document("stream", "list", at=project)["streams"]
+    assert (one["state"], one["counts"]["events"], one["behind"]["bytes"]) == ("left", 10, 0)
+    lenient = JOB.replace("id: int\n    word", "id: int | str\n    word")
+    (project / "job.py").write_text(lenient)
+    assert document("stream", "retry-dead", "telemetry", at=project, code=3)["failed"] == 1
+    (project / "job.py").write_text(lenient.replace("(event.id,", "(11 if event.id == 'x' else event.id,"))
+    assert document("stream", "retry-dead", "telemetry", at=project)["settled"] == 1
+    assert document("stream", "reset", "telemetry", "--yes", at=project)["generations"] == [1]
+    assert document("stream", "lag", "--sink", address, at=project)["streams"][0]["behind"]["files"] == 1
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM apart.events")) == 11
+
+
+def test_a_server_that_is_away(project):
+    """The stream waits for it, can be stopped meanwhile, and says that nobody knows what was done."""
+    register(project, sink="postgresql://nobody@127.0.0.1:1/none")
+    job = start(project)
+    time.sleep(3)
+    assert job.poll() is None
+    job.send_signal(signal.SIGTERM)
+    out, _ = job.communicate(timeout=60)
+    assert (job.returncode, out) == (143, "stream 'telemetry': its database is away, so nobody can say what was done\n")
+    ran = waycairn("stream", "list", "--sink", "postgresql://me:secret@127.0.0.1:1/none", at=project)
+    assert ran.returncode == 1
+    assert "does not answer" in ran.stderr
+    assert "secret" not in ran.stderr

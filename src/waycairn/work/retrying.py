@@ -41,6 +41,10 @@ class Retried(msgspec.Struct):
     """Somebody else settled them meanwhile."""
 
 
+class _TransactionEnded(Exception):
+    """By other hands than ours."""
+
+
 class Retry:
     """One pass over the dead letters of one stream. A process that follows the stream may go on meanwhile: a letter is
     marked as settled in the transaction in which its event is written, and only one can do that."""
@@ -105,6 +109,11 @@ class Retry:
             return self._failed(connection, kept, parsed.dead[0].error, "failed")
         try:
             return self._settled(connection, kept, parsed.events)
+        except _TransactionEnded:
+            raise RuntimeError(
+                f"the function that writes rows of the stream {self._stream.name!r} ended the transaction itself, so that "
+                f"dead letter {kept.id} may be settled without its rows. Look at them, and leave COMMIT and ROLLBACK out."
+            ) from None
         except Exception as error:
             connection.rollback()
             if kind_of(error) is not None:
@@ -119,9 +128,7 @@ class Retry:
             if events:
                 self._write(Writer(connection, self._inserts), events)
             if not transaction.is_active:
-                raise RuntimeError(
-                    "the function that writes ended the transaction; leave COMMIT and ROLLBACK to the stream"
-                )
+                raise _TransactionEnded
             crashpoint("stream.retry.commit")
         crashpoint("stream.retry.committed")
         return "settled"
