@@ -3,6 +3,7 @@
 import tomllib
 
 import pytest
+import sqlalchemy as sa
 
 from waycairn.model.stream_settings import stream_settings
 from waycairn.upkeep.configuration import registered_stream, registered_streams
@@ -13,7 +14,7 @@ LEAST = 'paths = ["logs/*.jsonl"]\nsink = "sqlite:///rows.db"\nrows = "job:rows"
 @pytest.fixture
 def project(tmp_path):
     """A directory with a pyproject.toml, and what is written into its table of one stream."""
-    place = tmp_path / "a [b]"
+    place = tmp_path / "a [b] %20"
     (place / "deeper").mkdir(parents=True)
 
     def write(settings, head="[tool.waycairn.streams.telemetry]"):
@@ -28,7 +29,7 @@ def test_everything_is_relative_to_the_file(project):
     place = project(LEAST.replace('["logs/*.jsonl"]', '["logs/*.jsonl", "/var/x.jsonl"]'))
     found = registered_stream("telemetry", place / "deeper")
     assert found.paths == [str(place).replace("[", "[[]") + "/logs/*.jsonl", "/var/x.jsonl"]
-    assert found.sink == f"sqlite:///{place}/rows.db"
+    assert sa.make_url(found.sink).database == f"{place}/rows.db"
     assert (found.rows, found.table, found.file) == ("job:rows", "events", place / "pyproject.toml")
 
 
@@ -36,7 +37,6 @@ def test_everything_is_relative_to_the_file(project):
     ("sink", "expected"),
     [
         ("sqlite:////var/rows.db", "sqlite:////var/rows.db"),
-        ("sqlite+pysqlite:///rows.db?timeout=3", "sqlite+pysqlite:///{}/rows.db?timeout=3"),
         ("postgresql://me@host/rows", "postgresql://me@host/rows"),
         ("out.jsonl", "{}/out.jsonl"),
         ("/var/out.jsonl", "/var/out.jsonl"),
@@ -46,6 +46,17 @@ def test_sinks(project, sink, expected):
     """A URL of a database, or a path."""
     place = project(f'paths = "a.jsonl"\nsink = "{sink}"\nwrite = "job:write"')
     assert registered_stream("telemetry", place).sink == expected.format(place)
+
+
+def test_a_url_keeps_what_else_it_says(project):
+    """Driver and options of an address with a relative path, below a directory whose name has to be escaped in one."""
+    place = project('paths = "a.jsonl"\nsink = "sqlite+pysqlite:///rows.db?timeout=3"\nwrite = "job:write"')
+    found = sa.make_url(registered_stream("telemetry", place).sink)
+    assert (found.drivername, found.database, dict(found.query)) == (
+        "sqlite+pysqlite",
+        f"{place}/rows.db",
+        {"timeout": "3"},
+    )
 
 
 def test_what_goes_to_follow(project):

@@ -199,8 +199,9 @@ def _absolute_pattern(directory: Path, path: str) -> str:
 def _absolute_sink(directory: Path, sink: str) -> str:
     if "://" not in sink:
         return str(directory / Path(sink).expanduser())
-    scheme, _, rest = sink.partition("://")
-    if not scheme.startswith("sqlite"):
+    from sqlalchemy import make_url  # how it writes a path into an address depends on its version
+
+    url = make_url(sink)
+    if url.get_backend_name() != "sqlite":
         return sink
-    path, mark, query = rest.removeprefix("/").partition("?")
-    return f"{scheme}:///{directory / path}{mark}{query}"
+    return url.set(database=str(directory / (url.database or ""))).render_as_string(hide_password=False)

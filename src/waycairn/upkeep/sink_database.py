@@ -49,6 +49,16 @@ def shown(address: str) -> str:
     return make_url(address).render_as_string(hide_password=True) if "://" in address else address
 
 
+def is_same(one: str, other: str) -> bool:
+    """Whether two addresses mean one database, whichever driver and password they name."""
+    return _bare(one) == _bare(other)
+
+
+def _bare(address: str) -> URL:
+    url = make_url(address)
+    return url.set(drivername=url.get_backend_name())._replace(password=None)
+
+
 def _has_ledger(connection: Connection) -> bool:
     return inspect(connection).has_table(streams.name)
 

@@ -19,7 +19,7 @@ from waycairn.streams import dead_letters, ledger, resetting
 from waycairn.streams.discovery import AnyPath
 from waycairn.streams.lag import Lag, lag_of
 from waycairn.streams.records import Generation, Standing
-from waycairn.upkeep.sink_database import looking, shown, writing
+from waycairn.upkeep.sink_database import is_same, looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 
 FOLLOWING, LEFT, AWAY, GONE = "following", "left", "sink away", "gone"
@@ -80,7 +80,7 @@ def _known(core: StoreCore, records: Sequence[CheckpointRecord], settings: Strea
     runs = [run for record in records if (run := core.catalog.get_run(RunId(record.run))) is not None]
     run = runs[0] if runs else None
     address = _absolute(sink, run) if "://" in sink else core.ledgers
-    if settings is not None and settings.has_database and shown(settings.sink) == address:
+    if settings is not None and settings.has_database and "://" in sink and is_same(settings.sink, address):
         address = settings.sink  # with the password
     return KnownStream(
         name=name,
