@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 
 import msgspec
 
@@ -13,10 +14,10 @@ from waycairn.streams.records import Counts, Generation
 
 
 class SetClock:
-    """Time stands still until it is moved."""
+    """Time stands still until it is moved. It begins now, since files have the times of the kernel."""
 
     def __init__(self):
-        self.wall, self.steady = 1_800_000_000.0, 1000.0
+        self.wall, self.steady = time.time(), 1000.0
 
     def now(self):
         return self.wall

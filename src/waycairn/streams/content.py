@@ -35,9 +35,10 @@ class Content:
     def reaches(self, place: int) -> bool:
         return place == 0 or bool(self.read(place - 1, 1))
 
-    def may_reach(self, place: int) -> bool:
-        """Whether it has that place, or is still being written and may get it."""
-        return self.reaches(place) or (bool(self.compression) and not self._zipped.is_complete and not self.damage)
+    @property
+    def is_unfinished(self) -> bool:
+        """A compressed file that is still being written. Known once it was read to where it ends now."""
+        return bool(self.compression) and not self._zipped.is_complete and not self.damage
 
     @property
     def damage(self) -> str:

@@ -13,8 +13,8 @@ stands before the offset. In this order:
 4.  The same of a generation whose file is still there: a copy. The two are compared, and only what lies after their
     common beginning is read. While there is none of that, the copy is DONE and sleeps; should the original lose bytes
     that were not read, they are read in the copy (HandedOver). Two lines at least must be the same, for many files
-    begin with the same header; a file that is shorter than the offset and goes on in another way than the original
-    (Woken) was no copy but began with the same header, and is read whole.
+    begin with the same header; a file that has less than that, or does not reach to the offset, and goes on in another
+    way than the original (Woken) was no copy but began with the same header, and is read whole.
 5.  A rotated form that was there before the stream is left alone (Archived); see `rotation`.
 6.  Anything else is new and read from its beginning (Fresh), however alike its beginning is. What is compressed and
     still being written may not show yet what it is (Waiting).
@@ -40,6 +40,8 @@ from waycairn.streams.records import FileState, Generation, Mark
 OnCopy = Literal["adopt", "reread"]
 LookInto = Callable[[Seen], AbstractContextManager[Content]]
 _ENOUGH_LINES = 2
+_TICK = 20_000_000
+"""Nanoseconds that times of files may lag behind the clock."""
 _READ = {FileState.ACTIVE, FileState.ROTATED}
 
 
@@ -91,6 +93,8 @@ class Archived(msgspec.Struct, frozen=True):
 
 class Waiting(msgspec.Struct, frozen=True):
     seen: Seen
+    is_soon: bool
+    """The next look tells more, without any change of the file."""
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -127,6 +131,7 @@ class Matching:
     ) -> None:
         self._known = {generation.id: generation for generation in known}
         self._there: dict[int, Seen] = dict(settled)
+        self._settled = settled.keys()
         self._replaced: dict[int, Generation] = {
             generation.id: generation for generation in known if generation.state is FileState.REPLACED
         }
@@ -136,6 +141,11 @@ class Matching:
         self._decisions: list[Decision] = []
         self._by_inode: dict[tuple[int, int], list[Generation]] = {}
         self._by_head: dict[Mark, list[Generation]] = {}
+        self._by_base: dict[bytes, list[Generation]] = {}
+        self._given: set[int] = set()
+        """Those that go on in a file that was unknown before."""
+        self._new: list[Seen] = []
+        """What has no number yet, and may be what the next file is like."""
         self._index()
         self._sleepers = {
             generation.id: settled[generation.id]
@@ -148,8 +158,9 @@ class Matching:
         copied = {generation.copy_of for generation in self._known.values()}
         for generation in self._known.values():
             identity = generation.identity
+            self._by_base.setdefault(self._base_of(generation.path), []).append(generation)
             self._by_inode.setdefault((identity.device, identity.inode), []).append(generation)
-            if generation.offset and (generation.state is not FileState.REPLACED or generation.id not in copied):
+            if generation.state is not FileState.REPLACED or generation.id not in copied:
                 self._by_head.setdefault(generation.head, []).append(generation)
 
     def decide(self, seen: Sequence[Seen]) -> list[Decision]:
@@ -181,16 +192,22 @@ class Matching:
     def _by_identity(self, seen: Seen) -> bool:
         for generation in self._with_identity(seen):
             with self._look_into(seen) as content:
-                if content.compression == generation.compression and stands_at(content.read, generation):
+                if self._still_holds(generation, seen, content):
                     self._there[generation.id] = seen
                     if _sleeps(generation):
                         self._sleepers[generation.id] = seen
                     else:
-                        self._decisions.append(Resumed(generation, seen))
+                        self._decisions.append(Resumed(_begun_again(generation, content), seen))
                     return True
             self._replaced[generation.id] = generation
             self._decisions.append(Replaced(generation, seen))
         return False
+
+    def _still_holds(self, generation: Generation, seen: Seen, content: Content) -> bool:
+        """Where nothing was consumed, a file that has become shorter is another one all the same."""
+        has_shrunk = not generation.offset and not generation.compression and seen.size < generation.size
+        is_same_kind = content.compression == generation.compression or not generation.offset
+        return is_same_kind and not has_shrunk and stands_at(content.read, generation)
 
     def _with_identity(self, seen: Seen) -> list[Generation]:
         """Those in use before those that are done: inodes are used again."""
@@ -206,117 +223,152 @@ class Matching:
     def _wake(self, sleeper: int, seen: Seen) -> bool:
         """A copy is read when its original lost what was not read yet, or when it has bytes of its own."""
         copy = self._known[sleeper]
-        original = self._known.get(copy.copy_of or 0)
-        beside = self._there.get(copy.copy_of or 0)
+        original = self._original_of(copy)
+        if original is None or {copy.id, original.id} <= self._settled:
+            return True
+        copy = msgspec.structs.replace(copy, copy_of=original.id)
+        wake = self._wake_beside if original.id in self._there else self._wake_alone
         with self._look_into(seen) as content:
-            if original is not None and beside is None:
-                decision = self._wake_alone(copy, original, seen, content)
-            elif (seen.size, seen.modified) == (copy.size, copy.modified):
-                decision = Resumed(copy, seen, is_asleep=True)
-            else:
-                decision = self._wake_beside(copy, beside, seen, content)
-        self._decisions.append(decision)
+            self._decisions.append(wake(copy, original, seen, content))
         return True
+
+    def _original_of(self, copy: Generation) -> Generation | None:
+        """The generation that is read in place of this one: its original, or the copy in which that goes on."""
+        original = self._known.get(copy.copy_of or 0)
+        while original is not None and original.id not in self._there and original.state not in _READ:
+            others = (one for one in self._known.values() if one.copy_of == original.id and one.id != copy.id)
+            taker = next((one for one in others if not _sleeps(one)), None)
+            if taker is None:
+                break
+            original = taker
+        return original
 
     def _wake_alone(self, copy: Generation, original: Generation, seen: Seen, content: Content) -> Decision:
         """The file of its original is gone, or what was in it."""
         is_like = has_consumed(content.read, original)
+        if is_like and original.state in _READ and content.reaches(original.offset + 1):
+            goes_on = {name: getattr(original, name) for name in ("offset", "lines", "head", "tail", "posts")}
+            awake = msgspec.structs.replace(copy, state=FileState.ACTIVE, **goes_on)
+            self._known[copy.id] = awake
+            self._known[original.id] = msgspec.structs.replace(original, state=FileState.DONE)
+            return HandedOver(original, awake, seen)
         if not content.reaches(max(original.offset, copy.offset) + 1):
             return Resumed(copy, seen, is_asleep=True)
-        if is_like and original.state in _READ:
-            self._there[original.id] = seen
-            return HandedOver(original, copy, seen)
         if (seen.size, seen.modified) == (copy.size, copy.modified):
             return Resumed(copy, seen, is_asleep=True)
         begins = original if is_like and original.offset > copy.offset else copy
         return Woken(_begun(content, seen, begins.offset, begins.lines, id=copy.id, copy_of=copy.copy_of), seen)
 
-    def _wake_beside(self, copy: Generation, beside: Seen | None, seen: Seen, content: Content) -> Decision:
-        place, is_all = copy.offset, False
-        if beside is not None:
-            with self._look_into(beside) as other:
-                place, is_all = common_until(content, other, copy.offset)
+    def _wake_beside(self, copy: Generation, original: Generation, seen: Seen, content: Content) -> Decision:
+        is_sure = copy.offset > 0 and has_consumed(content.read, original)
+        begins = original if is_sure else copy
+        place, is_all = self._common(content, original, begins.offset)
         if is_all:
             return Resumed(copy, seen, is_asleep=True)
-        offset, lines = lines_until(content, copy.offset, copy.lines, place) if copy.offset else (0, 0)
+        offset, lines = lines_until(content, begins.offset, begins.lines, place) if begins.offset else (0, 0)
         return Woken(_begun(content, seen, offset, lines, id=copy.id, copy_of=copy.copy_of), seen)
+
+    def _common(self, content: Content, original: Generation, start: int) -> tuple[int, bool]:
+        """How far it is the same as a generation whose file is there, and whether it ends there. NotTheFile if that
+        was truncated a moment ago: then it is no measure."""
+        with self._look_into(self._there[original.id]) as other:
+            found = common_until(content, other, start)
+            if not stands_at(other.read, original):
+                raise NotTheFile
+            return found
 
     # -- the same content ------------------------------------------------------------------------------------
 
     def _by_content(self, seen: Seen) -> bool:
         with self._look_into(seen) as content:
             if self._on_copy == "adopt" or seen.is_rotated:
-                original, may_come = self._like(seen, content)
-                if original is not None:
-                    self._decisions.append(self._relative(original, seen, content))
+                decision = self._like(seen, content)
+                if decision is not None:
+                    self._decisions.append(decision)
                     return True
-                if may_come:
-                    self._decisions.append(Waiting(seen))
-                    return True
-            is_old = seen.is_rotated and not seen.is_asked and self._is_archive(seen)
-            self._decisions.append(Archived(seen) if is_old else Fresh(seen, _begun(content, seen, 0, 0)))
+            if seen.is_rotated and not seen.is_asked and self._is_archive(seen):
+                self._decisions.append(Archived(seen))
+            elif self._is_like_new(seen, content):
+                self._decisions.append(Waiting(seen, is_soon=True))
+            else:
+                self._new.append(seen)
+                self._decisions.append(Fresh(seen, _begun(content, seen, 0, 0)))
         return True
 
-    def _relative(self, original: Generation, seen: Seen, content: Content) -> Decision:
-        beside = self._there.get(original.id)
-        if beside is not None:
-            return Copied(original, seen, self._sleeping(original, seen, content, beside))
-        self._there[original.id] = seen
+    def _is_like_new(self, seen: Seen, content: Content) -> bool:
+        """Whether it looks like a copy of another rotated form that is new as well."""
+        for other in self._new:
+            if other.base == seen.base and seen.is_rotated and (other.is_rotated or content.compression):
+                with self._look_into(other) as beside:
+                    if common_until(content, beside, 0)[1]:
+                        return True
+        return False
+
+    def _relative(self, original: Generation, seen: Seen, content: Content) -> Decision | None:
+        """What a file is to the generation that it is like; None if it only begins like it."""
+        if _sleeps(original):
+            original = self._original_of(original) or original
+        if original.id in self._given:
+            return Waiting(seen, is_soon=True)
+        if original.id in self._there:
+            return self._copied(original, seen, content)
+        self._given.add(original.id)
         if original.id not in self._replaced:
+            self._there[original.id] = seen
             return Moved(original, seen, content.compression)
         begun = _begun(content, seen, original.offset, original.lines, copy_of=original.id)
         return Copied(original, seen, begun)
 
-    def _sleeping(self, original: Generation, seen: Seen, content: Content, beside: Seen) -> Generation:
+    def _copied(self, original: Generation, seen: Seen, content: Content) -> Copied | None:
         """A copy of a file that is there: asleep, unless it has bytes of its own already."""
-        is_strong = has_consumed(content.read, original)
-        with self._look_into(beside) as other:
-            place, is_all = common_until(content, other, original.offset if is_strong else 0)
-        offset, lines = lines_until(content, original.offset, original.lines, place) if is_strong else (0, 0)
+        is_sure = original.lines >= _ENOUGH_LINES and has_consumed(content.read, original)
+        place, is_all = self._common(content, original, original.offset if is_sure else 0)
+        if not is_sure and not is_all:
+            return None
+        offset, lines = lines_until(content, original.offset, original.lines, place) if is_sure else (0, 0)
         facts = {"state": FileState.DONE} if is_all else {}
-        return _begun(content, seen, offset, lines, copy_of=original.id, **facts)
+        return Copied(original, seen, _begun(content, seen, offset, lines, copy_of=original.id, **facts))
 
-    def _like(self, seen: Seen, content: Content) -> tuple[Generation | None, bool]:
-        """The generation whose content this is or was, and whether one may still turn out to be."""
+    def _like(self, seen: Seen, content: Content) -> Decision | None:
+        """What this is, if its content is or was that of a generation, or may still turn out to be."""
         begins = content.read(0, REACH)
-        may_come = bool(self._by_head) and len(begins) < REACH and content.may_reach(REACH)
+        may_come = bool(self._known) and len(begins) < REACH and not content.reaches(REACH) and content.is_unfinished
         for generation in self._candidates(seen, begins):
-            if has_consumed(content.read, generation):
-                if generation.id not in self._there or generation.lines >= _ENOUGH_LINES:
-                    return generation, False
-            elif not content.reaches(generation.offset):
-                if content.may_reach(generation.offset):
-                    may_come = True
-                elif content.damage or self._is_older_copy(generation, begins, content):
-                    return generation, False
-        return None, may_come
+            is_like = generation.head.length > 0 and has_consumed(content.read, generation)
+            if not is_like and not content.reaches(max(1, generation.offset)) and content.is_unfinished:
+                may_come = True
+            elif not is_like and not (generation.offset and content.reaches(generation.offset)):
+                is_cut_off = bool(content.damage) and mark(begins[: generation.head.length]) == generation.head
+                is_like = is_cut_off or self._is_older_copy(generation, begins, content)
+            if is_like and (decision := self._relative(generation, seen, content)):
+                return decision
+        return Waiting(seen, is_soon=False) if may_come else None
 
     def _candidates(self, seen: Seen, begins: bytes) -> list[Generation]:
         """Those that begin like this; of the same name first, then those that got furthest."""
         lengths = {head.length for head in self._by_head}
         marks = {mark(begins[:length]) for length in lengths if length <= len(begins)}
-        found = [generation for head in marks for generation in self._by_head.get(head, ())]
-        if seen.is_rotated and len(begins) < REACH:  # a copy of the live file, in the making
-            found += [one for one in self._known.values() if one.head.length > len(begins) and one.path == seen.base]
-        return sorted(found, key=lambda one: (self._base_of(one.path) != seen.base, -one.offset))
+        found = {one.id: one for head in marks if head.length for one in self._by_head.get(head, ())}
+        if seen.is_rotated:  # also a copy of it in the making, and when nothing of it was read yet
+            found |= {one.id: one for one in self._by_base.get(seen.base, ()) if one.id in self._there and one.size}
+        return sorted(
+            found.values(),
+            key=lambda one: (self._base_of(one.path) != seen.base, one.id not in self._there, -one.offset, -one.id),
+        )
 
     def _is_older_copy(self, generation: Generation, begins: bytes, content: Content) -> bool:
         """A copy that was made before the original got so far as it was read."""
-        beside = self._there.get(generation.id)
-        if beside is None or begins.count(b"\n") < _ENOUGH_LINES:
+        if generation.id not in self._there or not begins:
             return False
-        with self._look_into(beside) as original:
-            return common_until(content, original, 0)[1]
+        return self._common(content, generation, 0)[1]
 
     def _is_archive(self, seen: Seen) -> bool:
         """Whether it was there before the stream."""
         if not self._known:
             return True
         same = [one for one in self._known.values() if self._base_of(one.path) == seen.base]
-        if not same:
-            return seen.modified <= min(one.first_seen for one in self._known.values()) * 1e9
-        oldest = min(same, key=lambda one: (one.modified, one.identity.born))
-        return (seen.modified, seen.identity.born) <= (oldest.modified, oldest.identity.born)
+        began = min(one.first_seen for one in same or self._known.values())
+        return seen.modified < began * 1e9 - _TICK
 
     def _lost(self) -> list[Generation]:
         return [
@@ -347,6 +399,13 @@ def _begun(content: Content, seen: Seen, offset: int, lines: int, **facts: Any) 
         modified=seen.modified,
         compression=content.compression,
     )
+
+
+def _begun_again(generation: Generation, content: Content) -> Generation:
+    """While nothing was consumed, how it begins is all by which it is known, and that may have grown."""
+    if generation.offset:
+        return generation
+    return msgspec.structs.replace(generation, head=head_of(content.read), compression=content.compression)
 
 
 def _sleeps(generation: Generation) -> bool:

@@ -19,7 +19,7 @@ from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
 from waycairn.streams.lag import Lag, lag_between
 from waycairn.streams.lines import LINE_LIMIT
-from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable
+from waycairn.streams.matching import Decision, Gone, Matching, OnCopy, Unreadable, Waiting
 from waycairn.streams.parsing import Parser
 from waycairn.streams.records import DeadLetter, FileState, Generation, Portion, Taken
 from waycairn.streams.roster import Roster
@@ -155,7 +155,7 @@ class Reader:
         settled = {number: seen for number, seen in self._roster.files.items() if self._settled.get(seen.path) is seen}
         known = list(self._roster.generations.values())
         matching = Matching(known, settled, opened, self._base_of, self._options.on_copy)
-        return matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank)))
+        return matching.decide(sorted(unknown, key=lambda seen: (seen.base, seen.rank, seen.path)))
 
     def _base_of(self, path: bytes) -> bytes:
         return self._discovery.base_of(path)[0]
@@ -164,7 +164,7 @@ class Reader:
         at = self._clock.now()
         if not isinstance(decision, Gone):
             self._roster.apply(decision, at)
-            if not isinstance(decision, Unreadable):
+            if not _is_open(decision):
                 self._settled[decision.seen.path] = decision.seen
             return
         tail = self._tails.get(decision.generation.id)
@@ -230,8 +230,9 @@ class Reader:
         for _ in range(2):  # once more if what was read made somebody doubt what file it is
             if self._is_look_due:
                 self._look()
-            out = out or self._next(max(1, events), until)
-        self._follow(self._clock.monotonic())  # what is done by now is let go
+            out = self._next(max(1, events), until)
+            if out:  # while these are out, nobody looks
+                break
         if not (out or self._roster.changed or self._roster.noticed):
             return None
         self._given = self._taken(out)
@@ -336,6 +337,7 @@ class Reader:
                 self._ready[tail] = None
             elif self._will_be_final(tail):
                 self._roster.finish(tail.generation, self._at)
+                self._drop(tail)
         return ""
 
     @property
@@ -417,6 +419,11 @@ class Reader:
     def close(self) -> None:
         """Close all files. Nothing is lost by it: what was not kept is read again by the next reader."""
         self._descriptors.close_all()
+
+
+def _is_open(decision: Decision) -> bool:
+    """Whether it has to be decided again, though nothing about the file changes."""
+    return isinstance(decision, Unreadable) or (isinstance(decision, Waiting) and decision.is_soon)
 
 
 def _line_at(seen: Seen, letter: DeadLetter) -> bytes | None:

@@ -12,8 +12,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from waycairn.model.ids import OperationId
-
 DeadKind = Literal["malformed", "not_object", "schema", "too_long", "truncated", "damaged", "transform"]
 """Why a line is a dead letter.
 
@@ -208,7 +206,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """What one commit moves on."""
 
-    operation: OperationId
+    operation: str
     changed: Sequence[Generation] = ()
     moved: Mapping[int, int] = {}
     """Generation to the offset that the ledger must have until now; those that are new are not in it."""

@@ -123,6 +123,7 @@ class Roster:
             after = replace(after, state=FileState.DONE)
         if before.state is FileState.MISSING and _is_all_read(before, seen):
             after = replace(after, state=FileState.DONE)
+        before = self.generations[after.id]
         self.files[after.id] = seen
         self.touched.add(after.id)
         self.generations[after.id] = after
@@ -154,8 +155,7 @@ class Roster:
         left = self.generations[original.id]
         state = FileState.REPLACED if left.state is FileState.REPLACED else FileState.DONE
         self.change(replace(left, state=state, unread=0, updated=at))
-        goes_on = {name: getattr(original, name) for name in ("offset", "lines", "head", "tail", "posts")}
-        self._jump(replace(_placed(copy, seen, at), **goes_on), seen)
+        self._jump(_placed(copy, seen, at), seen)
         self._tell("copied", copy, f"holds what was not read of {_shown(original.path)}")
 
     def _replace(self, generation: Generation, seen: Seen, at: float) -> None:
@@ -194,7 +194,7 @@ def _placed(generation: Generation, seen: Seen, at: float) -> Generation:
 
 def _matters(generation: Generation) -> tuple[object, ...]:
     """What is worth a commit of its own; a size alone is not."""
-    return generation.path, generation.identity, generation.state, generation.unread
+    return generation.path, generation.identity, generation.state, generation.unread, generation.copy_of
 
 
 def _unread(generation: Generation) -> int:

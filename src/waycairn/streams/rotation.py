@@ -9,9 +9,9 @@ Rotated forms of `app.jsonl` stand in the same directory and are named
     app.jsonl.gz            any of them, and the name itself, with .gz
 
 A rotated form is looked at to finish a generation that is known, and to read the rotations that happened while nobody
-looked. One that matches no known generation is read only if it is newer than the oldest generation known of that
-name: the archive that was there before the stream began is left alone. Who wants it names it, for example with
-`app.jsonl*`. Forms with the number before the extension (`app.1.jsonl`) may be the live file of somebody else, and are
+looked. One that matches no known generation is read only if it was written to after the oldest generation known of
+that name (or, if there is none, of the stream) was first seen: the archive that was there before the stream is left
+alone. Who wants it names it, for example with `app.jsonl*`. Forms with the number before the extension (`app.1.jsonl`) may be the live file of somebody else, and are
 read only where they are asked for.
 """
 

@@ -137,8 +137,9 @@ class Tail:
         self.is_at_end = False
 
     def may_have_grown(self, seen: Seen) -> bool:
-        """Whether reading on would tell by itself that the file is another one: it is open, and not shorter."""
-        return self._blocks is not None and self._blocks.size_read <= seen.size
+        """Whether reading on would tell by itself that the file is another one: it is open, was read in part, and is
+        not shorter."""
+        return self._blocks is not None and 0 < self._blocks.size_read <= seen.size
 
     def has_grown(self) -> bool:
         """Of a file without a name, which is open."""

@@ -241,7 +241,7 @@ class Tailing(Generic[E]):
     def _step(self, taken: Taken) -> Step:
         state = self._cutter.state
         return Step(
-            operation=new_operation_id(),
+            operation=new_operation_id().hex(),
             changed=taken.changed,
             moved={one.id: self._stored[one.id] for one in taken.changed if one.id in self._stored},
             dead=[letter for portion in taken.portions for letter in portion.dead],
