@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _STYLES = {FOLLOWING: "cyan", AWAY: "bold red", GONE: "bold red"}
 _FILE_STYLES = {FileState.ACTIVE: "cyan", FileState.DONE: "green", FileState.MISSING: "yellow"}
+_FORMER = 3
+"""Runs that are named."""
 _BEGINNING = 80
 """Bytes of a dead letter that are shown in a list."""
 
@@ -67,7 +69,7 @@ def stream_lines(one: StreamStanding, now: float) -> Iterator[tuple[str, str]]:
     run = title_of(known.run) if known.run else standing.holder.run
     yield "stream", f"{known.name}, {one.word}"
     yield "run", f"{run}, epoch {standing.holder.epoch}{held}"
-    for former in known.former:
+    for former in known.former[:_FORMER]:
         yield "before", f"{title_of(former)}, {duration_text(now - former.updated)} ago"
     yield "sink", known.sink + ("" if standing.sink_length is None else f", {standing.sink_length:,} bytes committed")
     yield "paths", ", ".join(known.paths)
@@ -98,7 +100,7 @@ def _behind(one: StreamStanding) -> str:
 def _behind_words(one: StreamStanding) -> str:
     if one.lag is None or not one.lag.bytes:
         return "nothing"
-    return f"{size_text(one.lag.bytes)} in {one.lag.files:,} files, for {duration_text(one.lag.seconds)}"
+    return f"{size_text(one.lag.bytes)} in {one.lag.files:,} file{'s' if one.lag.files > 1 else ''}, for {duration_text(one.lag.seconds)}"
 
 
 def lag_row(one: StreamStanding, is_exceeded: bool) -> list[str | Text]:

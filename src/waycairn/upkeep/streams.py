@@ -22,6 +22,8 @@ from waycairn.streams.records import Generation, Standing
 from waycairn.upkeep.sink_database import is_same, looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 
+_MOST_FORMER = 20
+"""Runs that are looked up for a stream: where --once is started every minute, each time is a run."""
 FOLLOWING, LEFT, AWAY, GONE = "following", "left", "sink away", "gone"
 
 
@@ -37,7 +39,7 @@ class KnownStream(msgspec.Struct, frozen=True, kw_only=True):
     run: RunRecord | None = None
     """The one that followed it last, as far as this store knows."""
     former: Sequence[RunRecord] = ()
-    """Runs that followed it before, the newest first."""
+    """Runs that followed it before, the newest first; twenty at most."""
 
 
 class StreamStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,9 @@ def _name_and_sink(record: CheckpointRecord) -> tuple[str, str]:
 def _known(core: StoreCore, records: Sequence[CheckpointRecord], settings: StreamSettings | None) -> KnownStream:
     """From what its runs registered, the newest first."""
     name, sink = _name_and_sink(records[0])
-    runs = [run for record in records if (run := core.catalog.get_run(RunId(record.run))) is not None]
+    runs = [
+        run for record in records[: _MOST_FORMER + 1] if (run := core.catalog.get_run(RunId(record.run))) is not None
+    ]
     run = runs[0] if runs else None
     address = _absolute(sink, run) if "://" in sink else core.ledgers
     if settings is not None and settings.has_database and "://" in sink and is_same(settings.sink, address):
