@@ -80,7 +80,12 @@ class Entry:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.__exit__(kind, error, trace)
+        assert self._execution is not None, "left before it was entered"
+        try:
+            for stream in self._execution.awaited:
+                await stream.aclose()
+        finally:
+            self.__exit__(kind, error, trace)
 
     def _begin_block(self, execution: Execution) -> Execution:
         self._signals.enter_context(execution.gate)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from waycairn.codec import Types, encode
 from waycairn.errors import OwnershipLost
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from waycairn.work.passing import Looped
 
 Write = Callable[[], CheckpointId | None]
+
+
+class Awaited(Protocol):
+    async def aclose(self) -> None: ...
 
 
 class Execution:
@@ -70,6 +74,8 @@ class Execution:
             self.cutter.progress_now,
         )
         self.loops: dict[str, Looped] = {}
+        self.awaited: list[Awaited] = []
+        """What is closed by awaiting, when an AsyncRun is left."""
         self.files = OutputFiles(self.cutter, has_rival=has_rival)
         self.overlaps = False
         """True if other tasks run while a cut is written (async): then what they could change is copied first."""

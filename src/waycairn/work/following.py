@@ -121,6 +121,7 @@ class Follow(Generic[E]):
     async def __aiter__(self) -> AsyncIterator[Batch[E]]:
         tailing, execution = self._tailing, self._execution
         execution.open_loop(self)
+        execution.awaited.append(self)
         await drive_async(tailing.open(), execution)
         try:
             while (batch := await drive_async(tailing.next(), execution)) is not None:
@@ -134,7 +135,12 @@ class Follow(Generic[E]):
         """It was iterated, else the run would not know it."""
 
     def close(self) -> None:
-        """The run is left; what was iterated closed itself."""
+        """The run is left, perhaps by an exception that the loop has not seen."""
+        drive(self._tailing.close(), self._execution)
+
+    async def aclose(self) -> None:
+        """As close, in an AsyncRun: a generator that was left in the middle is closed by the event loop, later."""
+        await drive_async(self._tailing.close(), self._execution)
 
 
 def _usual_name(execution: Execution) -> str:

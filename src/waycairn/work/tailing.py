@@ -73,6 +73,7 @@ class Tailing(Generic[E]):
         self._transaction: Any = None
         self._waiting: Batch[E] | None = None
         """A batch that is not done: it comes again."""
+        self._is_open = False
         self._stored: dict[int, int] = {}
         """The offset of each generation as the ledger has it."""
         self._cargo: bytes | None = None
@@ -94,6 +95,7 @@ class Tailing(Generic[E]):
         claim = functools.partial(
             self._sink.open, self.name, holder, parser=self._parser, facts=self._facts, now=self._clock.now()
         )
+        self._is_open = True
         standing: Standing = yield from self._patiently(claim)
         self.counts = standing.counts
         # Commits of the stream are the sink's; the run itself may have heard of fewer events.
@@ -316,5 +318,7 @@ class Tailing(Generic[E]):
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        yield work(self._sink.close)
-        self._bound.dispose()
+        if self._is_open:
+            self._is_open = False
+            yield work(self._sink.close)
+            self._bound.dispose()
