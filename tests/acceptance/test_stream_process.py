@@ -408,7 +408,7 @@ def test_a_server_that_is_away(project):
     """The stream waits for it, can be stopped meanwhile, and says that nobody knows what was done."""
     register(project, sink="postgresql://nobody@127.0.0.1:1/none")
     job = start(project)
-    wait_for(lambda: (project / ".waycairn").exists())
+    wait_for((project / ".waycairn").exists)
     wait_for(lambda: "running" in waycairn("runs", at=project).stdout)
     time.sleep(0.5)
     assert job.poll() is None
