@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 
 from waycairn import __version__
-from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results
+from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results, stream_acts, streams
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
-from waycairn.errors import RunIsHeld, WaycairnError
+from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
 Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
---watch: the owner died); 4 the run is held by a living process.
+--watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
+process.
 """
 
 app = typer.Typer(
@@ -44,6 +45,11 @@ for family in (listing, items, results, checkpoints, exporting, control, care, c
     for command in family.COMMANDS:
         command.add_to(app)
 
+stream = typer.Typer(help="Growing files that are followed into a database.", no_args_is_help=True)
+for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
+    command.add_to(stream)
+app.add_typer(stream, name="stream")
+
 
 def run() -> int:
     """The exit code. Our errors become one line on stderr, never a traceback."""
@@ -56,12 +62,14 @@ def run() -> int:
         return _tell(refused, refused.code)
     except RunIsHeld as error:
         return _tell(error, HELD)
-    except (WaycairnError, OSError) as error:
+    except Interrupted as stop:
+        return _tell(stop, stop.code)
+    except (OwnershipLost, WaycairnError, OSError) as error:
         return _tell(error, FAILED)
     return 0
 
 
-def _tell(error: Exception, code: int) -> int:
+def _tell(error: BaseException, code: int) -> int:
     words = without_passwords(" ".join(str(error).split()))
     sys.stderr.write(f"waycairn: {words}\n")
     return code

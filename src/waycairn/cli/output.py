@@ -44,12 +44,12 @@ class Face:
     quiet: bool = False
 
     @contextmanager
-    def open(self) -> Iterator[Store]:
-        """The store, which must exist."""
+    def open(self, *, create: bool = False) -> Iterator[Store]:
+        """The store, which must exist unless it may be created."""
         from waycairn.work.store import open_store
 
         try:
-            store = open_store(self.store, packs=self.packs, create=False)
+            store = open_store(self.store, packs=self.packs, create=create)
         except ValueError as error:
             raise Refused(str(error), BAD_USE) from None
         with store:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from waycairn.codec import Types, encode
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
@@ -25,6 +25,9 @@ from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.world import history
 from waycairn.world.randomness import new_run_id
+
+if TYPE_CHECKING:
+    from waycairn.work.retrying import Retried
 
 
 class Store:
@@ -221,6 +224,34 @@ class Store:
         history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
         history.note(history.Deleted(what=what))
+
+    # -- streams ---------------------------------------------------------------------------------------------------
+
+    def retry_dead(
+        self,
+        stream: str,
+        write: Callable[[Any, Sequence[Any]], Any],
+        *,
+        schema: Any = None,
+        transform: Callable[[Any], Any] | None = None,
+        kinds: Sequence[str] = (),
+        path: str | os.PathLike[str] | None = None,
+        limit: int | None = None,
+        line_limit: int | None = None,
+        sink: str | None = None,
+    ) -> Retried:
+        """Read the lines of dead letters of a stream again. `write(tx, events)` writes those that can be used now, each in
+        one transaction with the mark that it is settled: exactly once, also while the stream is followed. `sink` is the
+        URL of its database, where the one that the store knows lacks the password."""
+        from waycairn.streams.parsing import Parser
+        from waycairn.upkeep.letters import Wanted
+        from waycairn.upkeep.streams import find_stream
+        from waycairn.work.retrying import Retry
+
+        wanted = Wanted(kinds=tuple(kinds), path=None if path is None else os.fspath(path), limit=limit)
+        parser = Parser(schema, transform=transform)
+        found = find_stream(self.core, stream, sink)
+        return Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit).run(wanted)
 
     # -- plain values ------------------------------------------------------------------------------------------------
 
