@@ -101,7 +101,8 @@ class Follow(Generic[E]):
         return self._tailing.is_drained
 
     def _reader(self, standing: Standing) -> Reader:
-        from waycairn.streams.reader import Reader, ReadOptions
+        from waycairn.streams.options import ReadOptions
+        from waycairn.streams.reader import Reader
 
         options = ReadOptions(**self._reading)
         return Reader(self._paths, standing.generations, self._parser, options, self._execution.store.clock)

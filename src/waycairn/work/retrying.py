@@ -11,8 +11,9 @@ from waycairn.errors import StreamError
 from waycairn.streams.dead_letters import KeptLetter, failed_again, settle
 from waycairn.streams.failures import kind_of, told
 from waycairn.streams.insert_many import Inserts
+from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser, Where
-from waycairn.streams.reader import Reader, ReadOptions
+from waycairn.streams.reader import Reader
 from waycairn.streams.records import Standing
 from waycairn.streams.writer import Writer
 from waycairn.upkeep.letters import Wanted, letters
