@@ -68,6 +68,7 @@ def test_a_row_that_cannot_be(place, change):
     ("change", "read"),
     [
         ("UPDATE items SET loop = x'00'", lambda catalog, run: catalog.loops(run)),
+        ("UPDATE items SET keys = 7", lambda catalog, run: list(catalog.done_items(run, "each"))),
         ("UPDATE failures SET digest = 'x'", lambda catalog, run: catalog.failed_digests(run, "items")),
         ("UPDATE computed SET loop = x'00'", lambda catalog, run: catalog.waiting(run)),
         ("UPDATE packs SET size = 'x'", lambda catalog, _: catalog.packs()),

@@ -110,8 +110,9 @@ class ItemPart(Part):
         while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
             size = 0
             for row in rows:
-                size += len(row[2])
-                yield _done_of(loop, row)
+                done = _done_of(loop, row)
+                size += len(done.keys)
+                yield done
             # The next page begins behind the last row; nothing stays open between pages. Cuts of one item each are
             # read by the thousand, long ones a few at a time.
             values["after"] = rows[-1][0]
