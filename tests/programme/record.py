@@ -45,7 +45,8 @@ def counts_table(facts: Mapping[str, Any]) -> str:
     for name in sorted(facts["harnesses"], key=list(what).index):
         one = facts["harnesses"][name]
         totals.update(one["delivered"])
-        lines.append(f"| {name} | {what[name]} | {_counted(one['delivered'])} | {len(one['bad'])} |")
+        later = "" if one["commit"] == facts["commit"] else f"; of commit {one['commit']}"
+        lines.append(f"| {name} | {what[name]} | {_counted(one['delivered'])}{later} | {len(one['bad'])} |")
     lines += [f"| {name} | {what[name]} | skipped: {_cell(reason)} | |" for name, reason in facts["skipped"].items()]
     head = (
         f"{facts['date']}, seed {facts['seed']}, {facts['minutes']:g} minutes on {versions['processors']} processors, "

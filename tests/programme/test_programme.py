@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,16 @@ def test_mutants_are_told_with_what_found_them():
         "| c | It forgets. | **not found** by kills | 1 fault, 2 s |",
         "| d | | skipped: no FUSE | |",
     ]
+
+
+def test_what_is_run_again_takes_its_place(tmp_path):
+    """In the report of a run of more harnesses; what was bad of it is gone, what was bad of others stays."""
+    path = tmp_path / "torture.json"
+    rot, power, again = Tally("rot", bad=["wrong"]), Tally("power", bad=["lost"]), Tally("rot")
+    for tally, count in ((rot, 3), (power, 5), (again, 7)):
+        tally.delivered["faults"] = count
+    report_of(rot, power).write(path)
+    report_of(again).write(path)
+    facts = json.loads(path.read_text())
+    assert facts["bad"] == ["power: lost"]
+    assert {name: one["delivered"]["faults"] for name, one in facts["harnesses"].items()} == {"rot": 7, "power": 5}

@@ -56,7 +56,12 @@ class Report:
             "commit": _commit(),
             "versions": versions(),
             "harnesses": {
-                name: {"delivered": dict(tally.delivered), "bad": tally.bad, "seconds": round(tally.seconds, 1)}
+                name: {
+                    "delivered": dict(tally.delivered),
+                    "bad": tally.bad,
+                    "seconds": round(tally.seconds, 1),
+                    "commit": _commit(),
+                }
                 for name, tally in self.tallies.items()
             },
             "skipped": self.skipped,
@@ -64,8 +69,15 @@ class Report:
         }
 
     def write(self, path: Path = RESULTS) -> None:
+        """Beside a run of more harnesses it takes the place of theirs: each says of which commit it is."""
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(self.facts(), indent=1) + "\n")
+        facts = self.facts()
+        former = json.loads(path.read_text()) if path.exists() else {"harnesses": {}}
+        if former["harnesses"].keys() > facts["harnesses"].keys():
+            of_others = [what for what in former["bad"] if what.partition(":")[0] not in facts["harnesses"]]
+            merged = {**former["harnesses"], **facts["harnesses"]}
+            facts = {**former, "harnesses": merged, "bad": of_others + facts["bad"]}
+        path.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def versions() -> Mapping[str, str]:

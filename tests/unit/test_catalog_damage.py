@@ -1,6 +1,8 @@
 """A database that is damaged is told by our errors, whatever SQLite and Python make of it."""
 
+import random
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -60,3 +62,33 @@ def test_a_row_that_cannot_be(place, change):
         for record in store.checkpoints():
             store.load(record.id)
         store.core.catalog.reserve_numbers(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        ("UPDATE items SET loop = x'00'", lambda catalog, run: catalog.loops(run)),
+        ("UPDATE items SET keys = 7", lambda catalog, run: list(catalog.done_items(run, "each"))),
+        ("UPDATE failures SET digest = 'x'", lambda catalog, run: catalog.failed_digests(run, "items")),
+        ("UPDATE computed SET loop = x'00'", lambda catalog, run: catalog.waiting(run)),
+        ("UPDATE packs SET size = 'x'", lambda catalog, _: catalog.packs()),
+        ("UPDATE checkpoints SET kind = x'00'", lambda catalog, _: catalog.stats()),
+    ],
+)
+def test_a_row_of_another_table(place, change, read):
+    """As it stands there where pages of the database were exchanged: gathered or counted, it is told as well."""
+    with wc.open(place) as store, store.run("more") as run:
+        store.save("large", random.Random(1).randbytes(1 << 21))
+        for _ in run.each(range(3), name="each"):
+            pass
+        for item in run.items(["fails"]):
+            with item:
+                raise ValueError
+        for _ in run.map(str, range(99), name="map", on="threads"):
+            time.sleep(0.2)  # the others are computed meanwhile
+            break
+    with closing(sqlite3.connect(place / "catalog.db")) as database:
+        assert database.execute(change).rowcount > 0
+        database.commit()
+    with wc.open(place) as store, pytest.raises(Damaged, match="is damaged"):
+        read(store.core.catalog, store.find("more").id)

@@ -11,7 +11,7 @@ from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunk_of, values_of_block, values_of_chunk
-from waycairn.catalog.shapes import damaged_row
+from waycairn.catalog.shapes import damaged_row, nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, chunks, counters, packs
 from waycairn.errors import SweptMeanwhile
@@ -108,16 +108,27 @@ class ChunkPart(Part):
 
     def packs(self) -> Mapping[PackId, int]:
         rows = self._database.read(lambda session: session.all(PACKS))
-        return {PackId(pack): size for pack, size in rows}
+        return dict(map(_pack_of, rows))
 
     def pack_ends(self) -> Mapping[PackId, int]:
         rows = self._database.read(lambda session: session.all(PACK_ENDS))
-        return {PackId(pack): int(end) for pack, end in rows}
+        with nonsense_of(blocks.name):
+            return {PackId(pack): int(end) for pack, end in rows}
 
     def count_homeless(self) -> int:
         return self._database.read(
             lambda session: sum(_count(session, statement) for statement in (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE))
         )
+
+
+@reads((packs.c.id, packs.c.size))
+def _pack_of(row: Row) -> tuple[PackId, int]:
+    return PackId(row[0]), row[1]
+
+
+@reads((chunks.c.id, chunks.c.number))
+def _found_of(row: Row) -> tuple[ChunkId, int]:
+    return chunk_id(row[0]), row[1]
 
 
 def _counted(row: Row | None) -> int:
@@ -158,8 +169,7 @@ def _count(session: Session, statement: Statement) -> int:
 def _find(session: Session, ids: Sequence[ChunkId]) -> dict[ChunkId, int]:
     found: dict[ChunkId, int] = {}
     for batch in in_batches(ids, _SIZES):
-        for id_, number in session.all(_find_chunks(len(batch)), any_values(batch)):
-            found[chunk_id(id_)] = number
+        found.update(map(_found_of, session.all(_find_chunks(len(batch)), any_values(batch))))
     return found
 
 

@@ -54,6 +54,7 @@ def encode_text(text: str) -> str:
 
 
 def decode_text(text: str) -> str:
+    """AttributeError for what is no text."""
     if not text.startswith(_ESCAPE):
         return text
     return text[1:].encode("ascii").decode("unicode_escape")

@@ -28,7 +28,7 @@ from waycairn.catalog.rows import (
     values_of_step,
 )
 from waycairn.catalog.runs import ADD_RUN
-from waycairn.catalog.shapes import reads
+from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import outputs, runs, steps
 from waycairn.catalog.waiting import add_waiting
@@ -166,7 +166,8 @@ class CommitPart(Part):
 
     def newest_operation(self, run: RunId) -> OperationId | None:
         row = self._database.read(lambda session: session.one(NEWEST_OPERATION, {"id": run}))
-        return None if row is None or row[0] is None else OperationId(bytes(row[0]))
+        with nonsense_of(runs.name):
+            return None if row is None or row[0] is None else OperationId(bytes(row[0]))
 
     def get_step(self, run: RunId, scope: str, name: str) -> StoredStep | None:
         values = {"id": run, "place": encode_place(scope, name)}

@@ -11,7 +11,7 @@ from waycairn.catalog.columns import decode_json, decode_text, encode_json, enco
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
-from waycairn.catalog.shapes import reads
+from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import failures, items
 from waycairn.model.ids import RunId
@@ -110,8 +110,9 @@ class ItemPart(Part):
         while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
             size = 0
             for row in rows:
-                size += len(row[2])
-                yield _done_of(loop, row)
+                done = _done_of(loop, row)
+                size += len(done.keys)
+                yield done
             # The next page begins behind the last row; nothing stays open between pages. Cuts of one item each are
             # read by the thousand, long ones a few at a time.
             values["after"] = rows[-1][0]
@@ -119,7 +120,8 @@ class ItemPart(Part):
 
     def loops(self, run: RunId) -> Mapping[str, int]:
         rows = self._database.read(lambda session: session.all(LOOPS, {"id": run}))
-        return {decode_text(loop): int(count) for loop, count in rows}
+        with nonsense_of(items.name):
+            return {decode_text(loop): int(count) for loop, count in rows}
 
     def failures(self, run: RunId) -> Iterator[FailedItem]:
         values: dict[str, Any] = {"id": run, "after": "", "which": b"", "limit": _FAILURES}
@@ -134,7 +136,7 @@ class ItemPart(Part):
     def failed_digests(self, run: RunId, loop: str) -> Mapping[bytes, bool]:
         values = {"id": run, "loop": encode_text(loop)}
         rows = self._database.read(lambda session: session.all(FAILED_DIGESTS, values))
-        return {bytes(digest): bool(poison) for digest, poison in rows}
+        return dict(map(_failed_digest_of, rows))
 
 
 def add_items(session: Session, commit: Commit, num: int, sequence: int) -> None:
@@ -184,6 +186,11 @@ def _values_of_failed(num: int, sequence: int, failed: FailedItem) -> dict[str, 
         "poison": failed.poison,
         "error": encode_json(dict(failed.error)),
     }
+
+
+@reads((failures.c.digest, failures.c.poison))
+def _failed_digest_of(row: Row) -> tuple[bytes, bool]:
+    return bytes(row[0]), bool(row[1])
 
 
 @reads(_FAILURE)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Boolean, Column, Double, Integer, LargeBinary
@@ -46,6 +47,15 @@ def reads(columns: Sequence[Column[Any]]) -> Callable[[Callable[..., T]], Callab
         return checked
 
     return decorate
+
+
+@contextmanager
+def nonsense_of(table: str) -> Iterator[None]:
+    """For what is counted or gathered over rows of a table: Damaged if nothing can be made of it."""
+    try:
+        yield
+    except NONSENSE as error:
+        raise damaged_row(table, error) from error
 
 
 def damaged_row(table: str, detail: object) -> Damaged:

@@ -11,7 +11,7 @@ from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
-from waycairn.catalog.shapes import reads
+from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import computed, queued
 from waycairn.model.ids import RunId
@@ -68,7 +68,8 @@ class WaitingPart(Part):
 
     def waiting(self, run: RunId) -> Sequence[str]:
         rows = self._database.read(lambda session: session.all(WAITING, {"id": run}))
-        return sorted(decode_text(name) for (name,) in rows)
+        with nonsense_of(computed.name):
+            return sorted(decode_text(name) for (name,) in rows)
 
     def computed(self, run: RunId, loop: str) -> Sequence[ComputedItem]:
         values = {"id": run, "loop": encode_text(loop)}

@@ -16,6 +16,7 @@ from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
 from waycairn.catalog.runs import RunPart
+from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
 from waycairn.catalog.waiting import WaitingPart
@@ -116,8 +117,9 @@ class SqlCatalog(RunPart, CommitPart, ItemPart, WaitingPart, HistoryPart, Checkp
 def _stats(session: Session) -> dict[str, Any]:
     totals = session.one(TOTALS)
     assert totals is not None
-    by_kind = {decode_text(kind): count for kind, count in session.all(CHECKPOINTS_BY_KIND)}
-    numbers = [total if position < 2 else int(total) for position, total in enumerate(totals)]
+    with nonsense_of(checkpoints.name):
+        by_kind = {decode_text(kind): count for kind, count in session.all(CHECKPOINTS_BY_KIND)}
+        numbers = [total if position < 2 else int(total) for position, total in enumerate(totals)]
     return {
         "runs": dict(session.all(RUNS_BY_STATUS)),
         "phases": dict(session.all(PHASES_BY_STATUS)),
