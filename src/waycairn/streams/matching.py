@@ -200,7 +200,7 @@ class Matching:
             return HandedOver(original, awake, seen)
         if not content.reaches(max(original.offset, copy.offset) + 1):
             return Resumed(copy, seen, is_asleep=True)
-        if (seen.size, seen.modified) == (copy.size, copy.modified):
+        if is_like and (seen.size, seen.modified) == (copy.size, copy.modified):
             return Resumed(copy, seen, is_asleep=True)
         begins = original if is_like and original.offset > copy.offset else copy
         return Woken(_begun(content, seen, begins.offset, begins.lines, id=copy.id, copy_of=copy.copy_of), seen)
