@@ -187,9 +187,7 @@ class Tail:
     def _handle(self) -> int:
         handle = self._descriptors.get(self)
         if handle is None:
-            generation = self.generation
-            identity = generation.identity
-            handle = self._descriptors.open(self, generation.path, identity.device, identity.inode)
+            handle = self._descriptors.open(self, self.generation.path, self.generation.identity)
         return handle
 
     def _open(self) -> PlainBlocks | ZippedBlocks:
