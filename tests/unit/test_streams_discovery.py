@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from waycairn.streams.births import born
+from waycairn.streams.births import born, born_open
 from waycairn.streams.discovery import Discovery
 from waycairn.streams.rotation import LIVE, base_of, rank_of
 
@@ -155,3 +155,5 @@ def test_time_of_birth(tmp_path):
     assert born(path, os.stat(path)) == told
     assert abs(told / 1e9 - time.time()) < 60
     assert born(path + b"x", os.stat(path)) == 0
+    with open(path, "rb") as file:
+        assert born_open(file.fileno(), os.stat(path)) == told

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 _FROM_HERE = -100  # AT_FDCWD
+_THE_HANDLE = 0x1000  # AT_EMPTY_PATH
 _WANTED = 0x800  # STATX_BTIME
 _SIZE = 256
 _BIRTH = struct.Struct("qI")
@@ -31,14 +32,24 @@ def _statx() -> Any:
 
 def born(path: bytes, status: os.stat_result) -> int:
     """Nanoseconds since 1970; 0 where the file system does not tell, or the file went away."""
-    told = getattr(status, "st_birthtime", None)
-    if told is not None:
-        return int(told * 1e9)
+    return _told(status) or _asked(_FROM_HERE, path, 0)
+
+
+def born_open(handle: int, status: os.stat_result) -> int:
+    """The same of a file that is open."""
+    return _told(status) or _asked(handle, b"", _THE_HANDLE)
+
+
+def _told(status: os.stat_result) -> int:
+    return int(getattr(status, "st_birthtime", 0) * 1e9)
+
+
+def _asked(directory: int, path: bytes, flags: int) -> int:
     statx = _statx()
     if statx is None:
         return 0
     buffer = ctypes.create_string_buffer(_SIZE)
-    if statx(_FROM_HERE, path, 0, _WANTED, buffer) != 0:
+    if statx(directory, path, flags, _WANTED, buffer) != 0:
         return 0
     (told_mask,) = struct.unpack_from("I", buffer, _MASK_AT)
     seconds, nanoseconds = _BIRTH.unpack_from(buffer, _BIRTH_AT)

@@ -60,7 +60,7 @@ class Content:
 @contextmanager
 def opened(seen: Seen) -> Iterator[Content]:
     """NotTheFile if another one has its name by now; OSError as the system says."""
-    handle = open_file(seen.path, seen.identity.device, seen.identity.inode)
+    handle = open_file(seen.path, seen.identity)
     try:
         yield Content(handle, compression_of(handle, seen.path))
     finally:

@@ -8,6 +8,9 @@ import resource
 from collections import OrderedDict
 from collections.abc import Hashable
 
+from waycairn.streams.births import born_open
+from waycairn.streams.records import Identity
+
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 """Not to block: between looking and opening, a name may have become that of a FIFO."""
 _TOO_MANY = {errno.EMFILE, errno.ENFILE}
@@ -17,14 +20,21 @@ class NotTheFile(Exception):
     """The name belongs to another file now, or its bytes are not those that were there."""
 
 
-def open_file(path: bytes, device: int, inode: int) -> int:
+def open_file(path: bytes, identity: Identity) -> int:
     """Open for reading. NotTheFile if another file has the name by now; OSError as the system says."""
     handle = os.open(path, _FLAGS)
     status = os.fstat(handle)
-    if (status.st_dev, status.st_ino) != (device, inode):
+    found = Identity(status.st_dev, status.st_ino, born_open(handle, status))
+    if not is_same(found, identity):
         os.close(handle)
         raise NotTheFile
     return handle
+
+
+def is_same(one: Identity, other: Identity) -> bool:
+    """Whether both are the same file, as far as the kernel tells times of birth."""
+    is_same_birth = one.born == other.born or not one.born or not other.born
+    return (one.device, one.inode) == (other.device, other.inode) and is_same_birth
 
 
 class Descriptors:
@@ -44,15 +54,15 @@ class Descriptors:
             self._open.move_to_end(key)
         return handle
 
-    def open(self, key: Hashable, path: bytes, device: int, inode: int) -> int:
+    def open(self, key: Hashable, path: bytes, identity: Identity) -> int:
         while len(self._open) >= self._limit and self._close_oldest():
             pass
         try:
-            handle = open_file(path, device, inode)
+            handle = open_file(path, identity)
         except OSError as error:
             if error.errno not in _TOO_MANY or not self._close_oldest():
                 raise
-            return self.open(key, path, device, inode)
+            return self.open(key, path, identity)
         self._open[key] = handle
         return handle
 

@@ -47,7 +47,7 @@ from waycairn.streams.decisions import (
     Woken,
     sleeps,
 )
-from waycairn.streams.descriptors import NotTheFile
+from waycairn.streams.descriptors import NotTheFile, is_same
 from waycairn.streams.discovery import Seen
 from waycairn.streams.marks import REACH, has_consumed, head_of, mark, posts_of, stands_at, tail_of
 from waycairn.streams.records import FileState, Generation, Mark
@@ -162,7 +162,7 @@ class Matching:
             for generation in self._by_inode.get((seen.identity.device, seen.identity.inode), ())
             if generation.id not in self._there
             and generation.id not in self._replaced
-            and _is_same_birth(generation, seen)
+            and is_same(generation.identity, seen.identity)
         ]
         return sorted(found, key=lambda generation: (generation.state is FileState.DONE, -generation.id))
 
@@ -200,7 +200,7 @@ class Matching:
             return HandedOver(original, awake, seen)
         if not content.reaches(max(original.offset, copy.offset) + 1):
             return Resumed(copy, seen, is_asleep=True)
-        if (seen.size, seen.modified) == (copy.size, copy.modified):
+        if is_like and (seen.size, seen.modified) == (copy.size, copy.modified):
             return Resumed(copy, seen, is_asleep=True)
         begins = original if is_like and original.offset > copy.offset else copy
         return Woken(_begun(content, seen, begins.offset, begins.lines, id=copy.id, copy_of=copy.copy_of), seen)
@@ -328,11 +328,6 @@ class Matching:
             for generation in self._known.values()
             if generation.id not in self._there and generation.id not in self._replaced
         ]
-
-
-def _is_same_birth(generation: Generation, seen: Seen) -> bool:
-    one, other = generation.identity.born, seen.identity.born
-    return one == other or not one or not other
 
 
 def _begun(content: Content, seen: Seen, offset: int, lines: int, **facts: Any) -> Generation:

@@ -16,7 +16,7 @@ import msgspec
 from waycairn.ports import Clock
 from waycairn.streams.content import opened
 from waycairn.streams.decisions import Decision, Gone, Unreadable, Waiting, sleeps
-from waycairn.streams.descriptors import Descriptors, NotTheFile
+from waycairn.streams.descriptors import Descriptors, NotTheFile, is_same
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
 from waycairn.streams.endings import Damaged, Ended, Endings
 from waycairn.streams.lag import Lag, lag_between
@@ -375,7 +375,7 @@ class Reader:
         found, noticed = self._discovery.scan()
         self._roster.noticed += noticed
         for seen in found.values():
-            if seen.identity == generation.identity:
+            if is_same(seen.identity, generation.identity):
                 return _line_at(seen, letter)
         return None
 

@@ -142,7 +142,9 @@ class Tail:
     def with_head(self) -> Generation:
         """The generation with how its file begins by now, if that is open."""
         handle = self._descriptors.get(self)
-        if handle is not None and not self.generation.compression:
+        if handle is None or self.generation.compression:
+            return self.generation
+        if os.fstat(handle).st_size >= self.generation.size:  # else it was truncated, and is another one
             head = head_of(lambda place, count: os.pread(handle, count, place))
             self.generation = msgspec.structs.replace(self.generation, head=head)
         return self.generation
@@ -185,9 +187,7 @@ class Tail:
     def _handle(self) -> int:
         handle = self._descriptors.get(self)
         if handle is None:
-            generation = self.generation
-            identity = generation.identity
-            handle = self._descriptors.open(self, generation.path, identity.device, identity.inode)
+            handle = self._descriptors.open(self, self.generation.path, self.generation.identity)
         return handle
 
     def _open(self) -> PlainBlocks | ZippedBlocks:
@@ -223,12 +223,20 @@ class Tail:
         if len(data) == start:
             self.is_at_end = True
             return 0
+        if self._trail.position == 0 and not self.generation.compression:
+            self._check_head(data)
         self._trail.add(data, start)
         self._lines += self._cutter.cut(data, start)
         if self._cutter.unfinished and not self._cutter.has_rest and (hole := blocks.skip_hole()):
             self._trail.add_nuls(hole)
             self._cutter.add_nuls(hole)
         return len(data) - start
+
+    def _check_head(self, data: bytes) -> None:
+        """The first block has no bytes before it that tell whether the file is what it was."""
+        head = self.generation.head
+        if mark(data[: head.length]) != head:
+            raise NotTheFile
 
     @property
     def _held(self) -> int:
