@@ -34,7 +34,6 @@ class Bound(msgspec.Struct, frozen=True):
 
 def bound(sink: Any, store: StoreCore) -> Bound:
     """TypeError for what is no sink."""
-    from waycairn.streams.async_sink import AsyncEngineSink
     from waycairn.streams.callback_sink import CallbackSink
     from waycairn.streams.file_sink import FileSink
     from waycairn.streams.sinks import EngineSink
@@ -42,6 +41,8 @@ def bound(sink: Any, store: StoreCore) -> Bound:
     if _is_engine(sink):
         return Bound(EngineSink(sink), _shown(sink))
     if _is_async_engine(sink):
+        from waycairn.streams.async_sink import AsyncEngineSink  # needs greenlet
+
         return Bound(AsyncEngineSink(sink), _shown(sink))
     if isinstance(sink, str) and "://" in sink:
         own = _engine(sink)
