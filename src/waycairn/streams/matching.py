@@ -49,7 +49,7 @@ from waycairn.streams.decisions import (
 )
 from waycairn.streams.descriptors import NotTheFile, is_same
 from waycairn.streams.discovery import Seen
-from waycairn.streams.marks import REACH, has_consumed, head_of, mark, posts_of, stands_at, tail_of
+from waycairn.streams.marks import REACH, has_consumed, head_of, holds, mark, posts_of, stands_at, tail_of
 from waycairn.streams.records import FileState, Generation, Mark
 
 OnCopy = Literal["adopt", "reread"]
@@ -198,7 +198,8 @@ class Matching:
             self._known[copy.id] = awake
             self._known[original.id] = msgspec.structs.replace(original, state=FileState.DONE)
             return HandedOver(original, awake, seen)
-        if not content.reaches(max(original.offset, copy.offset) + 1):
+        is_other = content.reaches(original.head.length) and not holds(content.read, 0, original.head)
+        if not is_other and not content.reaches(max(original.offset, copy.offset) + 1):
             return Resumed(copy, seen, is_asleep=True)
         if is_like and (seen.size, seen.modified) == (copy.size, copy.modified):
             return Resumed(copy, seen, is_asleep=True)
