@@ -102,7 +102,7 @@ ACTS = [Log.write] * 6 + [Log.take] * 4 + [Log.look, Log.read, Log.restart, Log.
 ACTS += [Log.rename, Log.copy_and_truncate, Log.compress] * 2
 
 
-FOUND = [50575766, 50576645, 53564452]
+FOUND = [50575766, 50576645, 53564452, 55118941, 57272371]
 """Histories that went wrong once."""
 
 

@@ -49,7 +49,7 @@ from waycairn.streams.decisions import (
 )
 from waycairn.streams.descriptors import NotTheFile, is_same
 from waycairn.streams.discovery import Seen
-from waycairn.streams.marks import REACH, has_consumed, head_of, mark, posts_of, stands_at, tail_of
+from waycairn.streams.marks import REACH, has_consumed, head_of, holds, mark, posts_of, stands_at, tail_of
 from waycairn.streams.records import FileState, Generation, Mark
 
 OnCopy = Literal["adopt", "reread"]
@@ -198,7 +198,8 @@ class Matching:
             self._known[copy.id] = awake
             self._known[original.id] = msgspec.structs.replace(original, state=FileState.DONE)
             return HandedOver(original, awake, seen)
-        if not content.reaches(max(original.offset, copy.offset) + 1):
+        is_other = content.reaches(original.head.length) and not holds(content.read, 0, original.head)
+        if not is_other and not content.reaches(max(original.offset, copy.offset) + 1):
             return Resumed(copy, seen, is_asleep=True)
         if is_like and (seen.size, seen.modified) == (copy.size, copy.modified):
             return Resumed(copy, seen, is_asleep=True)
@@ -283,6 +284,8 @@ class Matching:
         begins = content.read(0, REACH)
         may_come = bool(self._known) and len(begins) < REACH and not content.reaches(REACH) and content.is_unfinished
         for generation in self._candidates(seen, begins):
+            if may_come and not generation.offset:
+                break  # how it begins tells little: what was consumed of others tells more, once it is there
             is_like = generation.head.length > 0 and has_consumed(content.read, generation)
             if not is_like and not (generation.offset and content.reaches(generation.offset)):
                 is_cut_off = bool(content.damage) and mark(begins[: generation.head.length]) == generation.head
@@ -295,7 +298,8 @@ class Matching:
         return Waiting(seen, is_soon=False) if may_come else None
 
     def _candidates(self, seen: Seen, begins: bytes) -> list[Generation]:
-        """Those that begin like this; of the same name first, then those that got furthest."""
+        """Those that begin like this; of the same name first, then those that are there and those that got furthest.
+        Those of which nothing was consumed come last."""
         lengths = {head.length for head in self._by_head}
         marks = {mark(begins[:length]) for length in lengths if length <= len(begins)}
         found = {one.id: one for head in marks if head.length for one in self._by_head.get(head, ())}
@@ -304,7 +308,13 @@ class Matching:
             found |= {number: self._known[number] for number in there}
         return sorted(
             found.values(),
-            key=lambda one: (self._base_of(one.path) != seen.base, one.id not in self._there, -one.offset, -one.id),
+            key=lambda one: (
+                not one.offset,
+                self._base_of(one.path) != seen.base,
+                one.id not in self._there,
+                -one.offset,
+                -one.id,
+            ),
         )
 
     def _is_older_copy(self, generation: Generation, seen: Seen, begins: bytes, content: Content) -> bool:

@@ -165,7 +165,10 @@ class Tail:
         """The same generation, as it was decided; in another place or file perhaps."""
         before, self.generation = self.generation, generation
         has_shrunk = self._blocks is not None and self._blocks.size_read > generation.size
-        if has_shrunk or (before.identity, before.offset) != (generation.identity, generation.offset):
+        is_as_known = (before.identity, before.offset) == (generation.identity, generation.offset)
+        # While nothing is consumed, the first block is compared with how the file began at the last look.
+        is_head_known = bool(generation.offset) or before.head == generation.head
+        if has_shrunk or not is_as_known or not is_head_known:
             self.restart()
 
     def restart(self) -> None:
