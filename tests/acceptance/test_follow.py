@@ -214,6 +214,38 @@ def wait_for(what, seconds=20):
         time.sleep(0.02)
 
 
+def test_a_sink_that_is_older_than_the_run(tmp_path, store, engine):
+    """As a power cut or a backup leaves it: rows and offsets went back together, so the lines are read again; the run
+    counts what the sink has."""
+    log, kept = tmp_path / "a.jsonl", tmp_path / "kept.db"
+    for end in (4, 10):
+        write_lines(log, range(end - 6 if end == 10 else 0, end))
+        with store.run("job") as run:
+            take_all(run, log, engine)
+        if end == 4:
+            with closing(sqlite3.connect(tmp_path / "sink.db")) as database, closing(sqlite3.connect(kept)) as copy:
+                database.backup(copy)
+    engine.dispose()
+    kept.replace(tmp_path / "sink.db")
+    with store.run("job") as run:
+        take_all(run, log, engine)
+    assert rows(engine) == list(range(10))
+    assert store.find("job").progress.done == 10
+
+
+def test_another_parser_is_told(tmp_path, store, engine, caplog):
+    """And goes on where the former one ended."""
+    write_lines(tmp_path / "a.jsonl", range(3))
+    with store.run("job") as run:
+        take_all(run, tmp_path / "a.jsonl", engine)
+    write_lines(tmp_path / "a.jsonl", range(3, 5))
+    with caplog.at_level(logging.WARNING, "waycairn"), store.run("job") as run:
+        for batch in run.follow(tmp_path / "a.jsonl", sink=engine, once=True):
+            with batch:
+                assert [event["seq"] for event in batch.events] == [3, 4]
+    assert "lines were read as" in caplog.text
+
+
 # -- a batch that fails --------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
@@ -92,7 +93,7 @@ class Follow(Generic[E]):
             every=seconds("every", how.get("every", "200ms")),
             once=once,
             parser=self._parser.name,
-            facts={"paths": [os.fsdecode(path) for path in self._paths]},
+            facts={"paths": [str(pathlib.Path(os.fsdecode(path)).absolute()) for path in self._paths]},
         )
 
     @property

@@ -84,7 +84,11 @@ def _engine(url: str) -> Engine:
 
 
 def _shown(engine: Any) -> str:
-    return str(engine.url.render_as_string(hide_password=True))
+    """Also for those who look from another directory."""
+    url = engine.url
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        url = url.set(database=str(Path(url.database).absolute()))
+    return str(url.render_as_string(hide_password=True))
 
 
 def _is_engine(value: Any) -> bool:

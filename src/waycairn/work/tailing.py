@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.codec import encode
 from waycairn.errors import OwnershipLost
-from waycairn.model.records import CheckpointFilter
+from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.store import CheckpointDraft
 from waycairn.streams.outage import is_away
 from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
@@ -96,10 +96,10 @@ class Tailing(Generic[E]):
             self._sink.open, self.name, holder, parser=self._parser, facts=self._facts, now=self._clock.now()
         )
         self._is_open = True
-        standing: Standing = yield from self._patiently(claim)
+        # With `once` somebody waits for the end, and an address that is wrong looks like a database that is away.
+        standing: Standing = (yield work(claim)) if self._once else (yield from self._patiently(claim))
         self.counts = standing.counts
-        # Commits of the stream are the sink's; the run itself may have heard of fewer events.
-        cutter.tell(done=max(cutter.progress.done, standing.counts.events), total=None, advance=0, note=None)
+        self._count(standing.counts.events)
         if cutter.state is not None:
             if standing.state is not None:
                 unload_cargo(standing.state, cutter.state)
@@ -108,7 +108,16 @@ class Tailing(Generic[E]):
         self._reader = self._make_reader(standing)
         yield work(self.reader.look)
         self._tell(standing)
-        yield cut(self._register)
+        facts = {"stream": self.name, "sink": self._bound.address, **self._facts}
+        if facts not in [one.checkpoint.metadata for one in self._registered()]:
+            draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=facts)
+            yield cut(functools.partial(cutter.commit_beside, checkpoint=draft))
+
+    def _count(self, events: int) -> None:
+        """Commits of the stream are the sink's: the run may have heard of fewer, or of some that a power cut took back."""
+        is_alone = len(self.execution.loops) == 1
+        done = events if is_alone else max(self._cutter.progress.done, events)
+        self._cutter.tell(done=done, total=None, advance=0, note=None)
 
     def _tell(self, standing: Standing) -> None:
         if standing.commits:
@@ -121,14 +130,18 @@ class Tailing(Generic[E]):
                 len(standing.generations),
                 lag.bytes,
             )
+            if standing.parser != self._parser:
+                log.warning(
+                    "stream %s: lines were read as %s until now, and are as %s from here; those that were dead letters "
+                    "stay so until they are tried again",
+                    self.name,
+                    standing.parser,
+                    self._parser,
+                )
 
-    def _register(self) -> None:
-        """Let the store know where the stream lies, so that `waycairn stream` finds it."""
-        facts = {"stream": self.name, "sink": self._bound.address, **self._facts}
-        draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=facts)
-        listed = self._cutter.store.catalog.list_checkpoints(CheckpointFilter(run=self._cutter.run, role="stream"))
-        former = [one.sequence for one in listed if one.checkpoint.metadata.get("stream") == self.name]
-        self._cutter.commit_beside(checkpoint=draft, drop=former)
+    def _registered(self) -> Sequence[CheckpointRecord]:
+        """By these the store knows where streams lie, so that `waycairn stream` finds them."""
+        return self._cutter.store.catalog.list_checkpoints(CheckpointFilter(run=self._cutter.run, role="stream"))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
