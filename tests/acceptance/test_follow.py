@@ -476,6 +476,30 @@ def test_awaited(tmp_path, store, engine, kind):
     assert rows(engine) == list(range(9))
 
 
+def test_a_coroutine_function_is_awaited(tmp_path, store, engine):
+    """In an AsyncRun; a plain Run says so."""
+    write_lines(tmp_path / "a.jsonl", range(4))
+    sent = []
+
+    async def send(events, key):
+        await asyncio.sleep(0)
+        sent.append((key, len(events)))
+
+    with pytest.raises(TypeError, match="is awaited"), store.run("job") as run:
+        for batch in run.follow(tmp_path / "a.jsonl", sink=send, once=True):
+            with batch:
+                pass
+
+    async def story():
+        async with store.run("job") as run:
+            async for batch in run.follow(tmp_path / "a.jsonl", sink=send, batch=2, once=True):
+                async with batch:
+                    pass
+
+    asyncio.run(story())
+    assert sent == [("job:1:0", 2), ("job:1:50", 2)]
+
+
 # -- who may, and a sink that is away ------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -46,19 +46,13 @@ def wait(seconds: float) -> Act:
     return Act("wait", None, seconds)
 
 
-def drive(flow: Flow[R], execution: Execution) -> R:
-    """To the end of the flow, on this thread."""
-
-    def done(act: Act) -> Any:
-        if act.call is None:
-            return execution.store.clock.sleep(act.seconds)
-        return act.call()
-
+async def _through(flow: Flow[R], do: Callable[[Act], Awaitable[Any]]) -> R:
+    """To the end of the flow."""
     try:
         act = next(flow)
         while True:
             try:
-                given = done(act)
+                given = await do(act)
             except BaseException as error:  # noqa: BLE001 - the flow decides
                 act = flow.throw(error)
             else:
@@ -67,10 +61,33 @@ def drive(flow: Flow[R], execution: Execution) -> R:
         return stop.value  # type: ignore[no-any-return]
 
 
+def drive(flow: Flow[R], execution: Execution) -> R:
+    """To the end of the flow, on this thread."""
+
+    async def do(act: Act) -> Any:
+        if act.call is None:
+            return execution.store.clock.sleep(act.seconds)
+        given = act.call()
+        if inspect.iscoroutine(given):
+            given.close()
+            raise TypeError(
+                "this sink is awaited: an AsyncEngine or a coroutine function. Nothing was committed. Use `async with "
+                "wc.run(...)` and `async for`."
+            )
+        return given
+
+    going = _through(flow, do)
+    try:
+        going.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    raise AssertionError("what blocks never gives the thread away")
+
+
 async def drive_async(flow: Flow[R], execution: Execution) -> R:
     """The same, while other tasks go on."""
 
-    async def done(act: Act) -> Any:
+    async def do(act: Act) -> Any:
         if act.call is None:
             return await asyncio.sleep(act.seconds)
         if act.what == "cut":
@@ -78,16 +95,7 @@ async def drive_async(flow: Flow[R], execution: Execution) -> R:
                 return await asyncio.to_thread(act.call)
         if inspect.iscoroutinefunction(act.call):
             return await act.call()
-        return await asyncio.to_thread(act.call)
+        given = await asyncio.to_thread(act.call)
+        return await given if inspect.isawaitable(given) else given
 
-    try:
-        act = next(flow)
-        while True:
-            try:
-                given = await done(act)
-            except BaseException as error:  # noqa: BLE001 - the flow decides
-                act = flow.throw(error)
-            else:
-                act = flow.send(given)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+    return await _through(flow, do)
