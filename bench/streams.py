@@ -131,13 +131,9 @@ def ours_rows_sqlalchemy(path: Path, folder: Path) -> int:
 
 
 def ours(path: Path, folder: Path, use: Any) -> int:
-    from sqlalchemy import create_engine, event
-
     import waycairn as wc
 
-    prepare(folder / "sink.db").close()
-    engine = create_engine(f"sqlite:///{folder / 'sink.db'}")
-    event.listen(engine, "connect", lambda db, _: db.execute("PRAGMA synchronous = NORMAL").close())
+    engine = an_engine(folder)
     count = 0
     with wc.open(folder / "store") as store, store.run("bench") as run:
         for batch in run.follow(path, sink=engine, schema=Event, batch=SIZE, once=True):
@@ -146,6 +142,66 @@ def ours(path: Path, folder: Path, use: Any) -> int:
             count += len(batch)
     engine.dispose()
     return count
+
+
+def uncommitted_aggregate(path: Path, folder: Path) -> int:
+    """Our reader and the same rows, and nothing that remembers where it is."""
+    from collections import Counter
+
+    from sqlalchemy import text
+
+    add = text("INSERT INTO kinds VALUES (:kind, :n) ON CONFLICT (kind) DO UPDATE SET n = n + excluded.n")
+
+    def use(tx: Any, events: Any) -> None:
+        counts = Counter([event.kind for event in events])
+        tx.execute(add, [{"kind": kind, "n": n} for kind, n in counts.items()])
+
+    return uncommitted(path, folder, use)
+
+
+def uncommitted_rows(path: Path, folder: Path) -> int:
+    """The same, a row an event."""
+    from waycairn.streams.insert_many import Inserts
+
+    rows, inserts = table("events"), Inserts()
+
+    def use(tx: Any, events: Any) -> None:
+        inserts.insert(tx, rows, [(event.seq, event.ts, event.run, event.kind) for event in events], None)
+
+    return uncommitted(path, folder, use)
+
+
+def uncommitted(path: Path, folder: Path, use: Any) -> int:
+    from waycairn.streams.options import ReadOptions
+    from waycairn.streams.parsing import Parser
+    from waycairn.streams.reader import Reader
+    from waycairn.world.clock import SystemClock
+
+    reader = Reader([path], [], Parser(Event), ReadOptions(once=True), SystemClock())
+    engine = an_engine(folder)
+    count = 0
+    with engine.connect() as connection:
+        while (taken := reader.take(SIZE)) or not reader.is_drained:
+            for portion in taken.portions if taken else ():
+                connection.begin()
+                use(connection, portion.events)
+                connection.commit()
+                count += len(portion.events)
+            if taken:
+                reader.keep(taken)
+    reader.close()
+    engine.dispose()
+    return count
+
+
+def an_engine(folder: Path) -> Any:
+    """As a user would make it for this."""
+    from sqlalchemy import create_engine, event
+
+    prepare(folder / "sink.db").close()
+    engine = create_engine(f"sqlite:///{folder / 'sink.db'}")
+    event.listen(engine, "connect", lambda db, _: db.execute("PRAGMA synchronous = NORMAL").close())
+    return engine
 
 
 def table(name: str) -> Any:
@@ -188,9 +244,9 @@ def bare(path: Path, folder: Path, use: Any) -> int:
     return count
 
 
-def prepare(path: Path) -> sqlite3.Connection:
+def prepare(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """As a user would make it for this."""
-    db = sqlite3.connect(path, isolation_level=None)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=not any_thread)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute(f"CREATE TABLE events ({COLUMNS})")
@@ -211,7 +267,7 @@ def bytewax_rows(path: Path, folder: Path) -> int:
 
     (folder / "recovery").mkdir()
     init_db_dir(folder / "recovery", 1)
-    db = prepare(folder / "sink.db")
+    db = prepare(folder / "sink.db", any_thread=True)
     decode = msgspec.json.Decoder(Event).decode
 
     class Rows(StatelessSinkPartition[Any]):
@@ -237,7 +293,10 @@ def bytewax_rows(path: Path, folder: Path) -> int:
     return int(count)
 
 
-CONTENDERS = (floor, ours_aggregate, bare_aggregate, ours_rows, bare_rows, ours_rows_sqlalchemy, bytewax_rows)
+CONTENDERS = (
+    *(floor, ours_aggregate, uncommitted_aggregate, bare_aggregate),
+    *(ours_rows, uncommitted_rows, bare_rows, ours_rows_sqlalchemy, bytewax_rows),
+)
 
 
 # -- the run -------------------------------------------------------------------------------------------------------------
@@ -297,15 +356,11 @@ def main() -> None:
     for name, speed in medians.items():
         against = {"of_floor": round(speed / medians["floor"], 2)} if "floor" in medians else {}
         report("streams", contender=name, events_per_s=round(speed), rss_mib=most[name], **against)
-    for ours, bare in (("ours_aggregate", "bare_aggregate"), ("ours_rows", "bare_rows")):
-        if ours in medians and bare in medians:
-            report(
-                "streams",
-                offsets_cost=f"{medians[bare] / medians[ours] - 1:.1%}",
-                of=ours,
-                mib=size >> 20,
-                events=count,
-            )
+    for kind in ("aggregate", "rows"):
+        for other in ("uncommitted", "bare"):
+            if (mine := medians.get(f"ours_{kind}")) and (theirs := medians.get(f"{other}_{kind}")):
+                cost = f"{theirs / mine - 1:.1%}"
+                report("streams", cost=cost, of=f"ours_{kind}", over=f"{other}_{kind}", mib=size >> 20, events=count)
     os.unlink(path)
 
 
