@@ -5,7 +5,6 @@ A flow yields acts and is sent what they gave; its `return` is its result. So th
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -86,6 +85,7 @@ def drive(flow: Flow[R], execution: Execution) -> R:
 
 async def drive_async(flow: Flow[R], execution: Execution) -> R:
     """The same, while other tasks go on."""
+    import asyncio  # which plain jobs need not load
 
     async def do(act: Act) -> Any:
         if act.call is None:
