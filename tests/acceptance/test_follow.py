@@ -119,8 +119,8 @@ def test_killed_between_any_two_lines(tmp_path):
     """Rows and state are those of an undisturbed run: each line once."""
     (tmp_path / "first").mkdir()
     program(tmp_path / "first")  # imports everything
-    done = sweep(program, tmp_path, stride=3)
-    assert done.kills > 30
+    done = sweep(program, tmp_path, stride=6)
+    assert done.kills > 15
     assert program(tmp_path / "golden") == [[*range(12), *range(100, 112)], 24, [("k0", 8), ("k1", 8), ("k2", 8)]]
 
 
@@ -162,7 +162,7 @@ def ended(child):
     return code == -signal.SIGKILL
 
 
-def test_killed_a_hundred_times(tmp_path):
+def test_killed_again_and_again(tmp_path):
     """At its crash points and at random: no line is lost, none is there twice, dead letters neither."""
     log = tmp_path / "logs" / "app.jsonl"
     write_lines(log, range(300))
@@ -172,11 +172,11 @@ def test_killed_a_hundred_times(tmp_path):
     chance = random.Random(5)
     points = ("stream.begin", "stream.rows", "stream.offsets", "stream.commit", "stream.committed")
     kills, written = 0, 300
-    while kills < 70:
+    while kills < 30:
         write_lines(log, range(written, written + 20))
         written += 20
         kills += ended(in_a_child(tmp_path, chance.choice(points), chance.randrange(1, 4)))
-    while kills < 100:
+    while kills < 50:
         write_lines(log, range(written, written + 2000))
         written += 2000
         child = in_a_child(tmp_path)
