@@ -222,20 +222,27 @@ class Tailing(Generic[E]):
         """Commit, or undo; True if the error goes no further because the batch comes again."""
         transaction, self._transaction = self._transaction, None
         self._cutter.open_item = None
-        if error is None:
-            try:
-                step = self._step(batch.taken)
-                if self._bound.delivers:
-                    yield work(functools.partial(self._deliver, transaction, batch))
-                yield work(functools.partial(transaction.commit, step))
-            except BaseException as problem:
-                if not (yield from self._undo(transaction, problem)):
-                    raise
-                return False
-            batch.is_done, self._waiting = True, None
-            self._note_done(batch.taken, step)
+        if error is not None:
+            return (yield from self._undo(transaction, error))
+        deliver = functools.partial(self._deliver, transaction, batch) if self._bound.delivers else None
+        batch.is_done = yield from self._commit(transaction, batch.taken, deliver)
+        if batch.is_done:
+            self._waiting = None
+        return False
+
+    def _commit(self, transaction: Any, taken: Taken, deliver: Callable[[], Any] | None = None) -> Flow[bool]:
+        """False if the sink went away: then nothing was committed, and it is to be done again."""
+        try:
+            step = self._step(taken)
+            if deliver is not None:
+                yield work(deliver)
+            yield work(functools.partial(transaction.commit, step))
+        except BaseException as problem:
+            if not (yield from self._undo(transaction, problem)):
+                raise
             return False
-        return (yield from self._undo(transaction, error))
+        self._note_done(taken, step)
+        return True
 
     def _deliver(self, transaction: Any, batch: Batch[E]) -> Any:
         first = next(portion for portion in batch.taken.portions if portion.events)
@@ -281,17 +288,10 @@ class Tailing(Generic[E]):
 
     def _commit_quietly(self, taken: Taken) -> Flow[None]:
         """Nothing for the user in it: dead letters, files that moved."""
-        while True:
+        is_done = False
+        while not is_done:
             transaction = yield from self._patiently(self._sink.begin)
-            step = self._step(taken)
-            try:
-                yield work(functools.partial(transaction.commit, step))
-            except BaseException as problem:
-                if not (yield from self._undo(transaction, problem)):
-                    raise
-                continue
-            self._note_done(taken, step)
-            return
+            is_done = yield from self._commit(transaction, taken)
 
     def _put_state_back(self) -> None:
         if self._cutter.state is not None and self._cargo is not None:
