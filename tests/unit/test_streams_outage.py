@@ -1,6 +1,5 @@
 """The breaker around a sink: what is waited for, how long, and what is never waited for."""
 
-import asyncio
 import sqlite3
 
 import psycopg
@@ -55,6 +54,15 @@ def failing(times, error=AWAY):
     return act
 
 
+def until_back(breaker, act, pause=lambda _: None):
+    """As a stream does it."""
+    while True:
+        while wait := breaker.wait():
+            pause(wait)
+        with breaker.trying():
+            return act()
+
+
 def test_it_waits_until_the_database_is_back(breaker, clock):
     """Twice as long each time, from 0.1 s up to 30 s, a quarter less by chance."""
     waits = []
@@ -63,7 +71,7 @@ def test_it_waits_until_the_database_is_back(breaker, clock):
         waits.append(seconds)
         clock.sleep(seconds)
 
-    assert breaker.until_back(failing(12), pause) == "back"
+    assert until_back(breaker, failing(12), pause) == "back"
     assert len(waits) == 12
     for number, wait in enumerate(waits):
         longest = min(0.1 * 2**number, 30.0)
@@ -100,10 +108,10 @@ def test_a_clock_that_jumps_changes_nothing(breaker, clock):
 def test_what_does_not_pass_by_itself_is_raised_at_once(breaker, error):
     """A full disk, damage, a takeover, a mistake."""
     with pytest.raises(type(error)) as raised:
-        breaker.until_back(failing(1, error), pytest.fail)
+        until_back(breaker, failing(1, error), pytest.fail)
     assert raised.value is error
     assert breaker.state == "closed"
-    assert breaker.until_back(failing(0)) == "back"
+    assert until_back(breaker, failing(0)) == "back"
 
 
 def test_leaving_in_the_middle_of_a_try_lets_the_next_one_try(breaker, clock):
@@ -111,22 +119,9 @@ def test_leaving_in_the_middle_of_a_try_lets_the_next_one_try(breaker, clock):
     breaker.wait()
     breaker.failed(AWAY)
     with pytest.raises(KeyboardInterrupt):
-        breaker.until_back(failing(1, KeyboardInterrupt()))
+        until_back(breaker, failing(1, KeyboardInterrupt()), clock.sleep)
     assert breaker.state == "open"
-    assert breaker.until_back(failing(0)) == "back"
-
-
-def test_awaited(breaker, clock):
-    """The same for coroutines."""
-    act = failing(3)
-
-    async def act_async():
-        return act()
-
-    async def pause(seconds):
-        clock.sleep(seconds)
-
-    assert asyncio.run(breaker.until_back_async(act_async, pause)) == "back"
+    assert until_back(breaker, failing(0), clock.sleep) == "back"
 
 
 def test_busy_and_locked_databases_are_waited_for(tmp_path):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Executable, ScalarResult, Table
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from waycairn.streams.records import Holder, Standing, Step
@@ -23,12 +23,10 @@ T = TypeVar("T")
 
 
 class AsyncEngineSink:
-    """An AsyncEngine for SQLite or PostgreSQL, or its URL. See `EngineSink`; belongs to one task at a time."""
+    """An AsyncEngine for SQLite or PostgreSQL. See `EngineSink`; belongs to one task at a time."""
 
-    def __init__(self, engine: AsyncEngine | str, **options: Any) -> None:
-        self._owns_engine = isinstance(engine, str)
-        self._engine = create_async_engine(engine) if isinstance(engine, str) else engine
-        self._sink = EngineSink(self._engine.sync_engine, **{"pause": _pause, **options})
+    def __init__(self, engine: AsyncEngine, **options: Any) -> None:
+        self._sink = EngineSink(engine.sync_engine, **{"pause": _pause, **options})
 
     async def open(
         self, name: str, holder: Holder, *, parser: str = "", facts: Mapping[str, Any] | None = None, now: float = 0.0
@@ -43,8 +41,6 @@ class AsyncEngineSink:
 
     async def close(self) -> None:
         await greenlet_spawn(self._sink.close)
-        if self._owns_engine:
-            await self._engine.dispose()
 
 
 class AsyncEngineTransaction:

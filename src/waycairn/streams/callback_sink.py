@@ -69,13 +69,8 @@ class CallbackTransaction:
         """Move the ledger on. What was delivered stays delivered, also if this raises."""
         crashpoint("stream.delivered")
         self._ledger.begin()
-        try:
-            self._ledger.advance(step)
-            crashpoint("stream.offsets")
-            self._ledger.commit(step.operation)
-        except BaseException:
-            self._ledger.rollback()
-            raise
+        with self._ledger.undoing():
+            self._ledger.settle(step)
 
     def rollback(self) -> None:
         """The offsets stay where they were: what was delivered will be delivered again."""

@@ -132,7 +132,7 @@ class FileSink:
     def commit(self, data: bytes, step: Step) -> None:
         """Append the data and move the ledger on, in this order, under the lock of the ledger's row."""
         connection = self._ledger.begin()
-        try:
+        with self._ledger.undoing():
             crashpoint("stream.rows")
             self._check_end(connection)
             if data:
@@ -140,12 +140,7 @@ class FileSink:
             crashpoint("stream.sink.flushed")
             length = self._length + len(data)
             tail = self._mark(length) if data else self._tail
-            self._ledger.advance(msgspec.structs.replace(step, sink_length=length, sink_tail=tail))
-            crashpoint("stream.offsets")
-            self._ledger.commit(step.operation)
-        except BaseException:
-            self._ledger.rollback()
-            raise
+            self._ledger.settle(msgspec.structs.replace(step, sink_length=length, sink_tail=tail))
         self._length, self._tail = length, tail
 
     def _check_end(self, connection: Connection) -> None:

@@ -110,6 +110,21 @@ class LedgerConnection:
             raise
         return connection
 
+    @contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Around what ends the transaction of a batch: an exception undoes it."""
+        try:
+            yield
+        except BaseException:
+            self.rollback()
+            raise
+
+    def settle(self, step: Step) -> None:
+        """Move the ledger on, and commit all of the batch. See `commit` for what it means if this raises."""
+        self.advance(step)
+        crashpoint("stream.offsets")
+        self.commit(step.operation)
+
     def advance(self, step: Step) -> None:
         """Move the ledger on, within the transaction of the batch."""
         if not self._is_in_transaction():

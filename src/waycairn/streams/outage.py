@@ -9,9 +9,9 @@ jumps back keeps it open for as long), holds its lock while the call runs, and k
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
@@ -20,7 +20,6 @@ from waycairn.streams.failures import kind_of
 from waycairn.world.clock import SystemClock
 from waycairn.world.randomness import chance
 
-T = TypeVar("T")
 _FIRST, _LONGEST = 0.1, 30.0
 
 
@@ -69,7 +68,7 @@ class Breaker:
         return self._outage
 
     def wait(self) -> float:
-        """Seconds until a try makes sense; 0: now, and it is this caller's. End it with `succeeded` or `failed`."""
+        """Seconds until a try makes sense; 0: now, and it is this caller's: see `trying`."""
         with self._lock:
             if self._outage is None:
                 return 0.0
@@ -96,25 +95,10 @@ class Breaker:
             text = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self._outage = Outage(since=since, tries=tries + 1, error=text, next_try=now + wait)
 
-    def until_back(self, act: Callable[[], T], pause: Callable[[float], object] | None = None) -> T:
-        """Act, again and again while the database is away. `pause` waits, and may raise to leave."""
-        while True:
-            while wait := self.wait():
-                (pause or self._clock.sleep)(wait)
-            with self._trying():
-                return act()
-
-    async def until_back_async(self, act: Callable[[], Awaitable[T]], pause: Callable[[float], Awaitable[object]]) -> T:
-        """The same, awaited."""
-        while True:
-            while wait := self.wait():
-                await pause(wait)
-            with self._trying():
-                return await act()
-
     @contextmanager
-    def _trying(self) -> Iterator[None]:
-        """An outage is remembered and goes no further; everything else is an answer."""
+    def trying(self) -> Iterator[None]:
+        """Around a try that `wait` has given: an outage is remembered and goes no further; everything else is an
+        answer."""
         try:
             yield
         except Exception as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from waycairn.streams.barrier import barrier
 from waycairn.streams.insert_many import Inserts
@@ -21,15 +21,13 @@ from waycairn.world.crashpoints import crashpoint
 
 
 class EngineSink:
-    """A SQLAlchemy engine for SQLite or PostgreSQL, or its URL. Its settings, pool and isolation are left as they are.
+    """A SQLAlchemy engine for SQLite or PostgreSQL. Its settings, pool and isolation are left as they are.
 
     Belongs to one thread at a time. It keeps one connection of the pool from `open` to `close`.
     """
 
-    def __init__(self, engine: Engine | str, **options: Any) -> None:
-        self._owns_engine = isinstance(engine, str)
-        self._engine = create_engine(engine) if isinstance(engine, str) else engine
-        self._ledger = LedgerConnection(self._engine, **options)
+    def __init__(self, engine: Engine, **options: Any) -> None:
+        self._ledger = LedgerConnection(engine, **options)
         self._inserts = Inserts()
 
     def open(
@@ -52,8 +50,6 @@ class EngineSink:
     def close(self) -> None:
         """Undo what is open. Idempotent."""
         self._ledger.close()
-        if self._owns_engine:
-            self._engine.dispose()
 
 
 class EngineTransaction:
@@ -68,14 +64,9 @@ class EngineTransaction:
 
     def commit(self, step: Step) -> None:
         """Commit what was written together with the step."""
-        try:
+        with self._ledger.undoing():
             crashpoint("stream.rows")
-            self._ledger.advance(step)
-            crashpoint("stream.offsets")
-            self._ledger.commit(step.operation)
-        except BaseException:
-            self._ledger.rollback()
-            raise
+            self._ledger.settle(step)
 
     def rollback(self) -> None:
         """Nothing of the batch was there."""

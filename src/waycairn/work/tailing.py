@@ -23,7 +23,7 @@ from waycairn.work.request import PACED, SIGNAL
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.streams.outage import Breaker
+    from waycairn.streams.outage import Breaker, Outage
     from waycairn.streams.reader import Reader
     from waycairn.work.execution import Execution
     from waycairn.work.sinking import Bound
@@ -257,7 +257,9 @@ class Tailing(Generic[E]):
                 raise error from second
         self._put_state_back()
         if may_pass:
-            self._tell_away(error)
+            former = self._breaker.outage
+            self._breaker.failed(error)
+            self._tell_away(former)
         return may_pass
 
     def _step(self, taken: Taken) -> Step:
@@ -305,22 +307,21 @@ class Tailing(Generic[E]):
             while (left := self._breaker.wait()) > 0:
                 yield wait(min(left, _NAP))
                 yield from self._between()
-            try:
+            former, is_back = self._breaker.outage, False
+            with self._breaker.trying():
                 given = yield work(call)
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                self._tell_away(error)
+                is_back = True
+            if not is_back:
+                self._tell_away(former)
                 continue
-            if self._breaker.outage is not None:
+            if former is not None:
                 log.warning("stream %s goes on: its sink answers again", self.name)
-            self._breaker.succeeded()
             return given
 
-    def _tell_away(self, error: BaseException) -> None:
-        if self._breaker.outage is None:
-            log.warning("stream %s waits, nothing is consumed: %s", self.name, error)
-        self._breaker.failed(error)
+    def _tell_away(self, former: Outage | None) -> None:
+        """Once an outage."""
+        if former is None and (outage := self._breaker.outage) is not None:
+            log.warning("stream %s waits, nothing is consumed: %s", self.name, outage.error)
 
     def close(self) -> Flow[None]:
         """Idempotent."""
