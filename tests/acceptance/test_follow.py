@@ -233,6 +233,24 @@ def test_a_sink_that_is_older_than_the_run(tmp_path, store, engine):
     assert store.find("job").progress.done == 10
 
 
+def test_a_sink_that_lost_its_first_batch(tmp_path, store, engine):
+    """As a power cut leaves it: the state goes back with the offsets, however much the run's own cuts have counted."""
+    write_lines(tmp_path / "a.jsonl", range(6))
+    kept = tmp_path / "kept.db"
+    for _ in range(2):
+        with store.run("job") as run:
+            totals = run.state(Totals())
+            for batch in run.follow(tmp_path / "a.jsonl", sink=engine, schema=Event, once=True):
+                if not kept.exists():
+                    with closing(sqlite3.connect(tmp_path / "sink.db")) as sink, closing(sqlite3.connect(kept)) as copy:
+                        sink.backup(copy)
+                with batch:
+                    totals.events += len(batch)
+            assert totals.events == 6
+        engine.dispose()
+        (tmp_path / "sink.db").write_bytes(kept.read_bytes())
+
+
 def test_another_parser_is_told(tmp_path, store, engine, caplog):
     """And goes on where the former one ended."""
     write_lines(tmp_path / "a.jsonl", range(3))

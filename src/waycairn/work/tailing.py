@@ -104,6 +104,8 @@ class Tailing(Generic[E]):
             if standing.state is not None:
                 unload_cargo(standing.state, cutter.state)
             self._cargo = load_cargo(cutter.state.encode())
+            if standing.state is None:
+                yield from self._put_first_state(self._cargo)
         self._stored = {one.id: one.offset for one in standing.generations}
         self._reader = self._make_reader(standing)
         yield work(self.reader.look)
@@ -112,6 +114,14 @@ class Tailing(Generic[E]):
         if facts not in [one.checkpoint.metadata for one in self._registered()]:
             draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=facts)
             yield cut(functools.partial(cutter.commit_beside, checkpoint=draft))
+
+    def _put_first_state(self, cargo: bytes) -> Flow[None]:
+        """Before the first event, and durable: a sink that a power cut takes back to here must not find the state of the
+        run's own cuts, which have counted what is read again."""
+        transaction = yield from self._patiently(self._sink.begin)
+        step = Step(operation=new_operation_id().hex(), state=cargo, at=self._clock.now())
+        yield work(functools.partial(transaction.commit, step))
+        yield work(self._sink.barrier)
 
     def _count(self, events: int) -> None:
         """Commits of the stream are the sink's: the run may have heard of fewer, or of some that a power cut took back."""
