@@ -252,9 +252,11 @@ def test_reset_while_it_is_followed(place):
         assert job.stdout.readline() == "ready\n"
         with wc.open(place / ".waycairn") as store:
             record = store.find("job")
-            sink = EngineSink(f"sqlite:///{place}/rows.db")
+            engine = sa.create_engine(f"sqlite:///{place}/rows.db")
+            sink = EngineSink(engine)
             sink.open("telemetry", Holder(record.id, record.epoch), now=NOW)
             sink.close()
+            engine.dispose()
         ran = waycairn("stream", "reset", "telemetry", "--yes", "--sink", f"sqlite:///{place}/rows.db", at=place)
         assert ran.returncode == 4
         assert offsets(place) == [70, 50]

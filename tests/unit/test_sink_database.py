@@ -14,9 +14,11 @@ from waycairn.upkeep.sink_database import engine_of, looking, shown, writing
 def address(tmp_path):
     """Of a database with a ledger, at a path that would break a URL."""
     found = sa.URL.create("sqlite", database=str(tmp_path / "a ?#%20 b.db")).render_as_string()
-    sink = EngineSink(f"sqlite:///{tmp_path}/rows.db")
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/rows.db")
+    sink = EngineSink(engine)
     sink.open("telemetry", RUN, now=NOW)
     sink.close()
+    engine.dispose()
     (tmp_path / "rows.db").rename(tmp_path / "a ?#%20 b.db")
     return found
 
