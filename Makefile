@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+COMPILED = $(BIN)/python -m compileall -q src tests  # jobs are started by the hundred, perhaps where none may write bytecode
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet
@@ -17,12 +18,15 @@ help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*##/make \1 \t/p' Makefile
 
 demo: $(VENV)/.run  ## kill a job over fourteen books again and again, resume it, show the proof
+	@$(COMPILED)
 	@$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
 test: $(VENV)/.test  ## the whole test suite
+	@$(COMPILED)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 torture: $(VENV)/.test  ## every fault against every promise, for MINUTES=60, tried in the order of SEED=n
+	@$(COMPILED)
 	PYTHONPATH=src:tests $(BIN)/python -m programme --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: $(VENV)/.dev  ## style, types and layers

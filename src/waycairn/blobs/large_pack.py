@@ -153,7 +153,8 @@ def _write_at(handle: int, view: memoryview, offset: int) -> int:
     try:
         return os.pwrite(handle, view, offset)
     except OSError as error:
-        if error.errno != errno.EINVAL or not use_cache(handle):
+        if error.errno != errno.EINVAL:
             raise
-        # Some file systems accept O_DIRECT and then refuse the write.
+        # Some file systems accept O_DIRECT and then refuse the write; the other thread may have found that first.
+        use_cache(handle)
         return os.pwrite(handle, view, offset)
