@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from crash.mistakes import MISTAKES
+from crash.stream_bugs import STREAM_BUGS
 from waycairn.model.records import Commit
 
 __all__ = ["BUGS", "plant"]
@@ -216,6 +217,7 @@ def lock_in_children() -> None:
 
 BUGS = {
     **MISTAKES,
+    **STREAM_BUGS,
     "commit-twice": commit_twice,
     "lease-by-wall-clock": lease_by_wall_clock,
     "lock-in-children": lock_in_children,

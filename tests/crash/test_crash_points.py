@@ -26,7 +26,7 @@ ELSEWHERE = {
     "flights.alone": "an item that kills its process: kill tests of the map",
     "output.cut": "an item that fails after it wrote: the test below",
     "owner.sweep": "unit tests of the owner files",
-    "stream.": "sinks of streams: their unit tests kill a process at each",
+    "stream.retry.": "dead letters that are tried again: tests of those",
     "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""

@@ -12,11 +12,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from crash.workloads import STORE
-
 __all__ = ["digest_of", "visible"]
-
-CATALOG, LOG = f"work/{STORE}/catalog.db", f"work/{STORE}/catalog.db-wal"
 
 
 def digest_of(digests: dict[str, bytes]) -> bytes:
@@ -28,12 +24,13 @@ def digest_of(digests: dict[str, bytes]) -> bytes:
 
 
 def visible(root: Path, digests: dict[str, bytes]) -> bytes:
-    """Equal for disks between which a store cannot tell; may change what lies at the root."""
-    database = _content(root / CATALOG) if CATALOG in digests else None
-    if database is None:
-        return digest_of(digests)
-    others = {path: digest for path, digest in digests.items() if path not in {CATALOG, LOG}}
-    return digest_of(others | {CATALOG: blake3(database).digest(16)})
+    """Equal for disks between which a store and a sink cannot tell; may change what lies at the root."""
+    seen = dict(digests)
+    for path in digests:
+        if path.endswith(".db") and (content := _content(root / path)) is not None:
+            seen[path] = blake3(content).digest(16)
+            seen.pop(f"{path}-wal", None)
+    return digest_of(seen)
 
 
 def _content(path: Path) -> bytes | None:

@@ -86,3 +86,8 @@ Decision: TypeAlias = (
 def sleeps(generation: Generation) -> bool:
     """A copy of which nothing is read while its original holds the same."""
     return generation.copy_of is not None and generation.state is FileState.DONE
+
+
+def is_open(decision: Decision) -> bool:
+    """Whether it has to be decided again, though nothing about the file changes."""
+    return isinstance(decision, Unreadable) or (isinstance(decision, Waiting) and decision.is_soon)

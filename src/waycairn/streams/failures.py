@@ -96,6 +96,19 @@ def _kind_on_server(error: BaseException) -> Kind | None:
     return _POSTGRES.get(state) or _POSTGRES.get(state[:2])
 
 
+def is_refused(error: BaseException) -> bool:
+    """Whether the database, or its driver, says that a value cannot be stored: for every other event it may be all
+    right. Rules that a table has for its rows, UNIQUE and the like, are no matter of values."""
+    if isinstance(error, OverflowError):
+        return "SQLite" in str(error)  # an integer of more than 64 bits
+    if isinstance(error, UnicodeEncodeError):
+        return error.reason == "surrogates not allowed"
+    if not isinstance(error, exc.DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
+    return isinstance(error, exc.DataError) or state.startswith("22")
+
+
 def told(error: BaseException, where: Connection | Engine) -> StoreError:
     """Our error for it, to be raised from it. Its fact `kind` is what `kind_of` says."""
     kind = kind_of(error) or "refused"

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from waycairn.streams.marks import REACH
 
 LINE_LIMIT = 16 << 20
-HEAD_KEPT = 4096
-"""Of a line that cannot be used."""
+HEAD_KEPT, ERROR_KEPT = 4096, 500
+"""Of a line that cannot be used, and characters of what is wrong with it."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -115,6 +115,15 @@ def text_of(line: bytes, place: int) -> tuple[bytes, int]:
     if place == 0:
         kept = kept.removeprefix(BYTE_ORDER_MARK)
     return kept, len(text) - len(kept)
+
+
+def content_of(line: Line, place: int) -> tuple[bytes, int]:
+    """As `text_of`, of a line that was kept."""
+    if isinstance(line, bytes):
+        return text_of(line, place)
+    assert line.text is not None
+    text, left_out = text_of(line.text, place + line.nuls)
+    return text, left_out + line.nuls
 
 
 class Cutter:

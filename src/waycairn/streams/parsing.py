@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from waycairn.errors import LineUnusable
-from waycairn.streams.lines import HEAD_KEPT, Line, OddLine, text_of
+from waycairn.streams.lines import ERROR_KEPT, HEAD_KEPT, Line, OddLine, content_of
 from waycairn.streams.records import Counts, DeadKind, DeadLetter
 
 OnError = Literal["dead_letter", "stop", "skip"]
@@ -126,7 +126,7 @@ class Parser:
         return found.parsed(end)
 
     def _one(self, found: _Findings, line: Line, place: int, number: int) -> None:
-        text, left_out = _text(line, place)
+        text, left_out = content_of(line, place)
         found.nuls += _nuls(line)
         if not text or text.isspace():
             found.blank += 1
@@ -149,7 +149,7 @@ class Parser:
         try:
             taken = event if self._transform is None else self._transform(event)
         except Exception as error:  # noqa: BLE001 - whatever it raises is said of this line, and the stream goes on
-            found.unusable("transform", _said(error), _text(line, place)[0], place + left_out, number)
+            found.unusable("transform", said(error), content_of(line, place)[0], place + left_out, number)
         else:
             found.events.append(taken)
             found.places.append(place + left_out)
@@ -159,13 +159,13 @@ class Parser:
             try:
                 return self._function(text)
             except Exception as error:  # noqa: BLE001 - whatever it raises is said of this line, and the stream goes on
-                raise _Unusable("malformed", _said(error)) from None
+                raise _Unusable("malformed", said(error)) from None
         try:
             return self._decode(text)
         except RecursionError:
             return self._deep(text)
         except Exception as error:  # noqa: BLE001 - a schema may run code of its own
-            raise _Unusable(_kind_of_failure(text), _said(error)) from None
+            raise _Unusable(_kind_of_failure(text), said(error)) from None
 
     def _deep(self, text: bytes) -> Any:
         """How deep a decoder gets depends on how deep its caller stands, and the result must not: so it is asked again
@@ -178,7 +178,7 @@ class Parser:
             except RecursionError as error:
                 outcome.append(_Unusable("malformed", f"nested too deep: {error}"))
             except Exception as error:  # noqa: BLE001 - told of this line, in the thread that asked
-                outcome.append(_Unusable(_kind_of_failure(text), _said(error)))
+                outcome.append(_Unusable(_kind_of_failure(text), said(error)))
 
         alone = threading.Thread(target=decode, name="waycairn-deep-line")
         alone.start()
@@ -222,7 +222,7 @@ class _Findings:
             length=length,
             line=self._where.line + number,
             kind=kind,
-            error=error[:500],
+            error=error[:ERROR_KEPT],
             head=head,
             digest=digest,
             at=self._where.at,
@@ -256,14 +256,6 @@ def _stopped(letter: DeadLetter) -> LineUnusable:
     )
 
 
-def _text(line: Line, place: int) -> tuple[bytes, int]:
-    if isinstance(line, bytes):
-        return text_of(line, place)
-    assert line.text is not None
-    text, left_out = text_of(line.text, place + line.nuls)
-    return text, left_out + line.nuls
-
-
 def _nuls(line: Line) -> int:
     if isinstance(line, OddLine):
         return line.nuls
@@ -282,7 +274,8 @@ def _kind_of_failure(text: bytes) -> DeadKind:
     return "schema" if isinstance(value, dict) else "not_object"
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """What is kept of an error beside a line."""
     return f"{type(error).__name__}: {error}"
 
 

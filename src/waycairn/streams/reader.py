@@ -6,7 +6,6 @@ knows no run.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from typing import TypeAlias
@@ -14,8 +13,8 @@ from typing import TypeAlias
 import msgspec
 
 from waycairn.ports import Clock
-from waycairn.streams.content import opened
-from waycairn.streams.decisions import Decision, Gone, Unreadable, Waiting, sleeps
+from waycairn.streams.content import line_at, opened
+from waycairn.streams.decisions import Decision, Gone, is_open, sleeps
 from waycairn.streams.descriptors import Descriptors, NotTheFile, is_same
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
 from waycairn.streams.endings import Damaged, Ended, Endings
@@ -155,7 +154,7 @@ class Reader:
         at = self._clock.now()
         if not isinstance(decision, Gone):
             self._roster.apply(decision, at)
-            if not _is_open(decision):
+            if not is_open(decision):
                 self._settled[decision.seen.path] = decision.seen
             return
         tail = self._tails.get(decision.generation.id)
@@ -356,6 +355,22 @@ class Reader:
         self._check(taken)
         self._is_put_back = True
 
+    def forget(self, taken: Taken) -> None:
+        """It was not committed: its lines are read again, in batches of another size perhaps."""
+        self._check(taken)
+        self._given, self._out = None, []
+
+    def refuse(self, taken: Taken, error: str) -> Taken:
+        """The same batch, of one line, with that as a dead letter. Raises LineUnusable where there are to be none."""
+        self._check(taken)
+        ((tail, count, portion),) = self._out
+        dead, counts = self._parser.refuse(tail.refused(portion, error))
+        counts += msgspec.structs.replace(portion.counts, events=0)
+        self._given = self._taken(
+            [(tail, count, msgspec.structs.replace(portion, events=(), places=(), dead=dead, counts=counts))]
+        )
+        return self._given
+
     def _check(self, taken: Taken) -> None:
         if taken is not self._given or self._is_put_back:
             raise ValueError("this batch is not the one that is out")
@@ -376,23 +391,9 @@ class Reader:
         self._roster.noticed += noticed
         for seen in found.values():
             if is_same(seen.identity, generation.identity):
-                return _line_at(seen, letter)
+                return line_at(seen, letter)
         return None
 
     def close(self) -> None:
         """Close all files. Nothing is lost by it: what was not kept is read again by the next reader."""
         self._descriptors.close_all()
-
-
-def _is_open(decision: Decision) -> bool:
-    """Whether it has to be decided again, though nothing about the file changes."""
-    return isinstance(decision, Unreadable) or (isinstance(decision, Waiting) and decision.is_soon)
-
-
-def _line_at(seen: Seen, letter: DeadLetter) -> bytes | None:
-    try:
-        with opened(seen) as content:
-            line = content.read(letter.offset, letter.length)
-    except (OSError, NotTheFile):
-        return None
-    return line if hashlib.sha256(line).digest() == letter.digest else None

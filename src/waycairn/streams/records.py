@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-DeadKind = Literal["malformed", "not_object", "schema", "too_long", "truncated", "damaged", "transform"]
+DeadKind = Literal["malformed", "not_object", "schema", "too_long", "truncated", "damaged", "transform", "refused"]
 """Why a line is a dead letter.
 
 malformed    not what the parser reads, as JSON
@@ -22,6 +22,7 @@ too_long     longer than the limit; only its beginning was kept
 truncated    the last line of a file that will not grow, without its end
 damaged      a compressed file that ends or breaks in the middle
 transform    the function that makes an event into a row raised
+refused      the database of the sink takes no such value, as PostgreSQL takes no NUL in a text
 """
 
 

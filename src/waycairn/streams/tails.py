@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from bisect import bisect_right
 from itertools import accumulate
@@ -11,7 +12,7 @@ import msgspec
 from waycairn.streams.blocks import PlainBlocks
 from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import Seen
-from waycairn.streams.lines import Cutter, Line, OddLine, first_bytes, last_bytes
+from waycairn.streams.lines import ERROR_KEPT, HEAD_KEPT, Cutter, Line, OddLine, content_of, first_bytes, last_bytes
 from waycairn.streams.marks import REACH, Trail, head_of, mark
 from waycairn.streams.parsing import Parser, Where
 from waycairn.streams.records import Counts, DeadLetter, Generation, Portion
@@ -75,6 +76,22 @@ class Tail:
         counts = parsed.counts + Counts(bytes=skipped) if skipped else parsed.counts
         return Portion(
             before=generation, after=after, events=parsed.events, places=parsed.places, dead=parsed.dead, counts=counts
+        )
+
+    def refused(self, portion: Portion, error: str) -> DeadLetter:
+        """The line of the only event of a portion that is one line."""
+        text, _ = content_of(self._lines[0], portion.before.offset)
+        return DeadLetter(
+            generation=portion.before.id,
+            path=portion.before.path,
+            offset=portion.places[0],
+            length=len(text),
+            line=portion.after.lines,
+            kind="refused",
+            error=error[:ERROR_KEPT],
+            head=text[:HEAD_KEPT],
+            digest=hashlib.sha256(text).digest(),
+            at=portion.after.updated,
         )
 
     def keep(self, after: Generation, count: int) -> None:

@@ -14,7 +14,9 @@ from waycairn.codec import encode
 from waycairn.errors import OwnershipLost
 from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.store import CheckpointDraft
+from waycairn.streams.failures import is_refused
 from waycairn.streams.outage import is_away
+from waycairn.streams.parsing import said
 from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
 from waycairn.work.acts import Flow, cut, wait, work
 from waycairn.work.batch import Batch
@@ -68,6 +70,8 @@ class Tailing(Generic[E]):
         self._bound, self._sink, self._make_reader = sink, sink.sink, reader
         self._breaker, self._wary = breaker, wary
         self._size, self._every, self._once = size, every, once
+        self._room = size
+        """Lines of the next batch; fewer while a value is looked for that the sink refuses."""
         self._parser, self._facts = parser, facts
         self._reader: Reader | None = None
         self._transaction: Any = None
@@ -162,7 +166,7 @@ class Tailing(Generic[E]):
         if self._waiting is not None:
             self._take_back(self._waiting)
         while True:
-            taken: Taken | None = yield work(functools.partial(self.reader.take, self._size))
+            taken: Taken | None = yield work(functools.partial(self.reader.take, self._room))
             if taken is None:
                 if self._once and self.reader.is_drained:
                     self.is_drained = True
@@ -233,12 +237,25 @@ class Tailing(Generic[E]):
         transaction, self._transaction = self._transaction, None
         self._cutter.open_item = None
         if error is not None:
-            return (yield from self._undo(transaction, error))
+            return (yield from self._undo(transaction, error)) or (yield from self._isolate(batch, error))
         deliver = functools.partial(self._deliver, transaction, batch) if self._bound.delivers else None
         batch.is_done = yield from self._commit(transaction, batch.taken, deliver)
         if batch.is_done:
             self._waiting = None
         return False
+
+    def _isolate(self, batch: Batch[E], error: BaseException) -> Flow[bool]:
+        """An event that the database refuses must not hold the stream up for ever. What was read comes again in smaller
+        and smaller batches, until that event is alone in one and becomes a dead letter."""
+        if not is_refused(error) or self._bound.delivers:
+            return False
+        self._waiting = None
+        if self._room > 1:
+            self._room = max(1, min(self._room, len(batch)) // 2)
+            self.reader.forget(batch.taken)
+            return True
+        yield from self._commit_quietly(self.reader.refuse(batch.taken, said(getattr(error, "orig", None) or error)))
+        return True
 
     def _commit(self, transaction: Any, taken: Taken, deliver: Callable[[], Any] | None = None) -> Flow[bool]:
         """False if the sink went away: then nothing was committed, and it is to be done again."""
@@ -286,6 +303,7 @@ class Tailing(Generic[E]):
 
     def _note_done(self, taken: Taken, step: Step) -> None:
         self.reader.keep(taken)
+        self._room = min(2 * self._room, self._size)
         self._stored.update((one.id, one.offset) for one in taken.changed)
         self._cargo = step.state
         self.counts += step.counts

@@ -1,0 +1,90 @@
+"""Jobs that save values and states, and delete them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import waycairn as wc
+from crash.common import LARGE, Acks, Told, Workload, blob, checkpoints
+
+# -- plain values ----------------------------------------------------------------------------------------------------
+
+
+def value(page: int) -> dict[str, Any]:
+    return {"page": page, "data": blob(page) if page % 3 == 0 else "small"}
+
+
+def save_values(store: wc.Store, told: Told) -> None:
+    done = store.latest("cursor", {"page": 0})["page"]
+    for page in range(done + 1, 8):
+        store.save("cursor", value(page))
+        told(f"page {page}")
+
+
+def check_values(store: wc.Store, acks: Acks) -> None:
+    loaded = [store.load(record.id) for record in reversed(checkpoints(store, "cursor"))]
+    assert loaded == [value(page) for page in range(1, len(loaded) + 1)], [one["page"] for one in loaded]
+    assert len(loaded) >= acks.get("page", 0), f"{acks} acknowledged, {len(loaded)} there"
+    if loaded:
+        assert store.latest("cursor") == loaded[-1]
+
+
+# -- checkpoints of a changing state ---------------------------------------------------------------------------------
+
+
+def page_state(page: int) -> dict[str, Any]:
+    return {"page": page, "blob": blob(page, 1000) + blob(page // 2, LARGE)}
+
+
+def take_checkpoints(store: wc.Store, told: Told) -> None:
+    with store.run("pages") as run:
+        state = run.state({"page": 0, "blob": b""})
+        while state["page"] < 6:
+            state.update(page_state(state["page"] + 1))
+            if run.checkpoint(force=True, metadata={"page": state["page"]}):
+                told(f"page {state['page']}")
+
+
+def check_checkpoints(store: wc.Store, acks: Acks) -> None:
+    found = [
+        (record.checkpoint.metadata["page"], store.load(record.id))
+        for record in reversed(checkpoints(store, "pages", role="state"))
+        if record.checkpoint.metadata
+    ]
+    assert found == [(page, page_state(page)) for page in range(1, len(found) + 1)], [page for page, _ in found]
+    assert len(found) >= acks.get("page", 0), f"{acks} acknowledged, {len(found)} there"
+
+
+# -- deleting --------------------------------------------------------------------------------------------------------
+
+
+def forget_values(store: wc.Store, told: Told) -> None:
+    while not store.latest("forgotten"):
+        done = store.latest("old", {"page": 0})["page"]
+        for page in range(done + 1, 5):
+            store.save("old", value(page), tags=[f"page {page}"])
+        for record in store.checkpoints("old", tag="page 2"):
+            store.pin(record.id)
+        told("pinned 1")
+        store.clear("old")
+        told("cleared 1")
+        store.save("forgotten", True)
+        told("forgotten 1")
+
+
+def check_forgotten(store: wc.Store, acks: Acks) -> None:
+    found = {record.sequence: (record.pinned, store.load(record.id)) for record in checkpoints(store, "old")}
+    for _, loaded in found.values():
+        assert loaded == value(loaded["page"])
+    pinned = [loaded["page"] for is_pinned, loaded in found.values() if is_pinned]
+    if acks.get("pinned"):
+        assert pinned == [2], "a pinned checkpoint is never deleted"
+    if acks.get("forgotten"):
+        assert len(found) == 1, "what was deleted does not come back"
+
+
+WORKLOADS = {
+    "values": Workload(save_values, check_values),
+    "pages": Workload(take_checkpoints, check_checkpoints),
+    "forget": Workload(forget_values, check_forgotten),
+}
