@@ -23,7 +23,7 @@ BATCH = 10
 def sink_of(kind, address, folder):
     if kind == "engine":
         return EngineSink(sa.create_engine(address))
-    engine = own_engine(folder / "ledger.db", is_flushed=True)
+    engine = own_engine(folder / "ledger.db")
     if kind == "file":
         return FileSink(folder / "out.txt", engine)
 

@@ -27,6 +27,7 @@
     ├── ItemsOverlap               two items were open at once beside a state or a growing output
     ├── StreamError
     │   ├── TooManyDeadLetters     more lines of a stream are unusable than was allowed
+    │   ├── FilesUnreadable        files of a stream could not be read, and all was to be
     │   └── LineUnusable           a line could not be used, and on_error="stop" was asked for
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
@@ -48,6 +49,7 @@ __all__ = [
     "CheckpointPinned",
     "CommitUnknown",
     "Damaged",
+    "FilesUnreadable",
     "FingerprintMismatch",
     "Interrupted",
     "ItemFailed",
@@ -202,6 +204,10 @@ class StreamError(WaycairnError):
 
 class TooManyDeadLetters(StreamError):
     """More lines of a stream are unusable than was allowed. The newest batch was not consumed."""
+
+
+class FilesUnreadable(StreamError):
+    """Files of a stream are there and cannot be read. What was in the others is committed."""
 
 
 class LineUnusable(StreamError):

@@ -24,7 +24,7 @@ from sqlalchemy import create_engine, text
 import following_job
 import waycairn as wc
 from killing import sweep
-from waycairn.errors import LineUnusable, TooManyDeadLetters
+from waycairn.errors import FilesUnreadable, LineUnusable, TooManyDeadLetters
 from waycairn.world import crashpoints
 
 JOB = Path(__file__).parent.parent / "following_job.py"
@@ -91,6 +91,23 @@ def test_what_was_read_is_not_read_again(tmp_path, store, engine):
         take_all(run, tmp_path / "logs" / "*.jsonl", engine)
     assert rows(engine) == list(range(40))
     assert store.find("job").progress.done == 40
+
+
+def test_a_file_that_cannot_be_read(tmp_path, store, engine):
+    """`once` reads all others, and does not end as if that one had been read. Case 30."""
+    logs = tmp_path / "logs"
+    write_lines(logs / "good.jsonl", range(3))
+    (logs / "loop.jsonl").symlink_to(logs / "loop.jsonl")
+    said = r"loop\.jsonl cannot be looked at.*All else that was there is committed"
+    with pytest.raises(FilesUnreadable, match=said), store.run("job") as run:
+        take_all(run, logs / "*.jsonl", engine)
+    assert rows(engine) == [0, 1, 2]
+    assert store.find("job").status == "failed"
+    (logs / "loop.jsonl").unlink()
+    write_lines(logs / "loop.jsonl", range(3, 5))
+    with store.run("job") as run:
+        take_all(run, logs / "*.jsonl", engine)
+    assert rows(engine) == list(range(5))
 
 
 def program(place: Path) -> object:

@@ -21,6 +21,7 @@ from waycairn.errors import LineUnusable
 from waycairn.streams.lag import lag_of
 from waycairn.streams.parsing import Parser
 from waycairn.streams.records import FileState
+from waycairn.streams.rereading import Rereading
 
 MIB = 1 << 20
 
@@ -135,7 +136,8 @@ def test_good_lines_among_bad_ones(stream):
     assert stream.kinds == kinds
     assert [letter.line for letter in stream.dead] == [4 * (number + 1) for number in range(7)]
     assert (stream.counts.blank, stream.counts.dead, stream.stored[1].lines) == (14, 7, 29)
-    assert [stream.reader.reread(letter) for letter in stream.dead] == bad
+    files = Rereading(stream.patterns, list(stream.stored.values()))
+    assert [files.line(letter) for letter in stream.dead] == bad
 
 
 def test_encodings_and_limits_of_json(stream):

@@ -62,6 +62,8 @@ def line(number: int) -> str:
 class Workload:
     run: Callable[[wc.Store, Told], None]
     check: Callable[[wc.Store, Acks], None]
+    is_flushed: bool = True
+    """Whether every commit survives a power cut; else it may lose the newest, all of a batch together."""
 
 
 def find(store: wc.Store, name: str) -> RunRecord | None:

@@ -15,7 +15,7 @@ def rows_before_offsets() -> None:
     settle = LedgerConnection.settle
 
     def settle_apart(self: LedgerConnection, step: Any) -> None:
-        self.connection.commit()
+        self._commit()
         self._begin()
         settle(self, step)
 

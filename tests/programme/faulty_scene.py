@@ -21,7 +21,7 @@ HONEST = {
     f"{error.__module__}.{error.__qualname__}"
     for error in (
         *(errors.StoreFull, errors.StoreReadOnly, errors.WriteFailed, errors.StoreUnreachable, errors.StoreBusy),
-        *(errors.Damaged, errors.UnsafeFileSystem, errors.StoreNotFound),
+        *(errors.Damaged, errors.UnsafeFileSystem, errors.StoreNotFound, errors.FilesUnreadable),
     )
 }
 """What a job may end with; StoreNotFound where it cannot be seen that there is one."""

@@ -30,7 +30,7 @@ TESTS = Path(streams_case.__file__).parent
 
 @pytest.fixture
 def own(tmp_path):
-    engine = own_engine(tmp_path / "store" / "ledger.db", is_flushed=True)
+    engine = own_engine(tmp_path / "store" / "ledger.db")
     yield engine
     engine.dispose()
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 from waycairn.streams.blocks import BLOCK, PlainBlocks
-from waycairn.streams.descriptors import NotTheFile, open_file
+from waycairn.streams.descriptors import open_file
 from waycairn.streams.discovery import Seen
-from waycairn.streams.records import DeadLetter
 from waycairn.streams.zipped import MAGIC, ZippedBlocks
 
 Compression = Literal["", "gzip"]
@@ -108,13 +106,3 @@ def _common(one: bytes, other: bytes) -> int:
         else:
             high = middle - 1
     return low
-
-
-def line_at(seen: Seen, letter: DeadLetter) -> bytes | None:
-    """The line of a dead letter, if that is what still stands there."""
-    try:
-        with opened(seen) as content:
-            line = content.read(letter.offset, letter.length)
-    except (OSError, NotTheFile):
-        return None
-    return line if hashlib.sha256(line).digest() == letter.digest else None

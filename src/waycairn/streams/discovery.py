@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -83,7 +83,7 @@ class _Folder:
         except FileNotFoundError:
             return bool(before)
         except OSError as error:
-            notes.tell(self.path, f"cannot be listed: {error.strerror}")
+            notes.fail(self.path, f"cannot be listed: {error.strerror}")
             return bool(before)
 
     def _look_through(self, entries: Iterable[os.DirEntry[bytes]], before: dict[bytes, Seen], notes: _Notes) -> bool:
@@ -115,7 +115,8 @@ class _Folder:
             except FileNotFoundError:  # it went between the list and the look
                 continue
             except OSError as error:
-                notes.tell(path, f"cannot be looked at: {error.strerror}")
+                notes.fail(path, f"cannot be looked at: {error.strerror}")
+                self._listed = (0, 0)  # looked for again
                 continue
             seen = before.get(name)
             if seen is None or status.st_ctime_ns != seen.changed or status.st_ino != seen.inode:
@@ -166,12 +167,18 @@ class _Notes:
         self._told: dict[bytes, str] = {}
         self._now: dict[bytes, str] = {}
         self._new: list[Noticed] = []
+        self.failed: dict[bytes, str] = {}
 
     def tell(self, path: bytes, reason: str) -> None:
         self._now[path] = reason
         if self._told.get(path) != reason:
             message = f"{path.decode(errors='backslashreplace')} is left out: it {reason}"
             self._new.append(Noticed(kind="unreadable", path=path, message=message))
+
+    def fail(self, path: bytes, reason: str) -> None:
+        """As tell, of what should be read and cannot be."""
+        self.failed[path] = reason
+        self.tell(path, reason)
 
     def collect(self) -> list[Noticed]:
         new, self._new = self._new, []
@@ -196,11 +203,17 @@ class Discovery:
         """All files that are there, by path, each file once; the same dict again if nothing changed. And what was met
         that cannot be read, told once."""
         folders = self._current_folders()
+        self._notes.failed.clear()
         changed = [folder.scan(self._notes) for folder in folders.values()]
         if any(changed) or folders.keys() != self._folders.keys():
             self._seen = _each_once(folders.values())
         self._folders = folders
         return self._seen, self._notes.collect()
+
+    @property
+    def failed(self) -> Mapping[bytes, str]:
+        """What the last scan could not look at, and why."""
+        return self._notes.failed
 
     def base_of(self, path: bytes) -> bytes:
         """The path of which this one, which may not be there any more, is a rotated form; itself if of none."""

@@ -30,7 +30,7 @@ _MARKED = 1024
 
 class FileSink:
     """Appends to the file at `path`, exactly once; its ledger is in the database of `engine`, best one of its own on
-    the same disk (`own_engine(..., is_flushed=True)`). A file that has content when the stream is new keeps it.
+    the same disk (`own_engine`). A file that has content when the stream is new keeps it.
 
     Belongs to one thread at a time. The file belongs to one stream, and nothing else may write to it.
     """

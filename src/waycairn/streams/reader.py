@@ -13,16 +13,16 @@ from typing import TypeAlias
 import msgspec
 
 from waycairn.ports import Clock
-from waycairn.streams.content import line_at, opened
+from waycairn.streams.content import opened
 from waycairn.streams.decisions import Decision, Gone, is_open, sleeps
-from waycairn.streams.descriptors import Descriptors, NotTheFile, is_same
+from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
 from waycairn.streams.endings import Damaged, Ended, Endings
 from waycairn.streams.lag import Lag, lag_between
 from waycairn.streams.matching import Matching
 from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser
-from waycairn.streams.records import DeadLetter, FileState, Generation, Portion, Taken
+from waycairn.streams.records import FileState, Generation, Portion, Taken
 from waycairn.streams.roster import Roster
 from waycairn.streams.tails import NotYetThere, Tail
 
@@ -90,6 +90,8 @@ class Reader:
         found, noticed = self._discovery.scan()
         self._roster.noticed += noticed
         gone = self._settled.keys() - found.keys()
+        for path in self._roster.unreadable.keys() - found.keys():
+            del self._roster.unreadable[path]
         changed = [seen for path, seen in found.items() if self._settled.get(path) is not seen]
         self._look_at_deleted(now)
         if not changed and not gone and self._has_looked:
@@ -153,6 +155,7 @@ class Reader:
     def _apply(self, decision: Decision, now: float) -> None:
         at = self._clock.now()
         if not isinstance(decision, Gone):
+            self._roster.unreadable.pop(decision.seen.path, None)
             self._roster.apply(decision, at)
             if not is_open(decision):
                 self._settled[decision.seen.path] = decision.seen
@@ -277,10 +280,12 @@ class Reader:
             self._doubt(tail)
         except NotYetThere:
             tail.restart()
-        except OSError as error:
+        except FileNotFoundError:
             self._doubt(tail)
-            if not isinstance(error, FileNotFoundError):
-                self._roster.refuse(tail.generation.path, f"cannot be read: {error.strerror}")
+        except OSError as error:
+            tail.restart()
+            self._settled.pop(tail.generation.path, None)  # the next look tries again
+            self._roster.refuse(tail.generation.path, f"cannot be read: {error.strerror}")
         tail.is_at_end = True  # nothing can be had of it until somebody has looked again
         return 0
 
@@ -336,6 +341,11 @@ class Reader:
             return False
         return not any(self._endings.is_waited_for(tail) for tail in self._ending)
 
+    @property
+    def unreadable(self) -> dict[bytes, str]:
+        """What is there and cannot be read, and why, as of now."""
+        return {**self._discovery.failed, **self._roster.unreadable}
+
     # -- keeping ---------------------------------------------------------------------------------------------
 
     def keep(self, taken: Taken) -> None:
@@ -381,18 +391,6 @@ class Reader:
         """How far it is behind the files as they were looked at last."""
         pairs = [(self._roster.generations[number], seen) for number, seen in self._roster.files.items()]
         return lag_between(pairs, self._clock.now())
-
-    def reread(self, letter: DeadLetter) -> bytes | None:
-        """The line of a dead letter, if its file is still there and the line is what it was."""
-        generation = self._roster.generations.get(letter.generation)
-        if generation is None:
-            return None
-        found, noticed = self._discovery.scan()
-        self._roster.noticed += noticed
-        for seen in found.values():
-            if is_same(seen.identity, generation.identity):
-                return line_at(seen, letter)
-        return None
 
     def close(self) -> None:
         """Close all files. Nothing is lost by it: what was not kept is read again by the next reader."""

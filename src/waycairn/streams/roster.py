@@ -45,6 +45,8 @@ class Roster:
         self.touched: set[int] = set()
         """What was decided about anew."""
         self.noticed: list[Noticed] = []
+        self.unreadable: dict[bytes, str] = {}
+        """Files that cannot be read, and why."""
         self._told: dict[bytes, str] = {}
 
     def keep(self, changed: Iterable[Generation]) -> None:
@@ -169,6 +171,8 @@ class Roster:
 
     def refuse(self, path: bytes, reason: str) -> None:
         """It cannot be read. Said once until the reason is another one; nothing where there is none."""
+        if reason:
+            self.unreadable[path] = reason
         if reason and self._told.get(path) != reason:
             self._told[path] = reason
             self.notice(Noticed(kind="unreadable", path=path, message=f"{_shown(path)} is left out: it {reason}"))

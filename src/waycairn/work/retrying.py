@@ -13,8 +13,8 @@ from waycairn.streams.failures import kind_of, told
 from waycairn.streams.insert_many import Inserts
 from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser, Where
-from waycairn.streams.reader import Reader
 from waycairn.streams.records import Standing
+from waycairn.streams.rereading import Rereading
 from waycairn.streams.writer import Writer
 from waycairn.upkeep.letters import Wanted, letters
 from waycairn.upkeep.sink_database import writing
@@ -70,14 +70,11 @@ class Retry:
         self._refuse_files(standing)
         generations = standing.generations
         patterns = patterns_of(self._stream, generations)
-        reader = Reader(patterns, generations, self._parser, self._options, self._clock)
-        try:
-            with writing(self._stream.address) as connection:
-                for kept in letters(self._stream, wanted):
-                    outcome = self._try(connection, kept, self._line(reader, kept))
-                    setattr(retried, outcome, getattr(retried, outcome) + 1)
-        finally:
-            reader.close()
+        files = Rereading(patterns, generations)
+        with writing(self._stream.address) as connection:
+            for kept in letters(self._stream, wanted):
+                outcome = self._try(connection, kept, self._line(files, kept))
+                setattr(retried, outcome, getattr(retried, outcome) + 1)
         return retried
 
     def _refuse_files(self, standing: Standing) -> None:
@@ -89,11 +86,11 @@ class Retry:
                 stream=self._stream.name,
             )
 
-    def _line(self, reader: Reader, kept: KeptLetter) -> bytes | None:
+    def _line(self, files: Rereading, kept: KeptLetter) -> bytes | None:
         """Of one that is too long to be read only what the ledger has: memory stays bounded."""
         if kept.letter.length > self._options.line_limit:
             return kept.letter.head
-        return reader.reread(kept.letter)
+        return files.line(kept.letter)
 
     def _try(self, connection: Connection, kept: KeptLetter, line: bytes | None) -> str:
         if line is None:

@@ -49,7 +49,7 @@ def bound(sink: Any, store: StoreCore) -> Bound:
         return Bound(EngineSink(own), _shown(own), dispose=own.dispose)
     if isinstance(sink, str | os.PathLike):
         path = Path(sink).absolute()
-        own = _ledgers(store, is_flushed=True)
+        own = _ledgers(store)
         return Bound(FileSink(path, own), str(path), dispose=own.dispose)
     if sink is None or callable(sink):
         own = _ledgers(store)
@@ -62,7 +62,7 @@ def _nothing(events: Any, key: str) -> None:
     """The body of the loop does it all."""
 
 
-def _ledgers(store: StoreCore, *, is_flushed: bool = False) -> Engine:
+def _ledgers(store: StoreCore) -> Engine:
     """The database of the store for ledgers of streams whose sink is none."""
     from sqlalchemy import make_url
 
@@ -71,7 +71,7 @@ def _ledgers(store: StoreCore, *, is_flushed: bool = False) -> Engine:
     url = make_url(store.ledgers)
     if url.get_backend_name() == "sqlite":
         assert url.database
-        return own_engine(Path(url.database), is_flushed=is_flushed)
+        return own_engine(Path(url.database))
     return _engine(store.ledgers)
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from waycairn.codec import encode
-from waycairn.errors import OwnershipLost
+from waycairn.errors import FilesUnreadable, OwnershipLost
 from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.store import CheckpointDraft
 from waycairn.streams.failures import is_refused
@@ -39,6 +40,8 @@ _ALARMING = {"truncated", "replaced", "lost", "unreadable"}
 """What may mean that something is missing."""
 _NAP = 0.05
 """Seconds between two looks at signals while nothing is to be read."""
+_SHOWN = 5
+"""Files that a message names."""
 _SCANS = 20
 """A look at the files may take one part in so many of the time."""
 
@@ -168,7 +171,7 @@ class Tailing(Generic[E]):
         while True:
             taken: Taken | None = yield work(functools.partial(self.reader.take, self._room))
             if taken is None:
-                if self._once and self.reader.is_drained:
+                if self._once and self.reader.is_drained and (yield from self._is_all_read()):
                     self.is_drained = True
                     return None
                 yield from self._idle()
@@ -179,6 +182,22 @@ class Tailing(Generic[E]):
                 self._waiting = Batch(self, taken)
                 return self._waiting
             yield from self._commit_quietly(taken)
+
+    def _is_all_read(self) -> Flow[bool]:
+        """What ends well has read everything: raises FilesUnreadable, unless that passes by itself."""
+        if self.reader.unreadable:
+            yield from self._idle()
+        is_drained, unreadable = self.reader.is_drained, self.reader.unreadable
+        if is_drained and unreadable:
+            shown = [f"{path.decode(errors='backslashreplace')} {why}" for path, why in sorted(unreadable.items())]
+            more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+            raise FilesUnreadable(
+                f"stream {self.name!r} is not at its end: {'; '.join(shown[:_SHOWN])}{more}. All else that was there is "
+                "committed. Give this user the right to read it, or take it out of the paths, and run again.",
+                stream=self.name,
+                paths=[os.fsdecode(path) for path in unreadable],
+            )
+        return is_drained
 
     def _take_back(self, batch: Batch[E]) -> None:
         """It is read again: who had its events may have changed them."""
