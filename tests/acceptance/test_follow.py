@@ -24,7 +24,7 @@ from sqlalchemy import create_engine, text
 import following_job
 import waycairn as wc
 from killing import sweep
-from waycairn.errors import FilesUnreadable, LineUnusable, TooManyDeadLetters
+from waycairn.errors import FilesUnreadable, LineUnusable, StreamError, TooManyDeadLetters
 from waycairn.world import crashpoints
 
 JOB = Path(__file__).parent.parent / "following_job.py"
@@ -215,6 +215,53 @@ def test_stopped_by_a_signal(tmp_path):
     assert process.wait(10) == 143
     assert run_job(tmp_path) == 0
     assert seen(tmp_path)[0] == list(range(20))
+
+
+def test_a_process_that_slept_while_another_took_over(tmp_path):
+    """A stopped process is not dead: when it goes on, it changes nothing and ends. Case 26."""
+    log = tmp_path / "logs" / "app.jsonl"
+    write_lines(log, range(10))
+    sleeper = subprocess.Popen(
+        [sys.executable, str(JOB), str(tmp_path), "5", "follow", "first"], stderr=subprocess.PIPE
+    )
+    wait_for(lambda: (tmp_path / "sink.db").exists() and seen_or_none(tmp_path) == 10)
+    sleeper.send_signal(signal.SIGSTOP)
+    write_lines(log, range(10, 20))
+    assert run_job(tmp_path, "5", "once", "second") == 0
+    assert seen(tmp_path)[0] == list(range(20))
+    write_lines(log, range(20, 30))
+    sleeper.send_signal(signal.SIGCONT)
+    _, told = sleeper.communicate(timeout=20)
+    assert sleeper.returncode == 1
+    assert b"OwnershipLost: the stream 'job' was taken over" in told
+    assert seen(tmp_path)[0] == list(range(20))
+    assert run_job(tmp_path, "5", "once", "second") == 0
+    assert seen(tmp_path)[0] == list(range(30))
+
+
+def test_a_sink_that_was_made_anew(tmp_path, store, engine, caplog):
+    """A state that has counted the lines is not given to a stream that would count them again. Rule 29."""
+    log = tmp_path / "logs" / "app.jsonl"
+    write_lines(log, range(10))
+
+    def count(name, *, with_state):
+        with store.run(name) as run:
+            totals = run.state(Totals()) if with_state else Totals()
+            for batch in run.follow(log, sink=engine, schema=Event, once=True):
+                with batch:
+                    totals.events += len(batch.events)
+        return totals.events
+
+    assert count("counted", with_state=True) == count("uncounted", with_state=False) == 10
+    with engine.begin() as connection:
+        for table in ("streams", "stream_states", "generations"):
+            connection.execute(text(f"DELETE FROM waycairn_{table}"))
+    with pytest.raises(StreamError, match=r"knows nothing of the stream 'counted'(?s:.*)waycairn discard"):
+        count("counted", with_state=True)
+    assert count("uncounted", with_state=False) == 10
+    assert "is read from its beginning" in caplog.text
+    store.discard("counted")
+    assert count("counted", with_state=True) == 10
 
 
 def seen_or_none(place):

@@ -103,6 +103,25 @@ def test_it_is_listed(project):
     assert document("stream", "lag", at=project)["streams"][0]["behind"]["files"] == 2
 
 
+def test_verify(project):
+    """Bytes that were consumed and are others now are told with exit code 3; a file that went away is no fault."""
+    append(project, '{"id": 10, "word": "w10"}\n', "b.jsonl")
+    once(project)
+    ran = waycairn("stream", "verify", "telemetry", at=project)
+    assert (ran.returncode, ran.stdout.count("as it was consumed")) == (0, 2)
+    (project / "logs" / "b.jsonl").unlink()
+    with (project / "logs" / "a.jsonl").open("r+b") as file:
+        file.seek(3)
+        file.write(b"x")
+    ran = waycairn("stream", "verify", "telemetry", at=project)
+    assert ran.returncode == 3
+    assert "changed: bytes 0-" in ran.stdout
+    assert "not there any more" in ran.stdout
+    by_path = {one["path"]: one for one in document("stream", "verify", "telemetry", at=project, code=3)["files"]}
+    assert by_path[f"{project}/logs/b.jsonl"]["there"] is False
+    assert by_path[f"{project}/logs/a.jsonl"]["changed"][0][0] == 0
+
+
 def test_sigterm(project):
     """A service is stopped: exit code 143, one line on what was done, and the next start goes on."""
     job = start(project)

@@ -524,6 +524,20 @@ def test_an_edit_in_the_middle_is_not_seen(stream):
     assert stream.read().numbers() == list(range(1001))
 
 
+def test_marks_on_the_way(stream):
+    """Each 64 MiB has one: an edit that meets it is found by a check of them, not while the file is followed. Case 34."""
+    stream.write(b"".join(lines(number, pad=1_000_000) for number in range(70)))
+    stream.read()
+    files = Rereading(stream.patterns, list(stream.stored.values()))
+    assert [(one.marks, one.changed) for one in files.check()] == [(3, [])]
+    with open(stream.path(), "r+b") as file:
+        file.seek((64 << 20) - 10)
+        file.write(b"y")
+    assert [one.changed for one in files.check()] == [[((64 << 20) - 1024, 64 << 20)]]
+    stream.restart()
+    assert stream.read().numbers() == list(range(70))
+
+
 def test_a_file_that_comes_back(stream):
     """Not there is not gone: a drive that was away for a while brings nothing twice. Rule 5."""
     stream.write(lines(1, 2))

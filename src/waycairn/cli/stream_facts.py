@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from waycairn.model.records import RunRecord
     from waycairn.streams.dead_letters import KeptLetter
     from waycairn.streams.records import Generation
+    from waycairn.streams.rereading import Checked
     from waycairn.upkeep.streams import StreamStanding
 
 
@@ -123,4 +124,17 @@ def _generation_facts(one: Generation) -> dict[str, Any]:
         "inode": one.identity.inode,
         "first_seen": iso(one.first_seen),
         "updated": iso(one.updated),
+    }
+
+
+def checked_facts(one: Checked) -> dict[str, Any]:
+    """A file as it was compared."""
+    return {
+        "generation": one.generation.id,
+        "path": os.fsdecode(one.generation.path),
+        "consumed": one.generation.offset,
+        "there": one.is_there,
+        "marks": one.marks,
+        "changed": [list(span) for span in one.changed],
+        "error": one.error or None,
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from waycairn.streams.dead_letters import KeptLetter
     from waycairn.streams.records import Generation
+    from waycairn.streams.rereading import Checked
     from waycairn.upkeep.streams import StreamStanding
 
 _STYLES = {FOLLOWING: "cyan", AWAY: "bold red", GONE: "bold red"}
@@ -35,6 +36,8 @@ FILE_RIGHT = ("file", "offset", "size", "lines", "unread", "updated")
 FILE_SPARE = ("updated", "unread", "lines")
 LAG_COLUMNS = ("name", "behind", "for", "files", "oldest unread", "")
 LAG_RIGHT = ("behind", "for", "files")
+CHECKED_COLUMNS = ("file", "path", "consumed", "marks", "")
+CHECKED_RIGHT = ("file", "consumed", "marks")
 LETTER_COLUMNS = ("id", "path", "offset", "line", "kind", "error", "beginning")
 LETTER_RIGHT = ("id", "offset", "line")
 LETTER_SPARE = ("id", "offset", "path")
@@ -138,6 +141,20 @@ def file_row(one: Generation, now: float) -> list[str | Text]:
         f"{one.unread:,}" if one.unread else "",
         duration_text(now - one.updated),
     ]
+
+
+def checked_row(one: Checked) -> list[str | Text]:
+    """Cells for CHECKED_COLUMNS."""
+    generation = one.generation
+    if one.error:
+        said = text(f"cannot be read: {one.error}", "bold red")
+    elif not one.is_there:
+        said = text("not there any more", "dim")
+    elif one.changed:
+        said = text("changed: " + ", ".join(f"bytes {begin:,}-{end:,}" for begin, end in one.changed), "bold red")
+    else:
+        said = text("as it was consumed", "green")
+    return [str(generation.id), text(os.fsdecode(generation.path)), f"{generation.offset:,}", f"{one.marks:,}", said]
 
 
 def letter_row(kept: KeptLetter) -> list[str | Text]:

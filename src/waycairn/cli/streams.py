@@ -1,4 +1,4 @@
-"""`waycairn stream list`, `show`, `lag` and `dead`: what streams are there, where each stands, what could not be used."""
+"""`waycairn stream list`, `show`, `lag`, `dead` and `verify`: what streams are there, where each stands, what could not be used."""
 
 from __future__ import annotations
 
@@ -134,9 +134,31 @@ def dead(
     )
 
 
+def verify(face: Face, name: StreamName, *, sink: SinkUrl = None) -> int:
+    """Compare files with what was consumed of them, at the places that were marked. A difference is exit code 3."""
+    from waycairn.cli import stream_facts, stream_picture
+    from waycairn.upkeep.streams import check_files
+
+    with face.open() as store:
+        checked = list(check_files(stream_named(store.core, name, sink)))
+    is_bad = any(one.changed or one.error for one in checked)
+    if face.as_json:
+        face.document({"stream": name, "files": [stream_facts.checked_facts(one) for one in checked]})
+        return FOUND_BAD if is_bad else 0
+    rows = [stream_picture.checked_row(one) for one in checked]
+    face.table(stream_picture.CHECKED_COLUMNS, rows, right=stream_picture.CHECKED_RIGHT)
+    if is_bad:
+        face.aside(
+            "rows that were made of these bytes stay as they are. To read such a file again: waycairn stream reset "
+            f"{name} --path FILE"
+        )
+    return FOUND_BAD if is_bad else 0
+
+
 COMMANDS = (
     Command("list", list_streams),
     Command("show", show_stream),
     Command("lag", lag),
     Command("dead", dead),
+    Command("verify", verify),
 )

@@ -8,7 +8,7 @@ posts   for each whole 64 MiB the last 1,024 bytes before that place
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from blake3 import blake3
 
@@ -56,14 +56,27 @@ def stands_at(read: ReadAt, generation: Generation) -> bool:
 
 
 def has_consumed(read: ReadAt, generation: Generation) -> bool:
-    """The same with every post on the way, for a file that only its content tells. In the order of the file, since a
+    """The same with every post on the way, for a file that only its content tells."""
+    return next(differences(read, generation), None) is None
+
+
+def differences(read: ReadAt, generation: Generation) -> Iterator[tuple[int, int]]:
+    """Where marked bytes are not what was consumed: from which byte to which. In the order of the file, since a
     compressed one can only be read forwards."""
     if not holds(read, 0, generation.head):
-        return False
+        yield 0, generation.head.length
     for number, post in enumerate(split_posts(generation.posts), 1):
-        if digest(read(number * POST_EVERY - REACH, REACH)) != post:
-            return False
-    return holds(read, generation.offset - generation.tail.length, generation.tail)
+        place = number * POST_EVERY
+        if digest(read(place - REACH, REACH)) != post:
+            yield place - REACH, place
+    begin = generation.offset - generation.tail.length
+    if not holds(read, begin, generation.tail):
+        yield begin, generation.offset
+
+
+def marks_of(generation: Generation) -> int:
+    """How many there are of it: places of up to 1,024 bytes by which it is known."""
+    return bool(generation.head.length) + len(split_posts(generation.posts)) + bool(generation.tail.length)
 
 
 def split_posts(posts: bytes) -> list[bytes]:

@@ -19,6 +19,7 @@ from waycairn.streams import dead_letters, ledger, resetting
 from waycairn.streams.discovery import AnyPath
 from waycairn.streams.lag import Lag, lag_of
 from waycairn.streams.records import Generation, Standing
+from waycairn.streams.rereading import Checked, Rereading
 from waycairn.upkeep.sink_database import is_same, looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 
@@ -207,6 +208,12 @@ def patterns_of(stream: KnownStream, generations: Sequence[Generation]) -> Seque
 def _lag(stream: KnownStream, generations: Sequence[Generation], now: float) -> Lag:
     patterns = patterns_of(stream, generations)
     return lag_of(patterns, generations, now) if patterns else Lag()
+
+
+def check_files(stream: KnownStream) -> Iterator[Checked]:
+    """Its files, compared with what was consumed of them. Raises StoreNotFound and errors of the store."""
+    generations = standing_in(stream).generations
+    return Rereading(patterns_of(stream, generations), generations).check()
 
 
 # -- reading again ------------------------------------------------------------------------------------------------

@@ -8,13 +8,10 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from waycairn.codec import encode
 from waycairn.errors import FilesUnreadable, OwnershipLost
-from waycairn.model.records import CheckpointFilter, CheckpointRecord
-from waycairn.store import CheckpointDraft
 from waycairn.streams.failures import is_refused
 from waycairn.streams.outage import is_away
 from waycairn.streams.parsing import said
@@ -22,6 +19,7 @@ from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
 from waycairn.work.acts import Flow, cut, wait, work
 from waycairn.work.batch import Batch
 from waycairn.work.cargo import load_cargo, unload_cargo
+from waycairn.work.registration import Registration
 from waycairn.work.request import PACED, SIGNAL
 from waycairn.world.randomness import new_operation_id
 
@@ -105,6 +103,9 @@ class Tailing(Generic[E]):
         self._is_open = True
         # With `once` somebody waits for the end, and an address that is wrong looks like a database that is away.
         standing: Standing = (yield work(claim)) if self._once else (yield from self._patiently(claim))
+        registration = Registration(cutter, self.name, self._bound.address, self._facts)
+        if not standing.commits:
+            registration.look_at_new()
         self.counts = standing.counts
         self._count(standing.counts.events)
         if cutter.state is not None:
@@ -117,10 +118,8 @@ class Tailing(Generic[E]):
         self._reader = self._make_reader(standing)
         yield work(self.reader.look)
         self._tell(standing)
-        facts = {"stream": self.name, "sink": self._bound.address, **self._facts}
-        if facts not in [one.checkpoint.metadata for one in self._registered()]:
-            draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=facts)
-            yield cut(functools.partial(cutter.commit_beside, checkpoint=draft))
+        if not registration.is_there:
+            yield cut(registration.add)
 
     def _put_first_state(self, cargo: bytes) -> Flow[None]:
         """Before the first event, and durable: a sink that a power cut takes back to here must not find the state of the
@@ -155,10 +154,6 @@ class Tailing(Generic[E]):
                     standing.parser,
                     self._parser,
                 )
-
-    def _registered(self) -> Sequence[CheckpointRecord]:
-        """By these the store knows where streams lie, so that `waycairn stream` finds them."""
-        return self._cutter.store.catalog.list_checkpoints(CheckpointFilter(run=self._cutter.run, role="stream"))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
