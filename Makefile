@@ -9,7 +9,7 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet
 MINUTES ?= 60
-PYTEST_ARGS ?= --numprocesses logical --dist loadfile
+PYTEST_ARGS ?= --numprocesses logical --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test torture check bench docs lock clean

@@ -189,11 +189,11 @@ def test_killed_again_and_again(tmp_path):
     chance = random.Random(5)
     points = ("stream.begin", "stream.rows", "stream.offsets", "stream.commit", "stream.committed")
     kills, written = 0, 300
-    while kills < 30:
+    while kills < 15:
         write_lines(log, range(written, written + 20))
         written += 20
         kills += ended(in_a_child(tmp_path, chance.choice(points), chance.randrange(1, 4)))
-    while kills < 50:
+    while kills < 25:
         write_lines(log, range(written, written + 2000))
         written += 2000
         child = in_a_child(tmp_path)

@@ -26,7 +26,7 @@ from programme.registry import find
 from programme.tally import Budget, Tally
 from programme.torture import ROOT, environment
 
-__all__ = ["MUTANTS", "Hunt", "Mutant", "hunt", "run"]
+__all__ = ["MUTANTS", "Hunt", "Mutant", "hunt", "quick", "run"]
 
 RESULTS = ROOT / "build" / "mutants.json"
 MISTAKES: Mapping[str, Callable[[], None]] = {
@@ -49,8 +49,8 @@ class Mutant:
     """The budget within which it must be found."""
     is_planted_here: bool = False
     """Into the process of the harness, which reads stores itself."""
-    is_quick: bool = False
-    """Found in a few seconds: part of every test run."""
+    is_slow: bool = False
+    """Left to `make torture`; the others, some of each harness, are hunted by every test run as well."""
 
     @property
     def what(self) -> str:
@@ -62,21 +62,22 @@ class Mutant:
         return find(self.harness).missing()
 
 
-def _killed(bug: str, workload: str) -> Mutant:
-    return Mutant(bug, "kills", {"workloads": [workload]}, is_quick=True)
+def _killed(bug: str, workload: str, **more: bool) -> Mutant:
+    return Mutant(bug, "kills", {"workloads": [workload]}, **more)
 
 
 def _read(bug: str) -> Mutant:
     given = planted_rot.GIVEN.get(bug, {})
-    return Mutant(bug, planted_rot.BUGS[bug][0], given, is_planted_here=True)
+    is_slow = bug in {"no-root-on-read", "no-checksum-of-keys", "anew-for-older"}
+    return Mutant(bug, planted_rot.BUGS[bug][0], given, is_planted_here=True, is_slow=is_slow)
 
 
-def _cut(bug: str, workload: str) -> Mutant:
-    return Mutant(bug, "power", {"workloads": [workload]})
+def _cut(bug: str, workload: str, **more: bool) -> Mutant:
+    return Mutant(bug, "power", {"workloads": [workload]}, **more)
 
 
-def _refused(bug: str, workload: str, kind: str) -> Mutant:
-    return Mutant(bug, "errors", {"workloads": [workload], "kinds": [kind]})
+def _refused(bug: str, workload: str, kind: str, **more: bool) -> Mutant:
+    return Mutant(bug, "errors", {"workloads": [workload], "kinds": [kind]}, **more)
 
 
 MUTANTS = (
@@ -91,30 +92,35 @@ MUTANTS = (
     _killed("last-cut-forgotten", "fold"),
     _killed("chunks-after-commit", "pages"),
     _killed("commit-before-pack", "pages"),
-    _killed("rows-before-offsets", "follow"),
+    _killed("rows-before-offsets", "follow", is_slow=True),
     _killed("stream-state-forgotten", "follow"),
     _killed("sink-file-not-cut-back", "collect"),
-    _killed("delivered-after-offsets", "deliver"),
-    _cut("no-first-stream-state", "careless"),
+    _killed("delivered-after-offsets", "deliver", is_slow=True),
+    _cut("no-first-stream-state", "careless", is_slow=True),
     _cut("sink-file-not-flushed", "collect"),
     _cut("no-flush-of-files", "pages"),
-    _cut("no-flush-of-directories", "pages"),
+    _cut("no-flush-of-directories", "pages", is_slow=True),
     _cut("no-flush-of-parents", "values"),
-    _cut("synchronous-normal", "fold"),
+    _cut("synchronous-normal", "fold", is_slow=True),
     _cut("output-after-commit", "again"),
     _cut("ack-before-commit", "values"),
     Mutant("no-epoch-check", "owners", {"scenarios": ["zombie"]}),
     Mutant("lock-in-children", "owners", {"scenarios": ["child_that_outlives_the_owner"]}),
     Mutant("lease-by-wall-clock", "owners", {"scenarios": ["clocks_apart"]}),
     Mutant("commit-twice", "network", {"workloads": ["values"], "acts": ["lose reply"]}),
-    Mutant("flush-errors-ignored", "flushes", {"workloads": ["pages"]}),
+    Mutant("flush-errors-ignored", "flushes", {"workloads": ["pages"]}, is_slow=True),
     Mutant("flush-tried-again", "flushes", {"workloads": ["pages"]}),
-    Mutant("output-flush-tried-again", "flushes", {"workloads": ["insist"]}),
+    Mutant("output-flush-tried-again", "flushes", {"workloads": ["insist"]}, is_slow=True),
     _refused("full-disk-ignored", "pages", "write"),
-    _refused("thread-error-swallowed", "huge", "write"),
-    _refused("shared-commit-error-swallowed", "together", "write"),
+    _refused("thread-error-swallowed", "huge", "write", is_slow=True),
+    _refused("shared-commit-error-swallowed", "together", "write", is_slow=True),
     *map(_read, planted_rot.BUGS),
 )
+
+
+def quick(*harnesses: str) -> list[Mutant]:
+    """Those of these harnesses that every test run hunts."""
+    return [mutant for mutant in MUTANTS if mutant.harness in harnesses and not mutant.is_slow]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from programme import errors, flushes
-from programme.mutants import MUTANTS, hunt
+from programme.mutants import hunt, quick
 from programme.refusing import Fault
 from programme.tally import Budget
 
@@ -30,9 +30,7 @@ def test_what_a_failed_flush_lost_is_not_built_upon(tmp_path):
     assert tally.delivered["lost flushes"] == 120
 
 
-@pytest.mark.parametrize(
-    "mutant", [one for one in MUTANTS if one.harness in {"errors", "flushes"}], ids=lambda one: one.bug
-)
+@pytest.mark.parametrize("mutant", quick("errors", "flushes"), ids=lambda one: one.bug)
 def test_a_planted_mistake_is_found(mutant, tmp_path):
     """Errors that are ignored, swallowed, or answered by asking again."""
     found = hunt(mutant, Budget(seconds=mutant.seconds, seed=1), tmp_path)

@@ -7,9 +7,9 @@ from programme.tally import Budget
 
 
 def test_killed_anywhere_it_ends_the_same(tmp_path):
-    """At least 400 kills and some of each other kind; 0 bad outcomes."""
-    tally = kills.run(Budget(seconds=300, seed=1, most=520), tmp_path)
+    """Hundreds of kills and some of each other kind; 0 bad outcomes."""
+    tally = kills.run(Budget(seconds=300, seed=1, most=420), tmp_path)
     print(tally)
     assert tally.passed, "\n".join(tally.bad)
-    assert tally.delivered["kills"] >= 400
+    assert tally.delivered["kills"] >= 320
     assert all(tally.delivered[kind] for kind in kills.KINDS.values())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from programme import power
-from programme.mutants import MUTANTS
+from programme.mutants import quick
 from programme.tally import Budget
 
 pytestmark = pytest.mark.skipif(power.missing() is not None, reason=f"no recording file system: {power.missing()}")
 
 STATES = 20_000
-BUGS = [(mutant.bug, *mutant.given["workloads"]) for mutant in MUTANTS if mutant.harness == "power"]
+BUGS = [(mutant.bug, *mutant.given["workloads"]) for mutant in quick("power")]
 BUGS += [("commit-before-pack", "pages")]
 """A kill finds that one, too."""
 
