@@ -59,7 +59,7 @@ def until_back(breaker, act, pause=lambda _: None):
     while True:
         while wait := breaker.wait():
             pause(wait)
-        with breaker.trying():
+        with breaker:
             return act()
 
 

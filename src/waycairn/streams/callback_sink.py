@@ -69,7 +69,7 @@ class CallbackTransaction:
         """Move the ledger on. What was delivered stays delivered, also if this raises."""
         crashpoint("stream.delivered")
         self._ledger.begin()
-        with self._ledger.undoing():
+        with self._ledger:
             self._ledger.settle(step)
 
     def rollback(self) -> None:

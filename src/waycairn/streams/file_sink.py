@@ -132,7 +132,7 @@ class FileSink:
     def commit(self, data: bytes, step: Step) -> None:
         """Append the data and move the ledger on, in this order, under the lock of the ledger's row."""
         connection = self._ledger.begin()
-        with self._ledger.undoing():
+        with self._ledger:
             crashpoint("stream.rows")
             self._check_end(connection)
             if data:

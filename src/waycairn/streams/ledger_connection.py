@@ -36,7 +36,7 @@ class LedgerConnection:
         self._deadline = deadline
         self._pause = pause
         self._connection: Connection | None = None
-        self._may_commit = False
+        self._is_guarded = self._may_commit = False
         self.name = ""
         self._holder = Holder("", 0)
 
@@ -110,14 +110,12 @@ class LedgerConnection:
             raise
         return connection
 
-    @contextmanager
-    def undoing(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Around what ends the transaction of a batch: an exception undoes it."""
-        try:
-            yield
-        except BaseException:
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
             self.rollback()
-            raise
 
     def settle(self, step: Step) -> None:
         """Move the ledger on, and commit all of the batch. See `commit` for what it means if this raises."""
@@ -176,8 +174,15 @@ class LedgerConnection:
     def _connected(self) -> Connection:
         if self._connection is None:
             self._connection = self.engine.connect()
-            event.listen(self._connection, "commit", self._refuse_commit)
+            self._is_guarded = False
         return self._connection
+
+    def guard(self) -> None:
+        """From now on nobody else's COMMIT goes through the connection. Only where its user works with it: with a
+        listener SQLAlchemy looks for events at every statement."""
+        if not self._is_guarded:
+            event.listen(self.connection, "commit", self._refuse_commit)
+            self._is_guarded = True
 
     def _refuse_commit(self, _: Connection) -> None:
         if not self._may_commit:

@@ -9,8 +9,6 @@ jumps back keeps it open for as long), holds its lock while the call runs, and k
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 import msgspec
@@ -68,7 +66,7 @@ class Breaker:
         return self._outage
 
     def wait(self) -> float:
-        """Seconds until a try makes sense; 0: now, and it is this caller's: see `trying`."""
+        """Seconds until a try makes sense; 0: now, and it is this caller's: `with breaker:`."""
         with self._lock:
             if self._outage is None:
                 return 0.0
@@ -95,20 +93,17 @@ class Breaker:
             text = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self._outage = Outage(since=since, tries=tries + 1, error=text, next_try=now + wait)
 
-    @contextmanager
-    def trying(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Around a try that `wait` has given: an outage is remembered and goes no further; everything else is an
         answer."""
-        try:
-            yield
-        except Exception as error:
-            if not is_away(error):
-                self.succeeded()
-                raise
-            self.failed(error)
-        except BaseException:
-            with self._lock:
-                self._is_trying = False  # left in the middle: nothing was learned
-            raise
-        else:
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> bool:
+        if error is None or (isinstance(error, Exception) and not is_away(error)):
             self.succeeded()
+            return False
+        if isinstance(error, Exception):
+            self.failed(error)
+            return True
+        with self._lock:
+            self._is_trying = False  # left in the middle: nothing was learned
+        return False

@@ -126,7 +126,12 @@ class Counts(msgspec.Struct, frozen=True):
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
-            *(a + b for a, b in zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True))
+            self.events + other.events,
+            self.dead + other.dead,
+            self.skipped + other.skipped,
+            self.blank + other.blank,
+            self.nuls + other.nuls,
+            self.bytes + other.bytes,
         )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from waycairn.streams.records import Counts, DeadLetter, FileState, Generation, Holder, Identity, Mark, Standing
 
 _HALF, _WHOLE = 1 << 63, 1 << 64
+_STATES = {state: state.value for state in FileState}
 
 
 def _signed(number: int) -> int:
@@ -43,7 +44,7 @@ def generation_values(stream: str, one: Generation) -> dict[str, Any]:
         "size": one.size,
         "modified": one.modified,
         "compression": one.compression,
-        "state": one.state.value,
+        "state": _STATES[one.state],
         "is_open_ended": one.is_open_ended,
         "copy_of": one.copy_of,
         "unread": one.unread,

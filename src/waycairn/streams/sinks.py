@@ -59,12 +59,12 @@ class EngineTransaction:
 
     def __init__(self, ledger: LedgerConnection, inserts: Inserts) -> None:
         self._ledger = ledger
-        self.user = Writer(ledger.connection, inserts)
+        self.user = Writer(ledger.connection, inserts, ledger.guard)
         """What the user of the batch gets."""
 
     def commit(self, step: Step) -> None:
         """Commit what was written together with the step."""
-        with self._ledger.undoing():
+        with self._ledger:
             crashpoint("stream.rows")
             self._ledger.settle(step)
 

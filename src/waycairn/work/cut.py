@@ -365,9 +365,9 @@ class Cutter:
     def tell(self, *, done: int | None, total: int | None, advance: int, note: str | None) -> None:
         """What `run.progress` was told."""
         now = self.progress
-        self.progress = dataclasses.replace(
-            now,
+        self.progress = Progress(
             done=(now.done if done is None else done) + advance,
+            failed=now.failed,
             total=now.total if total is None else total,
             note=now.note if note is None else note,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import operator
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -83,7 +84,7 @@ class Tailing(Generic[E]):
         """The offset of each generation as the ledger has it."""
         self._cargo: bytes | None = None
         """The state as it was committed last."""
-        self._due = 0.0
+        self._due = self._owner_due = 0.0
 
     @property
     def reader(self) -> Reader:
@@ -214,6 +215,9 @@ class Tailing(Generic[E]):
             prepared = cutter.prepare(request, detached=execution.overlaps)
             yield cut(functools.partial(cutter.commit, prepared))
             execution.stop_if_asked()
+        if now < self._owner_due:
+            return
+        self._owner_due = now + _NAP  # the sink itself refuses whoever was displaced
         if cutter.is_lost():
             raise OwnershipLost(
                 f"a newer owner has run {cutter.run}. Its stream {self.name!r} is theirs; what was committed before stands.",
@@ -310,7 +314,7 @@ class Tailing(Generic[E]):
             changed=taken.changed,
             moved={one.id: self._stored[one.id] for one in taken.changed if one.id in self._stored},
             dead=[letter for portion in taken.portions for letter in portion.dead],
-            counts=sum((portion.counts for portion in taken.portions), Counts()),
+            counts=functools.reduce(operator.add, [portion.counts for portion in taken.portions] or [Counts()]),
             state=None if state is None else load_cargo(state.encode()),
             at=self._clock.now(),
         )
@@ -350,7 +354,7 @@ class Tailing(Generic[E]):
                 yield wait(min(left, _NAP))
                 yield from self._between()
             former, is_back = self._breaker.outage, False
-            with self._breaker.trying():
+            with self._breaker:
                 given = yield work(call)
                 is_back = True
             if not is_back:
