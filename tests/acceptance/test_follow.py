@@ -316,7 +316,7 @@ def test_a_sink_that_lost_its_first_batch(tmp_path, store, engine):
 
 
 def test_another_parser_is_told(tmp_path, store, engine, caplog):
-    """And goes on where the former one ended."""
+    """And goes on where the former one ended. Case 40."""
     write_lines(tmp_path / "a.jsonl", range(3))
     with store.run("job") as run:
         take_all(run, tmp_path / "a.jsonl", engine)
@@ -436,7 +436,7 @@ def test_stop_at_the_first(tmp_path, store, engine):
 
 
 def test_too_many(tmp_path, store, engine):
-    """Nothing of a file in another format is consumed; the message shows some of it."""
+    """Nothing of a file in another format is consumed; the message shows some of it. Case 38."""
     write_lines(tmp_path / "a.jsonl", range(200))
     with (tmp_path / "a.jsonl").open("ab") as file:
         file.write(b"GET /index.html 200\n" * 5000)

@@ -59,7 +59,7 @@ def begun(sink):
 
 
 def test_a_busy_database(engine, begun, tmp_path):
-    """Somebody else writes: begin says so, and changed nothing."""
+    """Somebody else writes: begin says so, and changed nothing. Case 27."""
     other = sqlite3.connect(tmp_path / "sink.db")
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreBusy, match="Nothing of this batch was committed"):
@@ -96,7 +96,7 @@ def test_a_reader_that_blocks_the_commit(engine, begun, tmp_path):
 
 
 def test_a_read_only_database(engine, begun, tmp_path):
-    """Made so by a connection that may only read; root may write to any file."""
+    """Made so by a connection that may only read; root may write to any file. Case 27."""
     begun.close()
     with an_engine_that_reads(tmp_path) as reading:
         refused = EngineSink(reading)
@@ -140,7 +140,7 @@ def _full(sink, engine, pages):
 
 
 def test_a_full_disk(tmp_path):
-    """A real one: nothing is committed, and after room was made it goes on."""
+    """A real one: nothing is committed, and after room was made it goes on. Case 27."""
     place = tmp_path / "small"
     place.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "none", place], check=False).returncode:
@@ -167,7 +167,7 @@ def test_a_full_disk(tmp_path):
 
 
 def test_a_damaged_database(engine, begun, tmp_path):
-    """It is refused, and nothing begins anew."""
+    """It is refused, and nothing begins anew. Case 29."""
     begun.close()
     engine.dispose()
     (tmp_path / "sink.db").write_bytes(b"\0" * 4096 * 4)

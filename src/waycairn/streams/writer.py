@@ -18,9 +18,7 @@ class Writer:
 
     __slots__ = ("_connection", "_guard", "_inserts")
 
-    def __init__(
-        self, connection: Connection, inserts: Inserts, guard: Callable[[], object] = lambda: None
-    ) -> None:
+    def __init__(self, connection: Connection, inserts: Inserts, guard: Callable[[], object] = lambda: None) -> None:
         self._connection = connection
         self._inserts = inserts
         self._guard = guard

@@ -309,13 +309,14 @@ class Tailing(Generic[E]):
 
     def _step(self, taken: Taken) -> Step:
         state = self._cutter.state
+        cargo = None if state is None else load_cargo(state.encode())
         return Step(
             operation=new_operation_id().hex(),
             changed=taken.changed,
             moved={one.id: self._stored[one.id] for one in taken.changed if one.id in self._stored},
             dead=[letter for portion in taken.portions for letter in portion.dead],
             counts=functools.reduce(operator.add, [portion.counts for portion in taken.portions] or [Counts()]),
-            state=None if state is None else load_cargo(state.encode()),
+            state=None if cargo == self._cargo else cargo,  # one that did not change is there already
             at=self._clock.now(),
         )
 
@@ -323,7 +324,7 @@ class Tailing(Generic[E]):
         self.reader.keep(taken)
         self._room = min(2 * self._room, self._size)
         self._stored.update((one.id, one.offset) for one in taken.changed)
-        self._cargo = step.state
+        self._cargo = step.state or self._cargo
         self.counts += step.counts
         for noticed in taken.noticed:
             log.log(
