@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 import waycairn as wc
-from waycairn.errors import LineUnusable
+from waycairn.errors import LineUnusable, TooManyDeadLetters
 
 TOO_LARGE = 1 << 64
 """As an integer, for SQLite."""
@@ -92,6 +92,16 @@ def test_stop(tmp_path, engine, log):
     numbers, letters = follow(tmp_path, engine, log, on_error="skip")
     assert numbers == [number for number in range(100) if number not in {17, 18}]
     assert letters == []
+
+
+def test_too_many(tmp_path, engine):
+    """A table that takes none of the events is not fed all of them one by one."""
+    log = tmp_path / "app.jsonl"
+    log.write_text("".join(f'{{"number": {TOO_LARGE + number}}}\n' for number in range(400)))
+    with pytest.raises(TooManyDeadLetters):
+        follow(tmp_path, engine, log, max_dead_ratio=0.3)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM waycairn_dead_letters").scalar() < 150
 
 
 def test_what_is_no_matter_of_a_value(tmp_path, engine, log):

@@ -161,7 +161,6 @@ class Tailing(Generic[E]):
     def next(self) -> Flow[Batch[E] | None]:
         """The next batch with events; None once there is no more (with `once`)."""
         yield from self._between()
-        comes_again = self._waiting is not None
         if self._waiting is not None:
             self._take_back(self._waiting)
         while True:
@@ -172,8 +171,7 @@ class Tailing(Generic[E]):
                     return None
                 yield from self._idle()
                 continue
-            if not comes_again:
-                self._wary.look(taken)
+            self._wary.look(taken)
             if any(portion.events for portion in taken.portions):
                 self._waiting = Batch(self, taken)
                 return self._waiting
@@ -203,6 +201,7 @@ class Tailing(Generic[E]):
                 "it was committed. Put its work into a block: with batch as tx: ..."
             )
         self.reader.put_back(batch.taken)
+        self._wary.put_back(batch.taken)
         self._waiting = None
 
     def _between(self) -> Flow[None]:
@@ -271,8 +270,11 @@ class Tailing(Generic[E]):
         if self._room > 1:
             self._room = max(1, min(self._room, len(batch)) // 2)
             self.reader.forget(batch.taken)
+            self._wary.put_back(batch.taken)
             return True
-        yield from self._commit_quietly(self.reader.refuse(batch.taken, said(getattr(error, "orig", None) or error)))
+        refused = self.reader.refuse(batch.taken, said(getattr(error, "orig", None) or error))
+        self._wary.refused(refused)
+        yield from self._commit_quietly(refused)
         return True
 
     def _commit(self, transaction: Any, taken: Taken, deliver: Callable[[], Any] | None = None) -> Flow[bool]:

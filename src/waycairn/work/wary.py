@@ -25,13 +25,30 @@ class Wary:
         self._stream, self._ratio = stream, ratio
         self._window: deque[tuple[int, int]] = deque()
         self._lines = self._dead = 0
+        self._again = 0
+        """Lines that were counted and come again."""
+
+    def put_back(self, taken: Taken) -> None:
+        """Its lines come again, and are not counted then."""
+        self._again += sum(_counted(taken))
 
     def look(self, taken: Taken) -> None:
         """Raises TooManyDeadLetters; then nothing of what was taken is consumed."""
         if self._ratio is None:
             return
-        dead = sum(portion.counts.dead + portion.counts.skipped for portion in taken.portions)
-        lines = dead + sum(portion.counts.events for portion in taken.portions)
+        good, dead = _counted(taken)
+        lines = good + dead
+        if lines <= self._again:
+            self._again -= lines
+            return
+        self._count(lines, dead, taken)
+
+    def refused(self, taken: Taken) -> None:
+        """Its line was counted as good and is dead after all. Raises as `look`."""
+        if self._ratio is not None:
+            self._count(0, 1, taken)
+
+    def _count(self, lines: int, dead: int, taken: Taken) -> None:
         self._window.append((lines, dead))
         self._lines += lines
         self._dead += dead
@@ -39,7 +56,7 @@ class Wary:
             lines, dead = self._window.popleft()
             self._lines -= lines
             self._dead -= dead
-        if self._lines >= _LEAST and self._dead > self._ratio * self._lines:
+        if self._ratio is not None and self._lines >= _LEAST and self._dead > self._ratio * self._lines:
             raise self._refused([letter for portion in taken.portions for letter in portion.dead])
 
     def _refused(self, letters: list[DeadLetter]) -> TooManyDeadLetters:
@@ -52,6 +69,12 @@ class Wary:
             dead=self._dead,
             lines=self._lines,
         )
+
+
+def _counted(taken: Taken) -> tuple[int, int]:
+    """Lines that gave events, and lines that could not be used."""
+    counts = [portion.counts for portion in taken.portions]
+    return sum(one.events for one in counts), sum(one.dead + one.skipped for one in counts)
 
 
 def _sample(letter: DeadLetter) -> str:
