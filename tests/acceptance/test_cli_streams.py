@@ -83,6 +83,19 @@ def test_list(place):
     assert one["run"]["name"] == "job"
 
 
+def test_in_python(place):
+    """The same for a dashboard of one's own; in whichever database it is asked for."""
+    with wc.open(place / ".waycairn") as store:
+        for sink in (None, f"sqlite:///{place}/rows.db"):
+            [one] = store.streams(sink)
+            assert (one.known.name, one.word, one.standing.counts.events) == ("telemetry", "left", 7)
+            assert (one.letters, one.lag.bytes, one.lag.files) == (2, 30, 1)
+        (place / "rows.db").unlink()
+        [one] = store.streams()
+        assert (one.word, one.standing) == ("sink away", None)
+        assert "there is no database at" in one.error
+
+
 def test_list_of_nothing(tmp_path):
     """No store is an error, as everywhere; a store without streams lists none."""
     assert waycairn("stream", "list", at=tmp_path).returncode == 1

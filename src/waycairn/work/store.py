@@ -27,6 +27,7 @@ from waycairn.world import history
 from waycairn.world.randomness import new_run_id
 
 if TYPE_CHECKING:
+    from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
 
@@ -226,6 +227,15 @@ class Store:
         history.note(history.Deleted(what=what))
 
     # -- streams ---------------------------------------------------------------------------------------------------
+
+    def streams(self, sink: str | None = None) -> Sequence[StreamStanding]:
+        """Streams that runs of this store follow or followed: counts, files, dead letters, who follows them, and how far
+        they are behind their files, all as of now. One whose database is away is among them, with the reason. With
+        `sink` those in the database at that URL."""
+        from waycairn.upkeep.streams import known_streams, stand, streams_at
+
+        known = known_streams(self.core, {})
+        return list(stand(self.core, known if sink is None else streams_at(self.core, sink, known)))
 
     def retry_dead(
         self,
