@@ -110,7 +110,7 @@ def _own_statements() -> Iterator[None]:
     """What a user's own statements raise is the driver's; told as a job would that knows what it is."""
     try:
         yield
-    except sa.exc.OperationalError as error:
+    except sa.exc.DatabaseError as error:
         raise WriteFailed(f"a statement of the job: {error.orig}") from error
 
 

@@ -161,6 +161,8 @@ def test_a_server_that_is_not_there_is_waited_for():
         (psycopg.errors.AdminShutdown(), "away"),
         (psycopg.errors.CannotConnectNow(), "away"),
         (psycopg.errors.TooManyConnections(), "away"),
+        (psycopg.errors.IdleSessionTimeout(), "away"),
+        (psycopg.errors.TransactionTimeout(), "away"),
         (psycopg.errors.LockNotAvailable(), "busy"),
         (psycopg.errors.SerializationFailure(), "busy"),
         (psycopg.errors.DiskFull(), "full"),

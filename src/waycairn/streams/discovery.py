@@ -202,8 +202,8 @@ class Discovery:
     def scan(self) -> tuple[dict[bytes, Seen], list[Noticed]]:
         """All files that are there, by path, each file once; the same dict again if nothing changed. And what was met
         that cannot be read, told once."""
-        folders = self._current_folders()
         self._notes.failed.clear()
+        folders = self._current_folders()
         changed = [folder.scan(self._notes) for folder in folders.values()]
         if any(changed) or folders.keys() != self._folders.keys():
             self._seen = _each_once(folders.values())
@@ -239,7 +239,7 @@ class Discovery:
             root, last = os.path.split(pattern)
             if last == b"**":
                 root, last = pattern, b"*"
-            for folder in _folders(root):
+            for folder in _folders(root, self._notes):
                 names.setdefault(folder, {})[last] = None
         keys = [(folder, tuple(asked)) for folder, asked in names.items()]
         return {key: self._folders.get(key) or _Folder(*key) for key in keys}
@@ -260,36 +260,48 @@ def _order(seen: Seen) -> tuple[bool, int, bytes]:
     return not seen.is_asked, -seen.rank[0], seen.path
 
 
-def _folders(root: bytes) -> Iterator[bytes]:
+def _folders(root: bytes, notes: _Notes) -> Iterator[bytes]:
     """The directories that the part of a pattern before its last `/` stands for."""
     if not _MAGIC.search(root):
         yield root
         return
     above, last = os.path.split(root)
-    for folder in _folders(above):
+    for folder in _folders(above, notes):
         if last == b"**":
-            yield from _all_below(folder)
+            yield from _all_below(folder, notes)
         elif _MAGIC.search(last):
             match = re.compile(_translated(last)).match
-            yield from (entry.path for entry in _subfolders(folder) if match(entry.name))
+            yield from (entry.path for entry in _subfolders(folder, notes) if match(entry.name))
         else:
             yield os.path.join(folder, last)
 
 
-def _all_below(folder: bytes) -> Iterator[bytes]:
+def _all_below(folder: bytes, notes: _Notes) -> Iterator[bytes]:
     """Symbolic links to directories are not gone into: they may lead back."""
     yield folder
-    for entry in _subfolders(folder):
+    for entry in _subfolders(folder, notes):
         if not entry.name.startswith(b".") and not entry.is_symlink():
-            yield from _all_below(entry.path)
+            yield from _all_below(entry.path, notes)
 
 
-def _subfolders(folder: bytes) -> list[os.DirEntry[bytes]]:
+def _subfolders(folder: bytes, notes: _Notes) -> list[os.DirEntry[bytes]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
-    except OSError:
+            return sorted((entry for entry in entries if _is_folder(entry, notes)), key=lambda entry: entry.name)
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        notes.fail(folder, f"cannot be listed: {error.strerror}")
+        return []
+
+
+def _is_folder(entry: os.DirEntry[bytes], notes: _Notes) -> bool:
+    """One that cannot be looked at hides none of the others."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        notes.fail(entry.path, f"cannot be looked at: {error.strerror}")
+        return False
 
 
 def _translated(pattern: bytes) -> bytes:

@@ -32,7 +32,9 @@ _POSTGRES: dict[str, Kind] = {
     "57P01": "away",  # the server was told to stop
     "57P02": "away",  # it crashed
     "57P03": "away",  # it starts
-    "25P03": "away",  # it ended a session that was idle in a transaction
+    "57P05": "away",  # it ended a session that was idle
+    "25P03": "away",  # or idle in a transaction
+    "25P04": "away",  # or in one transaction for too long
     "53300": "away",  # no more connections
     "55P03": "busy",
     "40001": "busy",

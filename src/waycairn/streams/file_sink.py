@@ -59,7 +59,9 @@ class FileSink:
             raise
 
     def begin(self) -> FileTransaction:
-        """Begin a batch. Nothing is locked until its commit."""
+        """Begin a batch, if the ledger can be had. Nothing is locked until its commit."""
+        self._ledger.begin()
+        self._ledger.rollback()
         return FileTransaction(self)
 
     def barrier(self) -> None:

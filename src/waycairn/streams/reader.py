@@ -67,7 +67,7 @@ class Reader:
         """Those that have copies which sleep."""
         self._ending: set[Tail] = set()
         """Those that will be finished at some time."""
-        self._are_ends_due = False
+        self._are_ends_due = self._is_undecided = False
         self._at = 0.0
 
     def _is_expired(self, generation: Generation) -> bool:
@@ -94,6 +94,7 @@ class Reader:
             del self._roster.unreadable[path]
         changed = [seen for path, seen in found.items() if self._settled.get(path) is not seen]
         self._look_at_deleted(now)
+        self._is_undecided = False
         if not changed and not gone and self._has_looked:
             return
         for path in gone:
@@ -159,6 +160,8 @@ class Reader:
             self._roster.apply(decision, at)
             if not is_open(decision):
                 self._settled[decision.seen.path] = decision.seen
+            elif decision.seen.path not in self._roster.unreadable:
+                self._is_undecided = True
             return
         tail = self._tails.get(decision.generation.id)
         if tail is None or not (tail.is_kept_open or tail.keep_open()):
@@ -339,7 +342,7 @@ class Reader:
         for until it is finished."""
         if not self._options.once or self._given or self._ready or self._is_look_due or self._roster.changed:
             return False
-        return not any(self._endings.is_waited_for(tail) for tail in self._ending)
+        return not self._is_undecided and not any(self._endings.is_waited_for(tail) for tail in self._ending)
 
     @property
     def unreadable(self) -> dict[bytes, str]:
@@ -368,6 +371,9 @@ class Reader:
     def forget(self, taken: Taken) -> None:
         """It was not committed: its lines are read again, in batches of another size perhaps."""
         self._check(taken)
+        for tail, _, _ in reversed(self._out):  # it keeps its turn
+            self._ready[tail] = None
+            self._ready.move_to_end(tail, last=False)
         self._given, self._out = None, []
 
     def refuse(self, taken: Taken, error: str) -> Taken:

@@ -11,7 +11,7 @@ from waycairn.streams.content import opened
 from waycairn.streams.descriptors import NotTheFile, is_same
 from waycairn.streams.discovery import AnyPath, Discovery, Seen
 from waycairn.streams.marks import differences, marks_of
-from waycairn.streams.records import DeadLetter, Generation
+from waycairn.streams.records import DeadLetter, FileState, Generation
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,13 +47,13 @@ class Rereading:
         for generation in self._generations.values():
             if not generation.offset:
                 continue
-            seen = self._find(generation)
+            seen = None if generation.state is FileState.REPLACED else self._find(generation)
             if seen is None:
                 yield Checked(generation=generation, marks=0, is_there=False)
                 continue
             try:
                 with opened(seen) as content:
-                    changed = list(differences(content.read, generation))
+                    changed = list(dict.fromkeys(differences(content.read, generation)))
             except (OSError, NotTheFile) as error:
                 yield Checked(generation=generation, marks=0, error=str(error) or "it was exchanged meanwhile")
             else:

@@ -86,7 +86,8 @@ class Roster:
             case Replaced(generation, seen):
                 self._replace(generation, seen, at)
             case Unreadable(seen, reason):
-                self.refuse(seen.path, reason)
+                is_known = any(one.identity == seen.identity for one in self.generations.values())
+                self.refuse(seen.path, reason, is_missed=seen.is_asked or is_known)
             case Gone(generation):
                 self._lose(generation, at)
             case Archived() | Waiting():
@@ -169,9 +170,10 @@ class Roster:
         said = f"; {unread} bytes of it had not been read" if unread else ""
         self._tell(kind, generation, f"was {how}{said}. It is read from its beginning", unread)
 
-    def refuse(self, path: bytes, reason: str) -> None:
-        """It cannot be read. Said once until the reason is another one; nothing where there is none."""
-        if reason:
+    def refuse(self, path: bytes, reason: str, *, is_missed: bool = True) -> None:
+        """It cannot be read. Said once until the reason is another one; nothing where there is none. Nobody misses a
+        rotated form from before the stream, which was not asked for."""
+        if reason and is_missed:
             self.unreadable[path] = reason
         if reason and self._told.get(path) != reason:
             self._told[path] = reason

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -45,18 +46,34 @@ def wait(seconds: float) -> Act:
     return Act("wait", None, seconds)
 
 
+class _Finished(BaseException):
+    """A call that was done when its task was cancelled: what it gave is taken, and then the task ends."""
+
+    def __init__(self, given: Any, cancelled: BaseException) -> None:
+        self.given, self.cancelled = given, cancelled
+
+
 async def _through(flow: Flow[R], do: Callable[[Act], Awaitable[Any]]) -> R:
     """To the end of the flow."""
+    late: BaseException | None = None
     try:
         act = next(flow)
         while True:
             try:
+                if late is not None:
+                    raise late  # noqa: TRY301 - into the flow, like an error of the act
                 given = await do(act)
+            except _Finished as finished:
+                late = finished.cancelled
+                act = flow.send(finished.given)
             except BaseException as error:  # noqa: BLE001 - the flow decides
+                late = None
                 act = flow.throw(error)
             else:
                 act = flow.send(given)
     except StopIteration as stop:
+        if late is not None:
+            raise late from None
         return stop.value  # type: ignore[no-any-return]
 
 
@@ -83,6 +100,22 @@ def drive(flow: Flow[R], execution: Execution) -> R:
     raise AssertionError("what blocks never gives the thread away")
 
 
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """A cancelled task waits for the thread: what that works with is used again by what comes next."""
+    import asyncio
+
+    task = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError as cancelled:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if task.cancelled() or task.exception() is not None:
+            raise
+        raise _Finished(task.result(), cancelled) from None
+
+
 async def drive_async(flow: Flow[R], execution: Execution) -> R:
     """The same, while other tasks go on."""
     import asyncio  # which plain jobs need not load
@@ -92,10 +125,10 @@ async def drive_async(flow: Flow[R], execution: Execution) -> R:
             return await asyncio.sleep(act.seconds)
         if act.what == "cut":
             async with execution.turn:
-                return await asyncio.to_thread(act.call)
+                return await _in_thread(act.call)
         if inspect.iscoroutinefunction(act.call):
             return await act.call()
-        given = await asyncio.to_thread(act.call)
+        given = await _in_thread(act.call)
         return await given if inspect.isawaitable(given) else given
 
     return await _through(flow, do)

@@ -58,6 +58,7 @@ class Follow(Generic[E]):
     """
 
     skipped = 0
+    keeps_state = True
 
     def __init__(
         self,

@@ -76,6 +76,8 @@ class Map(Handing, Generic[T, R]):
     `drain()` does it all: then an item is done when its result is there.
     """
 
+    keeps_state = False
+
     def __init__(
         self,
         execution: Execution,

@@ -27,6 +27,8 @@ class Looped(Protocol):
     """What a run is worked through by, as the run sees it when it is left."""
 
     name: str
+    keeps_state: bool
+    """Whether the run's state lies beside what this commits, and not in the catalog."""
 
     @property
     def is_exhausted(self) -> bool:
@@ -44,6 +46,8 @@ class Looped(Protocol):
 
 class Pass:
     """One pass over an input: which of its items are to be done. Shared by the loops and by both faces."""
+
+    keeps_state = False
 
     def __init__(
         self,

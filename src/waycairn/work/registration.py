@@ -13,6 +13,7 @@ from waycairn.model.records import CheckpointFilter
 from waycairn.store import CheckpointDraft
 
 if TYPE_CHECKING:
+    from waycairn.streams.records import Standing
     from waycairn.work.cut import Cutter
 
 log = logging.getLogger("waycairn")
@@ -37,20 +38,29 @@ class Registration:
         draft = CheckpointDraft(kind="stream_offset", role="stream", encoded=encode(None), metadata=self._facts)
         self._cutter.commit_beside(checkpoint=draft)
 
-    def look_at_new(self) -> None:
-        """The sink has no commit of the stream. Raises StreamError where the run has followed it into this sink before
-        and has a state from then."""
-        if all((one.get("stream"), one.get("sink")) != (self._name, self._sink) for one in self._known):
-            return
+    def compare(self, standing: Standing, *, is_new: bool) -> None:
+        """With what the sink has of the stream; `is_new` if it did not know it. Raises StreamError where the run has a
+        state from another stream or sink, or from this one before it was made anew: it would count lines twice."""
         cutter = self._cutter
-        anew = (
-            f"the sink {self._sink} knows nothing of the stream {self._name!r}, which this run followed into it before"
-        )
-        if cutter.state is None or cutter.store.catalog.latest_checkpoint(cutter.run, role="state") is None:
-            log.warning("%s: everything is read from its beginning", anew)
+        known = {(str(one.get("stream")), str(one.get("sink"))) for one in self._known}
+        here = self._name, self._sink
+        if cutter.state is None:
+            if is_new and here in known:
+                log.warning("%s: everything is read from its beginning", self._anew())
             return
+        kept = cutter.store.catalog.latest_checkpoint(cutter.run, role="state")
+        if standing.state is not None or not known or kept is None:
+            return
+        elsewhere = " and ".join(f"stream {name!r} into {sink}" for name, sink in sorted(known))
+        what = self._anew() if here in known else f"this run has a state, and followed {elsewhere} with it until now"
         raise StreamError(
-            f"{anew}. The run's state has counted lines that would now be read again. Nothing was read. Put the database "
-            f"back as it was, or give the run up and start it again with a new state: waycairn discard {cutter.run}",
+            f"{what}. The state has counted lines that would be read again and counted twice. Nothing was read. Put the "
+            "sink back as it was, or give the run up and start it again with a new state: waycairn discard "
+            f"{cutter.run}",
             stream=self._name,
+        )
+
+    def _anew(self) -> str:
+        return (
+            f"the sink {self._sink} knows nothing of the stream {self._name!r}, which this run followed into it before"
         )

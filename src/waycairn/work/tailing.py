@@ -85,6 +85,7 @@ class Tailing(Generic[E]):
         self._cargo: bytes | None = None
         """The state as it was committed last."""
         self._due = self._owner_due = 0.0
+        self._has_tried_again = False
 
     @property
     def reader(self) -> Reader:
@@ -97,16 +98,13 @@ class Tailing(Generic[E]):
         """Claim the stream; the state as its ledger has it."""
         cutter = self._cutter
         cutter.guard.enter_loop(cutter.state)
-        holder = Holder(cutter.run, cutter.epoch)
-        claim = functools.partial(
-            self._sink.open, self.name, holder, parser=self._parser, facts=self._facts, now=self._clock.now()
-        )
+        holder, now = Holder(cutter.run, cutter.epoch), self._clock.now()
+        claim = functools.partial(self._sink.open, self.name, holder, parser=self._parser, facts=self._facts, now=now)
         self._is_open = True
         # With `once` somebody waits for the end, and an address that is wrong looks like a database that is away.
         standing: Standing = (yield work(claim)) if self._once else (yield from self._patiently(claim))
         registration = Registration(cutter, self.name, self._bound.address, self._facts)
-        if not standing.commits:
-            registration.look_at_new()
+        registration.compare(standing, is_new=standing.created == now)
         self.counts = standing.counts
         self._count(standing.counts.events)
         if cutter.state is not None:
@@ -178,11 +176,13 @@ class Tailing(Generic[E]):
             yield from self._commit_quietly(taken)
 
     def _is_all_read(self) -> Flow[bool]:
-        """What ends well has read everything: raises FilesUnreadable, unless that passes by itself."""
-        if self.reader.unreadable:
+        """What ends well has read everything: raises FilesUnreadable, unless that passes with another look."""
+        unreadable = self.reader.unreadable
+        if unreadable and not self._has_tried_again:
+            self._has_tried_again = True
             yield from self._idle()
-        is_drained, unreadable = self.reader.is_drained, self.reader.unreadable
-        if is_drained and unreadable:
+            return False
+        if unreadable:
             shown = [f"{path.decode(errors='backslashreplace')} {why}" for path, why in sorted(unreadable.items())]
             more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
             raise FilesUnreadable(
@@ -191,7 +191,7 @@ class Tailing(Generic[E]):
                 stream=self.name,
                 paths=[os.fsdecode(path) for path in unreadable],
             )
-        return is_drained
+        return True
 
     def _take_back(self, batch: Batch[E]) -> None:
         """It is read again: who had its events may have changed them."""
@@ -201,7 +201,6 @@ class Tailing(Generic[E]):
                 "it was committed. Put its work into a block: with batch as tx: ..."
             )
         self.reader.put_back(batch.taken)
-        self._wary.put_back(batch.taken)
         self._waiting = None
 
     def _between(self) -> Flow[None]:
@@ -270,7 +269,6 @@ class Tailing(Generic[E]):
         if self._room > 1:
             self._room = max(1, min(self._room, len(batch)) // 2)
             self.reader.forget(batch.taken)
-            self._wary.put_back(batch.taken)
             return True
         refused = self.reader.refuse(batch.taken, said(getattr(error, "orig", None) or error))
         self._wary.refused(refused)
@@ -325,6 +323,7 @@ class Tailing(Generic[E]):
     def _note_done(self, taken: Taken, step: Step) -> None:
         self.reader.keep(taken)
         self._room = min(2 * self._room, self._size)
+        self._has_tried_again = False
         self._stored.update((one.id, one.offset) for one in taken.changed)
         self._cargo = step.state or self._cargo
         self.counts += step.counts

@@ -25,23 +25,17 @@ class Wary:
         self._stream, self._ratio = stream, ratio
         self._window: deque[tuple[int, int]] = deque()
         self._lines = self._dead = 0
-        self._again = 0
-        """Lines that were counted and come again."""
-
-    def put_back(self, taken: Taken) -> None:
-        """Its lines come again, and are not counted then."""
-        self._again += sum(_counted(taken))
+        self._until: dict[int, int] = {}
+        """Of each generation the offset up to which its lines were counted: a batch may come again, in parts."""
 
     def look(self, taken: Taken) -> None:
         """Raises TooManyDeadLetters; then nothing of what was taken is consumed."""
         if self._ratio is None:
             return
-        good, dead = _counted(taken)
-        lines = good + dead
-        if lines <= self._again:
-            self._again -= lines
-            return
-        self._count(lines, dead, taken)
+        new = [one for one in taken.portions if one.after.offset > self._until.get(one.after.id, -1)]
+        self._until.update((one.after.id, one.after.offset) for one in new)
+        dead = sum(one.counts.dead + one.counts.skipped for one in new)
+        self._count(dead + sum(one.counts.events for one in new), dead, taken)
 
     def refused(self, taken: Taken) -> None:
         """Its line was counted as good and is dead after all. Raises as `look`."""
@@ -69,12 +63,6 @@ class Wary:
             dead=self._dead,
             lines=self._lines,
         )
-
-
-def _counted(taken: Taken) -> tuple[int, int]:
-    """Lines that gave events, and lines that could not be used."""
-    counts = [portion.counts for portion in taken.portions]
-    return sum(one.events for one in counts), sum(one.dead + one.skipped for one in counts)
 
 
 def _sample(letter: DeadLetter) -> str:
