@@ -45,6 +45,22 @@ def blob(number: int, size: int = LARGE) -> bytes:
     return hashlib.shake_128(b"%d" % number).digest(size)
 
 
+def save_pages(store: wc.Store, told: Told, name: str, value: Callable[[int], Any], last: int) -> None:
+    """A value a page, from where the last one died."""
+    done = store.latest(name, {"page": 0})["page"]
+    for page in range(done + 1, last + 1):
+        store.save(name, value(page))
+        told(f"page {page}")
+
+
+def check_pages(store: wc.Store, acks: Acks, name: str, value: Callable[[int], Any]) -> None:
+    loaded = [store.load(record.id) for record in reversed(checkpoints(store, name))]
+    assert loaded == [value(page) for page in range(1, len(loaded) + 1)], [one["page"] for one in loaded]
+    assert len(loaded) >= acks.get("page", 0), f"{acks} acknowledged, {len(loaded)} there"
+    if loaded:
+        assert store.latest(name) == loaded[-1]
+
+
 def read_acks(lines: list[str]) -> Acks:
     """From lines such as `page 3`."""
     acks: dict[str, int] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import waycairn as wc
-from crash.common import LARGE, Acks, Told, Workload, blob, checkpoints
+from crash.common import LARGE, Acks, Told, Workload, blob, check_pages, checkpoints, save_pages
 
 # -- plain values ----------------------------------------------------------------------------------------------------
 
@@ -15,18 +15,11 @@ def value(page: int) -> dict[str, Any]:
 
 
 def save_values(store: wc.Store, told: Told) -> None:
-    done = store.latest("cursor", {"page": 0})["page"]
-    for page in range(done + 1, 8):
-        store.save("cursor", value(page))
-        told(f"page {page}")
+    save_pages(store, told, "cursor", value, 7)
 
 
 def check_values(store: wc.Store, acks: Acks) -> None:
-    loaded = [store.load(record.id) for record in reversed(checkpoints(store, "cursor"))]
-    assert loaded == [value(page) for page in range(1, len(loaded) + 1)], [one["page"] for one in loaded]
-    assert len(loaded) >= acks.get("page", 0), f"{acks} acknowledged, {len(loaded)} there"
-    if loaded:
-        assert store.latest("cursor") == loaded[-1]
+    check_pages(store, acks, "cursor", value)
 
 
 # -- checkpoints of a changing state ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import waycairn as wc
+from crash.common import check_pages, save_pages
 from crash.workloads import Acks, Told, Workload, blob, checkpoints, find, line
 from waycairn.errors import StoreError
 
@@ -84,16 +85,11 @@ def huge(page: int) -> dict[str, Any]:
 
 
 def save_huge(store: wc.Store, told: Told) -> None:
-    done = store.latest("huge", {"page": 0})["page"]
-    for page in range(done + 1, 3):
-        store.save("huge", huge(page))
-        told(f"page {page}")
+    save_pages(store, told, "huge", huge, 2)
 
 
 def check_huge(store: wc.Store, acks: Acks) -> None:
-    loaded = [store.load(record.id) for record in reversed(checkpoints(store, "huge"))]
-    assert loaded == [huge(page) for page in range(1, len(loaded) + 1)]
-    assert len(loaded) >= acks.get("page", 0), f"{acks} acknowledged, {len(loaded)} there"
+    check_pages(store, acks, "huge", huge)
 
 
 # -- threads that share their commits --------------------------------------------------------------------------------

@@ -83,13 +83,11 @@ def wrong_use() -> Iterator[None]:
 
 def streams_here(core: StoreCore, sink: str | None) -> Sequence[KnownStream]:
     """All that the store knows, or all that lie in that database. Raises errors of the store, Refused."""
-    from waycairn.upkeep.streams import known_streams, streams_at
+    from waycairn.upkeep.streams import streams_of
 
-    known = known_streams(core, _settings())
-    if sink is None:
-        return known
+    settings = _settings()
     with wrong_use():
-        return streams_at(core, sink, known)
+        return streams_of(core, settings, sink)
 
 
 def stream_named(core: StoreCore, name: str, sink: str | None) -> KnownStream:

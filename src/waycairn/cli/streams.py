@@ -144,10 +144,10 @@ def verify(face: Face, name: StreamName, *, sink: SinkUrl = None) -> int:
     is_bad = any(one.changed or one.error for one in checked)
     if face.as_json:
         face.document({"stream": name, "files": [stream_facts.checked_facts(one) for one in checked]})
-        return FOUND_BAD if is_bad else 0
-    rows = [stream_picture.checked_row(one) for one in checked]
-    face.table(stream_picture.CHECKED_COLUMNS, rows, right=stream_picture.CHECKED_RIGHT)
-    if is_bad:
+    else:
+        rows = [stream_picture.checked_row(one) for one in checked]
+        face.table(stream_picture.CHECKED_COLUMNS, rows, right=stream_picture.CHECKED_RIGHT)
+    if is_bad and not face.as_json:
         face.aside(
             "rows that were made of these bytes stay as they are. To read such a file again: waycairn stream reset "
             f"{name} --path FILE"

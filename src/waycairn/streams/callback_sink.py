@@ -43,8 +43,7 @@ class CallbackSink:
     def begin(self) -> CallbackTransaction:
         """Begin a batch. Raises OwnershipLost where somebody else moves the stream by now. Nothing stays locked, since
         the function may take its time."""
-        self._ledger.begin()
-        self._ledger.rollback()
+        self._ledger.probe()
         return CallbackTransaction(self._ledger, self._function)
 
     def barrier(self) -> None:

@@ -92,10 +92,15 @@ def _kind_on_server(error: BaseException) -> Kind | None:
     """By the SQLSTATE: an error without one is no answer of the server."""
     if not any(one.__name__ == "Error" for one in type(error).__mro__):  # the one class that all drivers have
         return None
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    if state is None:
+    state = _state_of(error)
+    if not state:
         return "away" if type(error).__name__ in {"OperationalError", "InterfaceError"} else None
     return _POSTGRES.get(state) or _POSTGRES.get(state[:2])
+
+
+def _state_of(error: BaseException | None) -> str:
+    """The SQLSTATE, by whichever driver; empty without one."""
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
 
 
 def is_refused(error: BaseException) -> bool:
@@ -107,8 +112,7 @@ def is_refused(error: BaseException) -> bool:
         return error.reason == "surrogates not allowed"
     if not isinstance(error, exc.DBAPIError):
         return False
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
-    return isinstance(error, exc.DataError) or state.startswith("22")
+    return isinstance(error, exc.DataError) or _state_of(error.orig).startswith("22")
 
 
 def told(error: BaseException, where: Connection | Engine) -> StoreError:

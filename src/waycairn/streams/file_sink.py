@@ -60,8 +60,7 @@ class FileSink:
 
     def begin(self) -> FileTransaction:
         """Begin a batch, if the ledger can be had. Nothing is locked until its commit."""
-        self._ledger.begin()
-        self._ledger.rollback()
+        self._ledger.probe()
         return FileTransaction(self)
 
     def barrier(self) -> None:

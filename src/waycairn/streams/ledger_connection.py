@@ -110,6 +110,11 @@ class LedgerConnection:
             raise
         return connection
 
+    def probe(self) -> None:
+        """As `begin`, and leave nothing locked."""
+        self.begin()
+        self.rollback()
+
     def __enter__(self) -> None:
         """Around what ends the transaction of a batch: an exception undoes it."""
 

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from waycairn.streams.marks import REACH
 
 LINE_LIMIT = 16 << 20
-HEAD_KEPT, ERROR_KEPT = 4096, 500
-"""Of a line that cannot be used, and characters of what is wrong with it."""
+HEAD_KEPT = 4096
+"""Of a line that cannot be used."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from waycairn.errors import LineUnusable
-from waycairn.streams.lines import ERROR_KEPT, HEAD_KEPT, Line, OddLine, content_of
+from waycairn.streams.lines import HEAD_KEPT, Line, OddLine, content_of
 from waycairn.streams.records import Counts, DeadKind, DeadLetter
 
 OnError = Literal["dead_letter", "stop", "skip"]
@@ -106,6 +106,14 @@ class Parser:
         if self._on_error == "skip":
             return [], Counts(skipped=1)
         return [letter], Counts(dead=1)
+
+    def refused(self, line: Line, where: Where, error: str) -> Parsed:
+        """What becomes of a line whose event the database of the sink refused."""
+        text, left_out = content_of(line, where.place)
+        found = _Findings(where, self._on_error)
+        found.nuls += _nuls(line)
+        found.unusable("refused", error, text, where.place + left_out, 0)
+        return found.parsed(where.place + len(line))
 
     def _decoded(self, lines: Sequence[Line]) -> list[Any] | None:
         """All at once, for lines that are as they should be."""
@@ -222,7 +230,7 @@ class _Findings:
             length=length,
             line=self._where.line + number,
             kind=kind,
-            error=error[:ERROR_KEPT],
+            error=error[:500],
             head=head,
             digest=digest,
             at=self._where.at,

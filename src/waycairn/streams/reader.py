@@ -380,11 +380,7 @@ class Reader:
         """The same batch, of one line, with that as a dead letter. Raises LineUnusable where there are to be none."""
         self._check(taken)
         ((tail, count, portion),) = self._out
-        dead, counts = self._parser.refuse(tail.refused(portion, error))
-        counts += msgspec.structs.replace(portion.counts, events=0)
-        self._given = self._taken(
-            [(tail, count, msgspec.structs.replace(portion, events=(), places=(), dead=dead, counts=counts))]
-        )
+        self._given = self._taken([(tail, count, tail.refused(portion, self._parser, error))])
         return self._given
 
     def _check(self, taken: Taken) -> None:

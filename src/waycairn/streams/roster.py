@@ -173,9 +173,11 @@ class Roster:
     def refuse(self, path: bytes, reason: str, *, is_missed: bool = True) -> None:
         """It cannot be read. Said once until the reason is another one; nothing where there is none. Nobody misses a
         rotated form from before the stream, which was not asked for."""
-        if reason and is_missed:
+        if not reason:
+            return
+        if is_missed:
             self.unreadable[path] = reason
-        if reason and self._told.get(path) != reason:
+        if self._told.get(path) != reason:
             self._told[path] = reason
             self.notice(Noticed(kind="unreadable", path=path, message=f"{_shown(path)} is left out: it {reason}"))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from bisect import bisect_right
 from itertools import accumulate
@@ -12,7 +11,7 @@ import msgspec
 from waycairn.streams.blocks import PlainBlocks
 from waycairn.streams.descriptors import Descriptors, NotTheFile
 from waycairn.streams.discovery import Seen
-from waycairn.streams.lines import ERROR_KEPT, HEAD_KEPT, Cutter, Line, OddLine, content_of, first_bytes, last_bytes
+from waycairn.streams.lines import Cutter, Line, OddLine, first_bytes, last_bytes
 from waycairn.streams.marks import REACH, Trail, head_of, mark
 from waycairn.streams.parsing import Parser, Where
 from waycairn.streams.records import Counts, DeadLetter, Generation, Portion
@@ -78,21 +77,12 @@ class Tail:
             before=generation, after=after, events=parsed.events, places=parsed.places, dead=parsed.dead, counts=counts
         )
 
-    def refused(self, portion: Portion, error: str) -> DeadLetter:
-        """The line of the only event of a portion that is one line."""
-        text, _ = content_of(self._lines[0], portion.before.offset)
-        return DeadLetter(
-            generation=portion.before.id,
-            path=portion.before.path,
-            offset=portion.places[0],
-            length=len(text),
-            line=portion.after.lines,
-            kind="refused",
-            error=error[:ERROR_KEPT],
-            head=text[:HEAD_KEPT],
-            digest=hashlib.sha256(text).digest(),
-            at=portion.after.updated,
-        )
+    def refused(self, portion: Portion, parser: Parser, error: str) -> Portion:
+        """The same portion, which is one line, with its event as a dead letter."""
+        before, after = portion.before, portion.after
+        where = Where(before.id, before.path, before.offset, before.lines + 1, after.updated)
+        parsed = parser.refused(self._lines[0], where, error)
+        return Portion(before=before, after=after, events=(), places=(), dead=parsed.dead, counts=parsed.counts)
 
     def keep(self, after: Generation, count: int) -> None:
         """What was given is committed."""

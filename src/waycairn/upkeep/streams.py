@@ -119,14 +119,21 @@ def streams_at(core: StoreCore, address: str, known: Sequence[KnownStream]) -> l
     return found
 
 
+def streams_of(
+    core: StoreCore, settings: Mapping[str, StreamSettings], sink: str | None = None
+) -> Sequence[KnownStream]:
+    """All that the store knows; with `sink` those in that database. Raises errors of the store; ValueError for what is no
+    address."""
+    known = known_streams(core, settings)
+    return known if sink is None else streams_at(core, sink, known)
+
+
 def find_stream(
     core: StoreCore, name: str, sink: str | None = None, settings: Mapping[str, StreamSettings] | None = None
 ) -> KnownStream:
     """The one of that name that was followed last; with `sink` the one in that database. Raises StreamError if there is
     none, and errors of the store; ValueError for what is no address."""
-    found: Sequence[KnownStream] = known_streams(core, settings or {})
-    if sink is not None:
-        found = streams_at(core, sink, found)
+    found = streams_of(core, settings or {}, sink)
     named = [stream for stream in found if stream.name == name]
     if named:
         return max(named, key=lambda stream: stream.run.updated if stream.run else 0.0)

@@ -100,7 +100,8 @@ class Execution:
                 f"loop {loop.name!r} is used twice in this run: items of the second would be taken for those of the "
                 "first. Nothing was done. Give it a name of its own: run.each(..., name=...)"
             )
-        if self.cutter.state is not None and any(one.keeps_state for one in (loop, *self.loops.values()) if self.loops):
+        both = [loop, *self.loops.values()]
+        if self.cutter.state is not None and len(both) > 1 and any(one.keeps_state for one in both):
             raise ValueError(
                 f"loop {loop.name!r} is a second one in a run that follows files beside a state: the state lies beside the "
                 "offsets of that stream, and what another loop changes in it would be lost. Nothing was done. Use a run or "

@@ -48,8 +48,9 @@ class Registration:
             if is_new and here in known:
                 log.warning("%s: everything is read from its beginning", self._anew())
             return
-        kept = cutter.store.catalog.latest_checkpoint(cutter.run, role="state")
-        if standing.state is not None or not known or kept is None:
+        if standing.state is not None or not known:
+            return
+        if cutter.store.catalog.latest_checkpoint(cutter.run, role="state") is None:
             return
         elsewhere = " and ".join(f"stream {name!r} into {sink}" for name, sink in sorted(known))
         what = self._anew() if here in known else f"this run has a state, and followed {elsewhere} with it until now"

@@ -232,10 +232,9 @@ class Store:
         """Streams that runs of this store follow or followed: counts, files, dead letters, who follows them, and how far
         they are behind their files, all as of now. One whose database is away is among them, with the reason. With
         `sink` those in the database at that URL."""
-        from waycairn.upkeep.streams import known_streams, stand, streams_at
+        from waycairn.upkeep.streams import stand, streams_of
 
-        known = known_streams(self.core, {})
-        return list(stand(self.core, known if sink is None else streams_at(self.core, sink, known)))
+        return list(stand(self.core, streams_of(self.core, {}, sink)))
 
     def retry_dead(
         self,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import operator
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -315,7 +314,7 @@ class Tailing(Generic[E]):
             changed=taken.changed,
             moved={one.id: self._stored[one.id] for one in taken.changed if one.id in self._stored},
             dead=[letter for portion in taken.portions for letter in portion.dead],
-            counts=functools.reduce(operator.add, [portion.counts for portion in taken.portions] or [Counts()]),
+            counts=sum((portion.counts for portion in taken.portions), Counts()),
             state=None if cargo == self._cargo else cargo,  # one that did not change is there already
             at=self._clock.now(),
         )
@@ -355,11 +354,10 @@ class Tailing(Generic[E]):
             while (left := self._breaker.wait()) > 0:
                 yield wait(min(left, _NAP))
                 yield from self._between()
-            former, is_back = self._breaker.outage, False
+            former = self._breaker.outage
             with self._breaker:
                 given = yield work(call)
-                is_back = True
-            if not is_back:
+            if self._breaker.outage is not None:
                 self._tell_away(former)
                 continue
             if former is not None:

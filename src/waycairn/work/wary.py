@@ -39,10 +39,11 @@ class Wary:
 
     def refused(self, taken: Taken) -> None:
         """Its line was counted as good and is dead after all. Raises as `look`."""
-        if self._ratio is not None:
-            self._count(0, 1, taken)
+        self._count(0, 1, taken)
 
     def _count(self, lines: int, dead: int, taken: Taken) -> None:
+        if self._ratio is None:
+            return
         self._window.append((lines, dead))
         self._lines += lines
         self._dead += dead
@@ -50,7 +51,7 @@ class Wary:
             lines, dead = self._window.popleft()
             self._lines -= lines
             self._dead -= dead
-        if self._ratio is not None and self._lines >= _LEAST and self._dead > self._ratio * self._lines:
+        if self._lines >= _LEAST and self._dead > self._ratio * self._lines:
             raise self._refused([letter for portion in taken.portions for letter in portion.dead])
 
     def _refused(self, letters: list[DeadLetter]) -> TooManyDeadLetters:
