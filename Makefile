@@ -8,6 +8,11 @@ COMPILED = $(BIN)/python -m compileall -q src tests  # jobs are started by the h
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
 EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet
+# torch comes by pip alone: what it brings must not come from a lock file either.
+NO_TORCH := $(foreach package,torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
+	nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \
+	nvidia-curand nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink \
+	nvidia-nvshmem-cu13 nvidia-nvtx,--no-emit-package $(package))
 MINUTES ?= 60
 PYTEST_ARGS ?= --numprocesses logical --dist worksteal
 
@@ -49,7 +54,11 @@ lock: $(VENV)/.uv  ## pin the newest versions by hash
 	$(LOCK) -c requirements/.all.txt $(EXTRAS) requirements/test.in -o requirements/test.txt
 	$(LOCK) -c requirements/.all.txt $(EXTRAS) requirements/dev.in -o requirements/dev.txt
 	$(LOCK) -c requirements/.all.txt $(EXTRAS) requirements/bench.in -o requirements/bench.txt
-	rm requirements/.all.txt
+	printf 'torch==2.13.0\n' > requirements/.torch.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links $(NO_TORCH) -c requirements/.torch.txt -c requirements/test.txt \
+		requirements/integrations.in -o requirements/integrations.txt
+	rm requirements/.all.txt requirements/.torch.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links requirements/uv.in -o requirements/uv.txt
 
