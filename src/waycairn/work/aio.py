@@ -24,12 +24,13 @@ from waycairn.work.phase import PhaseCall
 from waycairn.work.queueing import Queue
 from waycairn.work.run import Run
 from waycairn.work.step import result_types
+from waycairn.work.training import Training
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
-class AsyncRun:
+class AsyncRun(Training):
     """A Run whose writing methods are awaited; see Run for what each promises and raises."""
 
     def __init__(self, execution: Execution) -> None:
@@ -107,11 +108,15 @@ class AsyncRun:
         self._execution.stop_if_asked()
         return taken
 
-    async def save(self, name: str, value: Any, **how: Any) -> CheckpointId:
-        """As Run.save."""
-        write = self._execution.value(name, value, **how)
+    async def save(self, name: str, value: Any, *, wait: bool = True, **facts: Any) -> Any:
+        """As Run.save; a Saving can be awaited."""
         async with self._execution.turn:
-            return await asyncio.to_thread(write)
+            write = self._execution.value(name, value, behind=not wait, **facts)
+            if wait:
+                return await asyncio.to_thread(write)
+            if self._execution.cutter.flight is not None:
+                await asyncio.to_thread(self._execution.cutter.flight.wait)
+            return write()
 
     async def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """As Run.latest."""

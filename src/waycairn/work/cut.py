@@ -7,7 +7,7 @@ encoded here, on the caller's thread, while the user's code stands still.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,12 +16,14 @@ from waycairn.codec import bundle, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.policy import Pace
-from waycairn.model.records import CheckpointFilter, OutputLength, RunRecord
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord
 from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.gathering import Gathering
 from waycairn.work.pending import Taken
 from waycairn.work.request import PACED, Request
+from waycairn.work.saving import Saving
+from waycairn.work.tracking import PARTS, Tracked
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
@@ -35,7 +37,10 @@ class Prepared(msgspec.Struct, frozen=True):
     draft: Draft
     encoded: Encoded | None
     items: Taken
+    request: Request
     started: float
+    release: Callable[[], None] | None = None
+    """Gives back the memory that the state was copied to, if it was: then the job goes on meanwhile."""
 
 
 class Cutter(Gathering):
@@ -56,8 +61,29 @@ class Cutter(Gathering):
         error: Mapping[str, Any] | None = None,
     ) -> CheckpointId | None:
         """Commit everything up to here. Returns the id of the checkpoint, None if the cut needed none."""
+        self.settle()
         with self.lock:
             return self.commit(self.prepare(request, steps=steps, status=status, error=error))
+
+    def take_behind(self, request: Request = PACED) -> Saving:
+        """As `take`, but only encode and copy here; a thread of its own writes. One at a time: the one before is waited
+        for, and its error raised here."""
+        self.settle()
+        with self.lock:
+            prepared = self.prepare(request, behind=True)
+        return self._fly(lambda: self.commit(prepared), prepared.release)
+
+    def value_behind(self, checkpoint: CheckpointDraft) -> Saving:
+        """A value beside the state, copied here and written by a thread of its own."""
+        self.settle()
+        self.check_usable()
+        snapshot = self.pool.copy(checkpoint.encoded)
+        copied = msgspec.structs.replace(checkpoint, encoded=snapshot.encoded)
+        return self._fly(lambda: self._commit_beside(checkpoint=copied), snapshot.release)
+
+    def _fly(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None) -> Saving:
+        self.flight = flight = Saving(write, release)
+        return flight
 
     def prepare(
         self,
@@ -67,14 +93,24 @@ class Cutter(Gathering):
         status: RunStatus | None = None,
         error: Mapping[str, Any] | None = None,
         detached: bool = False,
+        behind: bool = False,
     ) -> Prepared:
-        """Encode the cut, on the thread of the user's code. `detached` copies what the user could go on changing."""
+        """Encode the cut, on the thread of the user's code. `detached` copies what the user could go on changing,
+        `behind` into memory of the pool, which whoever commits it has to release."""
+        self.settle()
         self.check_usable()
         started = self.store.clock.monotonic()
         self.guard.check(self.state)
-        encoded = self.state.encode() if self.state else None
-        if detached and encoded is not None:
-            encoded = encoded.detached()
+        encoded = release = None
+        if self.state is not None:
+            self.state.check()
+            encoded = self.state.encode()
+            if behind:
+                snapshot = self.pool.copy(encoded)
+                encoded, release = snapshot.encoded, snapshot.release
+            elif detached:
+                encoded = encoded.detached()
+        self.wanted = None
         checkpoint = self._checkpoint(request, encoded)
         outputs = self._outputs_now() if self.outputs else ()
         items = self.items.take()  # what other threads end from here on is in the next cut, also in the counts
@@ -100,7 +136,7 @@ class Cutter(Gathering):
             drop=self._replaced(checkpoint),
         )
         self.progress = progress
-        return Prepared(draft, encoded, items, started)
+        return Prepared(draft, encoded, items, request, started, release)
 
     def commit(self, prepared: Prepared) -> CheckpointId | None:
         """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
@@ -115,20 +151,27 @@ class Cutter(Gathering):
                 if self.sequence == draft.sequence:
                     self._note_committed(draft, prepared.encoded)
                 else:
-                    self._take_back(prepared.items)
+                    self._take_back(prepared)
                 raise
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
-            self.pacer.took(prepared.started, self.store.clock.monotonic())
+            if prepared.release is None:
+                self.pacer.took(prepared.started, self.store.clock.monotonic())
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
-    def _take_back(self, items: Taken) -> None:
+    def _take_back(self, prepared: Prepared) -> None:
+        items = prepared.items
         self.items.give_back(items)
+        self.wanted = self.wanted or prepared.request
         self.progress = self._counting(-items.count, -items.failed)
 
     def commit_beside(self, **what: Any) -> CheckpointId:
         """A commit of its own, without the items, state and outputs of this moment: a value, a status, the result of a
         step inside an item, where an output begins. `what` is named as in Draft."""
+        self.settle()
+        return self._commit_beside(**what)
+
+    def _commit_beside(self, **what: Any) -> CheckpointId:
         with self.lock:
             self.check_usable()
             self._send(
@@ -145,6 +188,7 @@ class Cutter(Gathering):
 
     def commit_computed(self) -> None:
         """What workers gave and no fold took yet: nothing of it is to be computed again."""
+        self.settle()
         with self.lock:
             items = self.items.take_computed()
             if items.computed:
@@ -181,11 +225,16 @@ class Cutter(Gathering):
             iteration=request.iteration,
             tags=request.tags,
             description=request.description,
-            metadata=request.metadata,
+            metadata=self._facts(request),
             expires=expires,
             reason=request.reason,
             outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
         )
+
+    def _facts(self, request: Request) -> Mapping[str, Any]:
+        if isinstance(self.state, Tracked):
+            return {**request.metadata, PARTS: self.state.names}
+        return request.metadata
 
     def _outputs_now(self) -> list[OutputLength]:
         """Those that grew or shrank since the last cut."""
@@ -203,7 +252,6 @@ class Cutter(Gathering):
         return [self._paced[i] for i in range(len(self._paced) - _KEPT_PACED + 1)]
 
     def _note_committed(self, draft: Draft, encoded: Encoded | None) -> None:
-        self.wanted = None
         for output in draft.outputs:
             self.outputs[output.path].note_committed(output.length)
         if draft.checkpoint is None:
@@ -225,9 +273,11 @@ class Cutter(Gathering):
         else:
             self._committed_state = encoded
 
-    def note_restored(self, sequence: int) -> None:
+    def note_restored(self, record: CheckpointRecord) -> None:
         """The state stands as it was committed there."""
         assert self.state is not None
+        sequence = record.sequence
+        self.restored = record
         self._has_state = True
         encoded = self.state.encode()
         self._committed_state = None if encoded.buffers else encoded

@@ -14,13 +14,16 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import RunId
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
-from waycairn.model.records import Progress, RunRecord
+from waycairn.model.records import CheckpointRecord, Progress, RunRecord
 from waycairn.store import StoreCore
 from waycairn.work.guard import StateGuard
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems
 from waycairn.work.request import PACED, Request
-from waycairn.work.state import StateSlot
+from waycairn.work.saving import Saving
+from waycairn.work.snapshots import SnapshotPool
+from waycairn.work.state import Slot
+from waycairn.work.tracking import Tracked
 from waycairn.world.crashpoints import crashpoint
 
 
@@ -43,7 +46,14 @@ class Gathering:
         self.pacer = Pacer(pace, store.clock.monotonic())
         self.pacer.expect(record.progress.total)
         self.lock = threading.RLock()
-        self.state: StateSlot | None = None
+        self.state: Slot | None = None
+        self.restored: CheckpointRecord | None = None
+        """The checkpoint that this entry goes on from, once its state was restored."""
+        self.at_first: Callable[[], None] | None = None
+        """What is to be done before the first item of this entry begins."""
+        self.pool = SnapshotPool()
+        self.flight: Saving | None = None
+        """A commit that is written behind the job."""
         self.guard = StateGuard()
         self.outputs: dict[str, Output] = {}
         self.queues: list[Growing] = []
@@ -72,17 +82,24 @@ class Gathering:
             )
         self.open_item = (loop, key)
         self.left_item = None
+        if self.at_first is not None:
+            act, self.at_first = self.at_first, None
+            act()
         if self.outputs:
             self._boundary = {path: output.length for path, output in self.outputs.items()}
         crashpoint("item.begin")
 
     def end_item(self, loop: str, keys: Sequence[Key]) -> None:
         """The item (or batch) is done; it becomes durable with the next cut."""
+        self.close_item()
+        self.items.end(loop, keys)
+
+    def close_item(self) -> None:
+        """As `end_item`, of a loop that counts what is done in the state."""
         crashpoint("item.end")
         self.open_item = None
         if self.queues:
             self.settle_queues(keep=True)
-        self.items.end(loop, keys)
 
     def abandon_item(self) -> None:
         """The open item was left undone: forget what it did to the outputs and, with a state, all since the last cut.
@@ -149,6 +166,13 @@ class Gathering:
         self.progress = dataclasses.replace(self.progress, total=total)
         self.pacer.expect(total)
 
+    def expect_steps(self, done: int, total: int) -> None:
+        """A loop of steps begins, of which so many are done: the run has these beside its items. What the row says may
+        be too much, where the run went back to an older checkpoint."""
+        items = sum(self.store.catalog.loops(self.run).values())
+        others = sum(self.state.steps.values()) if isinstance(self.state, Tracked) else done
+        self.progress = dataclasses.replace(self.progress, done=items + others, total=items + others - done + total)
+
     def tell(self, *, done: int | None, total: int | None, advance: int, note: str | None) -> None:
         """What `run.progress` was told."""
         now = self.progress
@@ -159,6 +183,14 @@ class Gathering:
             note=now.note if note is None else note,
         )
         self.pacer.expect(self.progress.total)
+
+    # -- behind the job ------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """What is written behind the job is durable when this returns; its error is raised here."""
+        flight, self.flight = self.flight, None
+        if flight is not None:
+            flight.settle()
 
     # -- use -----------------------------------------------------------------------------------------------------
 

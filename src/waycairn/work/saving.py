@@ -1,0 +1,92 @@
+"""A save that is written behind the job's back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextlib import suppress
+
+from waycairn.model.ids import CheckpointId
+from waycairn.world.crashpoints import crashpoint
+
+log = logging.getLogger("waycairn")
+
+_NICE = 5
+"""Its threads (Linux counts niceness by thread, and new threads inherit it) yield to the job, which is what the user
+waits for. Much higher, and a thread that the job waits for, because it holds the interpreter, would be left asleep."""
+
+
+class Saving:
+    """A save under way. What is saved was copied; the job may change its objects.
+
+    It is durable when `result()` returns. An error is raised there, or at the next call that writes to the same run or
+    store, or where that is left, whichever comes first. Thread-safe; also awaited: `await saving`.
+    """
+
+    def __init__(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None = None) -> None:
+        self._write = write
+        self._release = release
+        self._future: Future[CheckpointId | None] = Future()
+        self._is_told = False
+        # No daemon: the interpreter waits for it before it ends.
+        self._thread = threading.Thread(target=self._run, name="waycairn-save")
+        self._thread.start()
+
+    def _run(self) -> None:
+        _yield_to_the_job()
+        try:
+            crashpoint("saving.begin")
+            saved = self._write()
+            crashpoint("saving.end")
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever asks
+            log.error("a save in the background failed: %s", error)  # noqa: TRY400 - the traceback comes where it is raised
+            self._finish()
+            self._future.set_exception(error)
+        else:
+            self._finish()
+            self._future.set_result(saved)
+
+    def _finish(self) -> None:
+        if self._release is not None:
+            self._release()
+        del self._write, self._release  # they hold the copy
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._future.done()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it has ended, or so long; whether it has. Raises nothing of it."""
+        with suppress(TimeoutError):
+            self._future.exception(seconds)
+        return self._future.done()
+
+    def result(self, timeout: float | None = None) -> CheckpointId | None:
+        """Wait until it is durable; the id of the checkpoint. Raises what the save raised, TimeoutError if it takes
+        longer than so many seconds (it goes on)."""
+        if not self.wait(timeout):
+            raise TimeoutError(f"the save is not durable after {timeout} seconds; it goes on")
+        self._is_told = True
+        return self._future.result()
+
+    def settle(self) -> None:
+        """Wait for it; raise its error unless somebody was told before."""
+        self.wait()
+        if not self._is_told:
+            self.result()
+
+    def __await__(self) -> Generator[None, None, CheckpointId | None]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> CheckpointId | None:
+        import asyncio  # which plain jobs need not load
+
+        return await asyncio.to_thread(self.result)
+
+
+def _yield_to_the_job() -> None:
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
