@@ -114,8 +114,8 @@ class AsyncRun(Training):
             write = self._execution.value(name, value, behind=not wait, **facts)
             if wait:
                 return await asyncio.to_thread(write)
-            if self._execution.cutter.flight is not None:
-                await asyncio.to_thread(self._execution.cutter.flight.wait)
+            if self._execution.cutter.behind.flight is not None:
+                await asyncio.to_thread(self._execution.cutter.behind.flight.wait)
             return write()
 
     async def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:

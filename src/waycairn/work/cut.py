@@ -61,29 +61,25 @@ class Cutter(Gathering):
         error: Mapping[str, Any] | None = None,
     ) -> CheckpointId | None:
         """Commit everything up to here. Returns the id of the checkpoint, None if the cut needed none."""
-        self.settle()
+        self.behind.settle()
         with self.lock:
             return self.commit(self.prepare(request, steps=steps, status=status, error=error))
 
     def take_behind(self, request: Request = PACED) -> Saving:
         """As `take`, but only encode and copy here; a thread of its own writes. One at a time: the one before is waited
         for, and its error raised here."""
-        self.settle()
+        self.behind.settle()
         with self.lock:
             prepared = self.prepare(request, behind=True)
-        return self._fly(lambda: self.commit(prepared), prepared.release)
+        return self.behind.fly(lambda: self.commit(prepared), prepared.release)
 
     def value_behind(self, checkpoint: CheckpointDraft) -> Saving:
         """A value beside the state, copied here and written by a thread of its own."""
-        self.settle()
         self.check_usable()
-        snapshot = self.pool.copy(checkpoint.encoded)
-        copied = msgspec.structs.replace(checkpoint, encoded=snapshot.encoded)
-        return self._fly(lambda: self._commit_beside(checkpoint=copied), snapshot.release)
-
-    def _fly(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None) -> Saving:
-        self.flight = flight = Saving(write, release)
-        return flight
+        return self.behind.save(
+            checkpoint.encoded,
+            lambda copied: self._commit_beside(checkpoint=msgspec.structs.replace(checkpoint, encoded=copied)),
+        )
 
     def prepare(
         self,
@@ -97,7 +93,7 @@ class Cutter(Gathering):
     ) -> Prepared:
         """Encode the cut, on the thread of the user's code. `detached` copies what the user could go on changing,
         `behind` into memory of the pool, which whoever commits it has to release."""
-        self.settle()
+        self.behind.settle()
         self.check_usable()
         started = self.store.clock.monotonic()
         self.guard.check(self.state)
@@ -106,7 +102,7 @@ class Cutter(Gathering):
             self.state.check()
             encoded = self.state.encode()
             if behind:
-                snapshot = self.pool.copy(encoded)
+                snapshot = self.behind.pool.copy(encoded)
                 encoded, release = snapshot.encoded, snapshot.release
             elif detached:
                 encoded = encoded.detached()
@@ -168,7 +164,7 @@ class Cutter(Gathering):
     def commit_beside(self, **what: Any) -> CheckpointId:
         """A commit of its own, without the items, state and outputs of this moment: a value, a status, the result of a
         step inside an item, where an output begins. `what` is named as in Draft."""
-        self.settle()
+        self.behind.settle()
         return self._commit_beside(**what)
 
     def _commit_beside(self, **what: Any) -> CheckpointId:
@@ -188,7 +184,7 @@ class Cutter(Gathering):
 
     def commit_computed(self) -> None:
         """What workers gave and no fold took yet: nothing of it is to be computed again."""
-        self.settle()
+        self.behind.settle()
         with self.lock:
             items = self.items.take_computed()
             if items.computed:

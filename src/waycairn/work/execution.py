@@ -294,9 +294,8 @@ class Execution:
             return
         is_failing = True
         try:
-            if error is not None and self.cutter.flight is not None:
-                self.cutter.flight.wait()  # its own error was logged, and must not hide this one
-                self.cutter.flight = None
+            if error is not None:
+                self.cutter.behind.end()  # an error of its own was logged, and must not hide this one
             for loop in self.loops.values():
                 loop.close()
             if error is None:
@@ -312,9 +311,7 @@ class Execution:
     def _let_go(self) -> None:
         """Of everything that is held, whatever fails."""
         try:
-            if self.cutter.flight is not None:
-                self.cutter.flight.wait()
-            self.cutter.pool.trim()
+            self.cutter.behind.end()
             self.reporter.close(self.store.clock.monotonic())
             self.cutter.is_closed = True
             self.files.close()

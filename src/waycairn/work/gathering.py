@@ -20,8 +20,7 @@ from waycairn.work.guard import StateGuard
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems
 from waycairn.work.request import PACED, Request
-from waycairn.work.saving import Saving
-from waycairn.work.snapshots import SnapshotPool
+from waycairn.work.saving import Behind
 from waycairn.work.state import Slot
 from waycairn.work.tracking import Tracked
 from waycairn.world.crashpoints import crashpoint
@@ -51,9 +50,7 @@ class Gathering:
         """The checkpoint that this entry goes on from, once its state was restored."""
         self.at_first: Callable[[], None] | None = None
         """What is to be done before the first item of this entry begins."""
-        self.pool = SnapshotPool()
-        self.flight: Saving | None = None
-        """A commit that is written behind the job."""
+        self.behind = Behind()
         self.guard = StateGuard()
         self.outputs: dict[str, Output] = {}
         self.queues: list[Growing] = []
@@ -183,14 +180,6 @@ class Gathering:
             note=now.note if note is None else note,
         )
         self.pacer.expect(self.progress.total)
-
-    # -- behind the job ------------------------------------------------------------------------------------------
-
-    def settle(self) -> None:
-        """What is written behind the job is durable when this returns; its error is raised here."""
-        flight, self.flight = self.flight, None
-        if flight is not None:
-            flight.settle()
 
     # -- use -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
 
+from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId
+from waycairn.work.snapshots import SnapshotPool
 from waycairn.world.crashpoints import crashpoint
 
 log = logging.getLogger("waycairn")
@@ -85,6 +87,41 @@ class Saving:
         import asyncio  # which plain jobs need not load
 
         return await asyncio.to_thread(self.result)
+
+
+class Behind:
+    """What one run or store writes behind its job: one save at a time."""
+
+    def __init__(self) -> None:
+        self.pool = SnapshotPool()
+        self.flight: Saving | None = None
+        self._lock = threading.Lock()
+
+    def settle(self) -> None:
+        """What is on its way is durable when this returns; its error is raised here."""
+        with self._lock:
+            flight, self.flight = self.flight, None
+        if flight is not None:
+            flight.settle()
+
+    def save(self, encoded: Encoded, write: Callable[[Encoded], CheckpointId | None]) -> Saving:
+        """Copy it here, write it in a thread of its own, once the one before is durable."""
+        self.settle()
+        snapshot = self.pool.copy(encoded)
+        return self.fly(lambda: write(snapshot.encoded), snapshot.release)
+
+    def fly(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None = None) -> Saving:
+        """Write in a thread of its own."""
+        with self._lock:
+            self.flight = flight = Saving(write, release)
+        return flight
+
+    def end(self) -> None:
+        """Wait, raise nothing (it was logged), and let the memory go."""
+        if self.flight is not None:
+            self.flight.wait()
+            self.flight = None
+        self.pool.trim()
 
 
 def _yield_to_the_job() -> None:

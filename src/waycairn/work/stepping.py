@@ -106,11 +106,11 @@ class StepLoop:
             yield step
             if (request := self._end(step)) is not None:
                 async with self._execution.turn:
-                    if self._cutter.flight is not None:
-                        await asyncio.to_thread(self._cutter.flight.wait)
+                    if self._cutter.behind.flight is not None:
+                        await asyncio.to_thread(self._cutter.behind.flight.wait)
                     self._save(request)
         async with self._execution.turn:
-            await asyncio.to_thread(self._cutter.settle)
+            await asyncio.to_thread(self._cutter.behind.settle)
             self._finish()
 
     def leave(self) -> None:
@@ -133,7 +133,7 @@ class StepLoop:
         done = min(self._tracked.steps.setdefault(self.name, 0), self.count)
         cutter.at_first = self._tracked.restore_rng
         cutter.expect_steps(done, self.count)
-        cutter.pool.reserve(self._tracked.encode().size)
+        cutter.behind.pool.reserve(self._tracked.encode().size)
         self._saved = done
         if done:
             log.info("loop %r goes on at step %d of %d", self.name, done, self.count)
@@ -149,18 +149,18 @@ class StepLoop:
         cutter = self._cutter
         moment = self._now()
         self._count(step)
-        self._slowdown.end(moment, is_saving=cutter.flight is not None)
+        self._slowdown.end(moment, is_saving=cutter.behind.flight is not None)
         self._execution.report(moment)
-        if cutter.flight is not None and cutter.flight.done():
+        if cutter.behind.flight is not None and cutter.behind.flight.done():
             self._landed(moment)
         elif step == 0:
             # Optimizers make their state in the first step: now it is known how much memory a copy takes.
-            cutter.pool.reserve(self._tracked.encode().size)
+            cutter.behind.pool.reserve(self._tracked.encode().size)
         if self._execution.gate.received:
             self._stop()
         if cutter.wanted:
             return cutter.wanted
-        is_due = self._is_due(step, moment) and (cutter.flight is None or self._waits_for_it)
+        is_due = self._is_due(step, moment) and (cutter.behind.flight is None or self._waits_for_it)
         return Request(kind=MODEL_KIND, iteration=step + 1, reason="pace") if is_due else None
 
     def _is_due(self, step: int, moment: float) -> bool:
@@ -185,18 +185,18 @@ class StepLoop:
 
     def _landed(self, moment: float) -> None:
         """A save has ended; its error is raised here."""
-        self._cutter.settle()
+        self._cutter.behind.settle()
         cost = self._slowdown.landed(moment)
         self._pacer.took(moment - cost, moment)
 
     def _stop(self) -> None:
         """A signal: wait for the save in flight, and write one more if there is time for it."""
         execution, cutter = self._execution, self._cutter
-        flight, deadline = cutter.flight, self._now() + self._grace
+        flight, deadline = cutter.behind.flight, self._now() + self._grace
         if flight is not None:
             if not flight.wait(self._grace):
                 execution.stop_if_asked(said="the save before the one that is under way stands")
-            cutter.settle()
+            cutter.behind.settle()
             if self._now() + self._slowdown.flight > deadline:
                 execution.stop_if_asked(said=f"its save of step {self._saved} is durable")
         cutter.take(SIGNAL)
@@ -205,8 +205,8 @@ class StepLoop:
     def _finish(self) -> None:
         self._is_exhausted = True
         cutter = self._cutter
-        cutter.settle()
+        cutter.behind.settle()
         if self._tracked.steps[self.name] != self._saved or cutter.wanted:
             cutter.take(cutter.wanted or END)
-        cutter.pool.trim()
+        cutter.behind.pool.trim()
         self._execution.stop_if_asked()

@@ -6,7 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
+
+import msgspec
 
 from waycairn.codec import Types, encode
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
@@ -21,6 +23,7 @@ from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
 from waycairn.work.restoring import newest_value, note_damage
 from waycairn.work.run import Run
+from waycairn.work.saving import Behind, Saving
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.world import history
@@ -31,12 +34,20 @@ if TYPE_CHECKING:
     from waycairn.work.retrying import Retried
 
 
+class Facts(TypedDict, total=False):
+    """What a value saved in a store may carry."""
+
+    tags: Sequence[str]
+    description: str | None
+
+
 class Store:
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
         self.core = core
         self.url = core.url
+        self._behind = Behind()
 
     def run(
         self,
@@ -264,15 +275,40 @@ class Store:
 
     # -- plain values ------------------------------------------------------------------------------------------------
 
-    def save(self, name: str, value: Any, *, tags: Sequence[str] = (), description: str | None = None) -> CheckpointId:
-        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns."""
+    @overload
+    def save(self, name: str, value: Any, *, wait: Literal[True] = ..., **facts: Unpack[Facts]) -> CheckpointId: ...
+
+    @overload
+    def save(self, name: str, value: Any, *, wait: Literal[False], **facts: Unpack[Facts]) -> Saving: ...
+
+    def save(self, name: str, value: Any, *, wait: bool = True, **facts: Unpack[Facts]) -> CheckpointId | Saving:
+        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns.
+
+        With `wait=False` it is copied and written behind the job: durable when `result()` of what this returns has
+        returned. One at a time: the next save of this store waits for it, and raises its error unless somebody asked
+        for it; so does `close`. `reserve` has the memory for the copy ready before the first one.
+        """
         check_name("saved value", name)
+        self._behind.settle()
         run = new_run_id()
         new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
         draft = CheckpointDraft(
-            kind="value", role="value", encoded=encode(value), tags=tuple(tags), description=description
+            kind="value",
+            role="value",
+            encoded=encode(value),
+            tags=tuple(facts.get("tags", ())),
+            description=facts.get("description"),
         )
-        return self.core.save_value(new, draft)
+        if wait:
+            return self.core.save_value(new, draft)
+        return self._behind.save(
+            draft.encoded, lambda copied: self.core.save_value(new, msgspec.structs.replace(draft, encoded=copied))
+        )
+
+    def reserve(self, value: Any) -> None:
+        """Have memory ready into which `save(..., wait=False)` copies a value of this size; returns at once. First touch
+        of fresh memory takes longer than the copy itself."""
+        self._behind.pool.reserve(encode(value).size)
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""
@@ -285,8 +321,13 @@ class Store:
     # -- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections. Runs of this store must have been left."""
-        self.core.close()
+        """Close the connections, once what `save(..., wait=False)` began is durable (its error is raised here). Runs of
+        this store must have been left."""
+        try:
+            self._behind.settle()
+        finally:
+            self._behind.end()
+            self.core.close()
 
     def __enter__(self) -> Self:
         return self
