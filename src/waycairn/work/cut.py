@@ -25,6 +25,7 @@ from waycairn.model.records import CheckpointFilter, OutputLength, Progress, Run
 from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.guard import StateGuard
+from waycairn.work.journal import Journal
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems, Taken
 from waycairn.work.request import PACED, Request
@@ -69,6 +70,7 @@ class Cutter:
         self.outputs: dict[str, Output] = {}
         self.queues: list[Growing] = []
         self.items = PendingItems()
+        self.journal = Journal(store.clock.now)
         self.progress = record.progress
         self.open_item: tuple[str, Key] | None = None
         self.left_item: tuple[str, Key] | None = None
@@ -77,6 +79,7 @@ class Cutter:
         self.is_lost: Callable[[], bool] = lambda: False
         """Whether a newer owner is known to have the run; a hint, see `Hold.is_lost`."""
         self._boundary: dict[str, int] = {}
+        self._journal_mark = 0
         self._committed_state: Encoded | None = None  # without buffers only: those stay in the store
         self._paced: deque[int] = deque()
         self._has_state = False
@@ -94,6 +97,7 @@ class Cutter:
             )
         self.open_item = (loop, key)
         self.left_item = None
+        self._journal_mark = self.journal.mark()
         if self.outputs:
             self._boundary = {path: output.length for path, output in self.outputs.items()}
         crashpoint("item.begin")
@@ -116,6 +120,7 @@ class Cutter:
             return
         self.left_item, self.open_item, self.wanted = self.open_item, None, None
         self.settle_queues(keep=False)
+        self.journal.cut_back(self._journal_mark if self.state is None else 0)
         if self.state is None:
             for path, length in self._boundary.items():
                 self.outputs[path].cut_back(length)
@@ -128,6 +133,7 @@ class Cutter:
     def undo_item(self, before: Encoded | None) -> None:
         """The open item failed: outputs as at its beginning, and the state, which is encoded in `before`."""
         self.settle_queues(keep=False)
+        self.journal.cut_back(self._journal_mark)
         for path, length in self._boundary.items():
             self.outputs[path].cut_back(length)
         if self.state is not None and before is not None:
@@ -209,6 +215,7 @@ class Cutter:
             outputs=outputs,
             checkpoint=checkpoint,
             drop=self._replaced(checkpoint),
+            journal=self.journal.take(),
         )
         self.progress = progress
         return Prepared(draft, encoded, items, started)
@@ -227,10 +234,12 @@ class Cutter:
                     self._note_committed(draft, prepared.encoded)
                 else:
                     self._take_back(prepared.items)
+                    self.journal.give_back(draft.journal)
                 raise
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
             self.pacer.took(prepared.started, self.store.clock.monotonic())
+            self.journal.saved(self.store.clock.monotonic() - prepared.started)
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
     def _take_back(self, items: Taken) -> None:
