@@ -160,8 +160,9 @@ class Cutter:
     # -- taking a cut --------------------------------------------------------------------------------------------
 
     def want(self, request: Request) -> None:
-        """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones."""
-        if self.wanted is None or request != PACED:
+        """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones, one that
+        brings its own state over all."""
+        if self.wanted is None or (request != PACED and self.wanted.encoded is None):
             self.wanted = request
 
     def take(
@@ -239,7 +240,7 @@ class Cutter:
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
             self.pacer.took(prepared.started, self.store.clock.monotonic())
-            self.journal.saved(self.store.clock.monotonic() - prepared.started)
+            self.journal.committed(draft.journal, self.store.clock.monotonic() - prepared.started)
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
     def _take_back(self, items: Taken) -> None:
@@ -288,6 +289,7 @@ class Cutter:
         self.sequence = draft.sequence
 
     def _checkpoint(self, request: Request, encoded: Encoded | None) -> CheckpointDraft | None:
+        encoded = request.encoded or encoded
         if encoded is None:
             if request.reason is not None:
                 return None  # no state and nothing asked for: items and steps need no checkpoint
@@ -298,6 +300,7 @@ class Cutter:
         return CheckpointDraft(
             kind=request.kind,
             encoded=encoded,
+            role=request.role,
             iteration=request.iteration,
             tags=request.tags,
             description=request.description,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from waycairn.model.journal import NOTHING_LOGGED, Iteration, JournalRows, Pattern, Point, RuleOptimization
@@ -26,6 +26,8 @@ class Journal:
         self._lock = threading.Lock()
         self.step: int | None = None
         """The step that is open now, where a loop counts them: what is logged belongs to it."""
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called after a commit that holds iterations, rules or patterns."""
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -38,23 +40,29 @@ class Journal:
             if self._newest is None or step > self._newest:
                 self._newest = step
 
-    def iteration(self, iteration: Iteration) -> None:
-        self._add(iteration)
+    def log_next(self, values: Mapping[str, Any], newest: Callable[[], int | None]) -> None:
+        """Metrics of the step after the newest one; `newest` says which the cuts before this entry hold."""
+        if self._newest is None:
+            self._newest = newest()
+        self.log(0 if self._newest is None else self._newest + 1, values)
 
-    def rule(self, rule: RuleOptimization) -> None:
-        self._add(rule)
-
-    def pattern(self, pattern: Pattern) -> None:
-        self._add(pattern)
-
-    def _add(self, entry: Entry) -> None:
+    def add(self, *entries: Entry) -> None:
+        """Iterations, rules, patterns: they are in one cut together."""
         with self._lock:
-            self._entries.append(entry)
+            self._entries.extend(entries)
 
-    def saved(self, seconds: float) -> None:
-        """A cut took so long; the next one that holds anything of the journal says it."""
+    def withdraw(self, entries: Sequence[Entry]) -> None:
+        """Forget those of them that no cut holds."""
+        names = {id(entry) for entry in entries}
+        with self._lock:
+            self._entries = [entry for entry in self._entries if id(entry) not in names]
+
+    def committed(self, rows: JournalRows | None, seconds: float) -> None:
+        """A cut that holds these rows is durable. It took so long; the next one that holds anything says it."""
         with self._lock:
             self._saving += seconds
+        if rows is not None and (rows.iterations or rows.rules or rows.patterns):
+            self.on_commit()
 
     # -- reading -------------------------------------------------------------------------------------------------
 
