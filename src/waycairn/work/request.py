@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from waycairn.model.encoded import Encoded
+
 STATE_KIND = "processing_state"
 
 
@@ -20,6 +22,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     ttl: float | None = None
     reason: str | None = None
+    role: str = "state"
+    encoded: Encoded | None = None
+    """What the checkpoint holds instead of the run's state."""
 
 
 PACED = Request(reason="pace")
