@@ -15,6 +15,7 @@ from waycairn.errors import CheckpointNotFound, Damaged
 from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.journal import Iteration, Pattern, RuleOptimization
 from waycairn.model.states import CheckpointStatus
+from waycairn.ports import Catalog
 from waycairn.work.facts import describe
 from waycairn.work.journal import Entry, as_number
 from waycairn.work.mirroring import Mirroring
@@ -41,13 +42,18 @@ class Session:
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
         self._cutter = execution.cutter
-        self._catalog = execution.store.catalog
         self._since = execution.entered_at
         self._promote_over = _share_setting("WAYCAIRN_PROMOTE_OVER", PROMOTE_OVER)
         self.mirror = Mirroring(execution.store, execution.record)
         """The readable copies beside the catalog; `problem` says why there is none, if so."""
         self._cutter.journal.on_commit = self.mirror.wake
         self.mirror.catch_up()
+
+    @property
+    def _catalog(self) -> Catalog:
+        """With what a save behind the loop writes: that is neither waiting nor there until it is durable."""
+        self._cutter.behind.settle()
+        return self._execution.store.catalog
 
     def configure(self, *, promote_over: float | None = None, mirror: int | None = None) -> None:
         """`promote_over`: the share of its baseline that a rule has to improve by to be promoted (0.1 by default).
