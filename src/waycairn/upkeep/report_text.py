@@ -40,7 +40,7 @@ def compared_lines(first: Report, second: Report, differences: Sequence[Differen
     """Two sessions side by side."""
     names = [f"{report.run.name} ({report.run.id})" for report in (first, second)]
     rows = [
-        [one.what, figure(one.first), figure(one.second), _share(one.share), _better(one.better, names)]
+        [one.what, figure(one.first), figure(one.second), share_text(one.share), _better(one.better, names)]
         for one in differences
     ]
     return ["compared", *_aligned([["", *names, "change", "better"], *rows])]
@@ -107,7 +107,7 @@ def rule_rows(report: Report) -> list[list[str]]:
         trials = [rule for rule in report.rules if rule.rule == name]
         best = max(trials, key=lambda rule: rule.score)
         promoted = sum(rule.is_promoted for rule in trials)
-        facts = [figure(best.score), figure(best.baseline), _share(best.improvement), "yes" if promoted else "no"]
+        facts = [figure(best.score), figure(best.baseline), share_text(best.improvement), "yes" if promoted else "no"]
         rows.append([name, str(len(trials)), *facts])
     return rows
 
@@ -200,7 +200,7 @@ def seconds_text(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 100 else duration_text(seconds)
 
 
-def _share(share: float | None) -> str:
+def share_text(share: float | None) -> str:
     if share is None:
         return ""
     return f"{share:+.1%}" if math.isfinite(share) else ("+inf" if share > 0 else "-inf" if share < 0 else "nan")
