@@ -86,7 +86,7 @@ class PlainPart:
         return self.slot.value()
 
     def put(self, value: Any) -> None:
-        self.slot.restore(value)
+        self.slot.put(value)
 
 
 class RandomPart:
@@ -179,6 +179,11 @@ class Tracked:
     @property
     def types(self) -> Types:
         return Types.of(*(kind for part in self.parts.values() for kind in part.types))
+
+    @property
+    def iteration(self) -> int | None:
+        """How many steps were done in all."""
+        return sum(self.steps.values()) or None
 
     @property
     def names(self) -> list[str]:
