@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId
+from waycairn.model.journal import Iteration, LoggedCut, Pattern, PromotedRule, RuleOptimization
 from waycairn.model.records import (
     CheckpointFilter,
     CheckpointRecord,
@@ -245,6 +246,40 @@ class WaitingRows(Protocol):
         ...
 
 
+class SessionRows(Protocol):
+    """What sessions wrote down, read; it is written by commits. `after` is a sequence: only what later commits hold."""
+
+    def metrics(self, run: RunId, after: int = -1) -> Iterator[LoggedCut]:
+        """Logged points by the cuts that hold them, in order, read lazily, a bounded number at a time."""
+        ...
+
+    def newest_step(self, run: RunId) -> int | None:
+        """The highest step that something was logged for."""
+        ...
+
+    def iterations(self, run: RunId, after: int = -1) -> Sequence[Iteration]:
+        """By number."""
+        ...
+
+    def find_iteration(self, run: RunId, number: int | None = None) -> Iteration | None:
+        """That of a number, or of the highest one."""
+        ...
+
+    def rules(self, run: RunId, after: int = -1) -> Sequence[RuleOptimization]:
+        """Trials of rules, in the order of their commits."""
+        ...
+
+    def rule_metadata(self) -> Sequence[PromotedRule]:
+        """The best of each rule in the whole store, by rule. A commit promotes a candidate that scores better than what
+        stands there, and says so in its trial; of two commits at once the better one stands. Deleting the run leaves
+        it; cutting the run back behind it leaves the best candidate of those trials that are still there."""
+        ...
+
+    def patterns(self, run: RunId | None = None, after: int = -1) -> Sequence[Pattern]:
+        """What a run found, in the order of its commits; or what any run found, by time."""
+        ...
+
+
 class CheckpointRows(Protocol):
     """Checkpoints, read and managed."""
 
@@ -301,7 +336,7 @@ class ChunkRows(Protocol):
         ...
 
 
-class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, CheckpointRows, ChunkRows, Protocol):
+class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, Protocol):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 

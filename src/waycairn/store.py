@@ -17,6 +17,7 @@ from waycairn.codec import Packed, Types, decode, unbundle
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
+from waycairn.model.journal import JournalRows
 from waycairn.model.records import (
     Commit,
     ComputedItem,
@@ -98,6 +99,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Sequence[OutputLength] = ()
     checkpoint: CheckpointDraft | None = None
     drop: Sequence[int] = ()
+    journal: JournalRows | None = None
+    """What was logged; in the same transaction, taken back by the same rewind."""
 
 
 class StoreCore:
@@ -172,6 +175,7 @@ class StoreCore:
             checkpoint=checkpoint,
             drop=draft.drop,
             data=written,
+            journal=draft.journal,
         )
         self.catalog.commit(commit)
         crashpoint("store.committed")

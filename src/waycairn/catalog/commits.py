@@ -28,6 +28,7 @@ from waycairn.catalog.rows import (
     values_of_step,
 )
 from waycairn.catalog.runs import ADD_RUN
+from waycairn.catalog.session import EncodedJournal
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import outputs, runs, steps
@@ -129,9 +130,11 @@ class CommitPart(Part):
     def commit(self, commit: Commit) -> None:
         # Encoded before the transaction, so that a value that cannot be stored never takes a lock.
         values = _fence_values(commit)
-        self._database.write(lambda session: self._commit(session, commit, values))
+        rows = commit.journal
+        journal = EncodedJournal(rows, commit.run, commit.epoch, commit.now) if rows and not rows.is_empty else None
+        self._database.write(lambda session: self._commit(session, commit, values, journal))
 
-    def _commit(self, session: Session, commit: Commit, values: dict[str, Any]) -> None:
+    def _commit(self, session: Session, commit: Commit, values: dict[str, Any], journal: EncodedJournal | None) -> None:
         num = values["num"] = self._nums.get(commit.run) or self._find_num(session, commit.run)
         # 1. The fence: right epoch, right order, not yet committed.
         if not session.change(FENCE if commit.status is None else FENCE_WITH_STATUS, values):
@@ -139,6 +142,8 @@ class CommitPart(Part):
             return
         # 2. Everything that hangs on it.
         _add_rows(session, commit, num, commit.sequence, commit.epoch)
+        if journal is not None:
+            journal.add(session, num, commit.sequence)
 
     def _find_num(self, session: Session, run: RunId) -> int:
         """Asked once a run, since the number of a run never changes."""

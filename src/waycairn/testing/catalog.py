@@ -17,6 +17,7 @@ from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_runs import RunContract
+from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
@@ -30,6 +31,7 @@ class CatalogContract(
     HistoryContract,
     ItemContract,
     WaitingContract,
+    SessionContract,
     CheckpointContract,
     ChunkContract,
     SharingContract,

@@ -23,6 +23,7 @@ from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
 from waycairn.work.queueing import Queue
 from waycairn.work.run import Run
+from waycairn.work.session import AsyncSession
 from waycairn.work.step import result_types
 from waycairn.work.training import Training
 
@@ -142,6 +143,18 @@ class AsyncRun(Training):
             if write is not None:
                 await asyncio.to_thread(write)
         self._execution.stop_if_asked()
+
+    def log(self, step: int | None = None, **metrics: Any) -> None:
+        """As Run.log; not awaited, it only fills a buffer."""
+        self._execution.log(step, metrics)
+
+    @property
+    def session(self) -> AsyncSession:
+        """As Run.session; its iterations are awaited."""
+        execution = self._execution
+        if not isinstance(execution.session, AsyncSession):
+            execution.session = AsyncSession(execution)
+        return execution.session
 
     async def complete(self, result: Any = None) -> None:
         """As Run.complete."""

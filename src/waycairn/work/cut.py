@@ -39,6 +39,8 @@ class Prepared(msgspec.Struct, frozen=True):
     items: Taken
     request: Request
     started: float
+    ready: float
+    """When it was encoded, and copied where that was to be done."""
     release: Callable[[], None] | None = None
     """Gives back the memory that the state was copied to, if it was: then the job goes on meanwhile."""
 
@@ -130,9 +132,10 @@ class Cutter(Gathering):
             outputs=outputs,
             checkpoint=checkpoint,
             drop=self._replaced(checkpoint),
+            journal=self.journal.take(),
         )
         self.progress = progress
-        return Prepared(draft, encoded, items, request, started, release)
+        return Prepared(draft, encoded, items, request, started, self.store.clock.monotonic(), release)
 
     def commit(self, prepared: Prepared) -> CheckpointId | None:
         """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
@@ -151,13 +154,17 @@ class Cutter(Gathering):
                 raise
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
+            now = self.store.clock.monotonic()
             if prepared.release is None:
-                self.pacer.took(prepared.started, self.store.clock.monotonic())
+                self.pacer.took(prepared.started, now)
+            stood_still = (now if prepared.release is None else prepared.ready) - prepared.started
+            self.journal.committed(draft.journal, stood_still)
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
     def _take_back(self, prepared: Prepared) -> None:
         items = prepared.items
         self.items.give_back(items)
+        self.journal.give_back(prepared.draft.journal)
         self.wanted = self.wanted or prepared.request
         self.progress = self._counting(-items.count, -items.failed)
 
@@ -208,6 +215,7 @@ class Cutter(Gathering):
         self.sequence = draft.sequence
 
     def _checkpoint(self, request: Request, encoded: Encoded | None) -> CheckpointDraft | None:
+        encoded = request.encoded or encoded
         if encoded is None:
             if request.reason is not None:
                 return None  # no state and nothing asked for: items and steps need no checkpoint
@@ -219,6 +227,7 @@ class Cutter(Gathering):
         return CheckpointDraft(
             kind=MODEL_KIND if is_model else request.kind,
             encoded=encoded,
+            role=request.role,
             iteration=self._iteration(request),
             tags=request.tags,
             description=request.description,

@@ -7,6 +7,7 @@ back as a call that writes. Run makes that call, AsyncRun awaits it in a thread.
 from __future__ import annotations
 
 import functools
+import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +34,7 @@ from waycairn.work.tracking import part_of
 
 if TYPE_CHECKING:
     from waycairn.work.passing import Looped
+    from waycairn.work.session import Session
 
 Write = Callable[[], CheckpointId | None]
 
@@ -84,6 +86,8 @@ class Execution:
         """Of tasks (async): the lock of whoever encodes and writes, so that commits keep their order."""
         self.is_completed = False
         self.is_in_block = False
+        self.entered_at = store.clock.monotonic()
+        self.session: Session | None = None
         self._steps = Steps(self.cutter)
         self._hold = hold
         self._has_total = record.progress.total is not None and not record.sequence
@@ -267,6 +271,17 @@ class Execution:
             return self.cut(PACED)
         return None
 
+    def log(self, step: int | None, metrics: Mapping[str, Any]) -> None:
+        """What `run.log` was told."""
+        cutter, journal = self.cutter, self.cutter.journal
+        cutter.check_usable()
+        if step is None:
+            step = journal.step
+        if step is None:
+            journal.log_next(metrics, lambda: self.store.catalog.newest_step(cutter.run))
+        else:
+            journal.log(operator.index(step), metrics)
+
     # -- leaving -------------------------------------------------------------------------------------------------
 
     def stop_if_asked(self, *, inside: bool = False, said: str | None = None) -> None:
@@ -315,6 +330,8 @@ class Execution:
             self.reporter.close(self.store.clock.monotonic())
             self.cutter.is_closed = True
             self.files.close()
+            if self.session is not None:
+                self.session.close()
         finally:
             if self._hold is not None:
                 self._hold.release()

@@ -17,6 +17,7 @@ from waycairn.model.policy import Pace
 from waycairn.model.records import CheckpointRecord, Progress, RunRecord
 from waycairn.store import StoreCore
 from waycairn.work.guard import StateGuard
+from waycairn.work.journal import Journal
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems
 from waycairn.work.request import PACED, Request
@@ -55,6 +56,7 @@ class Gathering:
         self.outputs: dict[str, Output] = {}
         self.queues: list[Growing] = []
         self.items = PendingItems()
+        self.journal = Journal(store.clock.now)
         self.progress = record.progress
         self.open_item: tuple[str, Key] | None = None
         self.left_item: tuple[str, Key] | None = None
@@ -63,6 +65,7 @@ class Gathering:
         self.is_lost: Callable[[], bool] = lambda: False
         """Whether a newer owner is known to have the run; a hint, see `Hold.is_lost`."""
         self._boundary: dict[str, int] = {}
+        self._journal_mark = 0
         self._committed_state: Encoded | None = None  # without buffers only: those stay in the store
         self._has_state = False
         self._forked = False
@@ -79,6 +82,7 @@ class Gathering:
             )
         self.open_item = (loop, key)
         self.left_item = None
+        self._journal_mark = self.journal.mark()
         if self.at_first is not None:
             act, self.at_first = self.at_first, None
             act()
@@ -108,6 +112,7 @@ class Gathering:
             return
         self.left_item, self.open_item, self.wanted = self.open_item, None, None
         self.settle_queues(keep=False)
+        self.journal.cut_back(self._journal_mark if self.state is None else 0)
         if self.state is None:
             for path, length in self._boundary.items():
                 self.outputs[path].cut_back(length)
@@ -120,6 +125,7 @@ class Gathering:
     def undo_item(self, before: Encoded | None) -> None:
         """The open item failed: outputs as at its beginning, and the state, which is encoded in `before`."""
         self.settle_queues(keep=False)
+        self.journal.cut_back(self._journal_mark)
         for path, length in self._boundary.items():
             self.outputs[path].cut_back(length)
         if self.state is not None and before is not None:
@@ -144,8 +150,9 @@ class Gathering:
             self.state.restore(self.store.load(record.checkpoint.stored, types=self.state.types))
 
     def want(self, request: Request) -> None:
-        """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones."""
-        if self.wanted is None or request != PACED:
+        """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones, one that
+        brings its own state over all."""
+        if self.wanted is None or (request != PACED and self.wanted.encoded is None):
             self.wanted = request
 
     # -- progress ------------------------------------------------------------------------------------------------

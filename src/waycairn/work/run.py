@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
@@ -27,6 +27,9 @@ from waycairn.work.restoring import newest_value
 from waycairn.work.saving import Saving
 from waycairn.work.step import check_name, result_types
 from waycairn.work.training import Training
+
+if TYPE_CHECKING:
+    from waycairn.work.session import Session
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -364,6 +367,25 @@ class Run(Training):
         if write is not None:
             write()
             self._execution.stop_if_asked()
+
+    def log(self, step: int | None = None, **metrics: Any) -> None:
+        """Keep numbers of a step: int, float, bool, numpy scalars, tensors of one value. Not durable by itself: they are
+        committed with the next cut, and undone with an item that is left undone.
+
+        Where steps are counted they belong to the open step; else to `step`, or to the one after the newest that was
+        logged, also after a resume. TypeError names a metric that is no number.
+        """
+        self._execution.log(step, metrics)
+
+    @property
+    def session(self) -> Session:
+        """Iterations, rules and patterns of a training run, see Session."""
+        execution = self._execution
+        if execution.session is None:
+            from waycairn.work.session import Session
+
+            execution.session = Session(execution)
+        return execution.session
 
     def complete(self, result: Any = None) -> None:
         """The job is done, whatever its loops say; `result` is kept (kind "result"). Durable when this returns if

@@ -141,6 +141,7 @@ class StepLoop:
 
     def _begin(self, step: int) -> None:
         self._cutter.begin_item(self.name, step)
+        self._cutter.journal.step = step
         self._slowdown.begin(self._now())
 
     def _end(self, step: int) -> Request | None:
@@ -171,6 +172,7 @@ class StepLoop:
     def _count(self, step: int) -> None:
         cutter = self._cutter
         cutter.close_item()
+        cutter.journal.step = None
         self._tracked.steps[self.name] = step + 1
         cutter.tell(done=None, total=None, advance=1, note=None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
 
@@ -30,6 +31,9 @@ from waycairn.world import history
 from waycairn.world.randomness import new_run_id
 
 if TYPE_CHECKING:
+    from waycairn.model.journal import Pattern, PromotedRule
+    from waycairn.upkeep.recovering import Recovered
+    from waycairn.upkeep.sessions import Report
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
@@ -236,6 +240,33 @@ class Store:
         history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
         history.note(history.Deleted(what=what))
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    def report(self, run: str, key: str | None = None) -> Report:
+        """How the session of a run went, see `waycairn report`. Raises RunNotFound."""
+        from waycairn.upkeep.sessions import report_of
+
+        return report_of(self.core, self.find(run, key).id)
+
+    def rules(self) -> Sequence[PromotedRule]:
+        """The best that any run found of each rule, and who found it."""
+        return self.core.catalog.rule_metadata()
+
+    def patterns(self) -> Sequence[Pattern]:
+        """What any run discovered, by time."""
+        return self.core.catalog.patterns()
+
+    def recover_session(
+        self, mirror: str | os.PathLike[str], name: str | None = None, key: str | None = None
+    ) -> Recovered:
+        """Put a session whose catalog was lost into this store, from its readable copies: `mirror` is their directory,
+        of one run or of all. Iterations, rules, patterns and the states of the newest iterations, exactly; damaged
+        copies are left out with a warning. The run is interrupted then: enter it to go on. Raises RunNotFound, RunError
+        if the store has a run of that name."""
+        from waycairn.upkeep.recovering import find_mirror, recover
+
+        return recover(self.core, find_mirror(Path(mirror), name, key))
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
