@@ -11,6 +11,7 @@ from waycairn.upkeep.report_text import (
     PATTERN_COLUMNS,
     PERIOD_COLUMNS,
     RULE_COLUMNS,
+    counted,
     error_rows,
     figure,
     moment,
@@ -42,14 +43,14 @@ h3 { font-size: 1rem; margin: 0 0 .1rem; } p { margin: .2rem 0 .6rem; } .soft, f
 .tile, figure { background: var(--card); border: 1px solid var(--edge); border-radius: .5rem; padding: .8rem 1rem; margin: 0; }
 .tile dt { color: var(--soft); font-size: .85rem; } .tile dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; display: block; margin: .4rem 0; } .grid { stroke: var(--grid); }
-.tick, .axis { fill: var(--soft); font-size: 12px; } .line { fill: none; stroke-width: 2; stroke-linejoin: round;
+.tick, .axis { fill: var(--soft); font-size: 16px; } .line { fill: none; stroke-width: 2; stroke-linejoin: round;
   stroke-linecap: round; } .line.s0 { stroke: var(--first); } .line.s1 { stroke: var(--second); stroke-dasharray: 7 4; }
 .best { fill: var(--card); stroke-width: 2.5; } .best.s0 { stroke: var(--first); } .best.s1 { stroke: var(--second); }
-.resumed { stroke: var(--soft); stroke-dasharray: 2 4; } .scroll { overflow: auto; max-height: 26rem; }
-.scroll:focus-visible, summary:focus-visible { outline: 2px solid var(--first); outline-offset: 2px; }
+.wide { overflow-x: auto; } .resumed { stroke: var(--soft); stroke-dasharray: 2 4; } .scroll { overflow: auto; max-height: 26rem; }
+.scroll:focus-visible, .wide:focus-visible, summary:focus-visible { outline: 2px solid var(--first); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; background: var(--card); font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding: .3rem 0; } th, td { text-align: left; padding: .35rem .7rem;
-  border-bottom: 1px solid var(--edge); overflow-wrap: anywhere; } td.n, th.n { text-align: right;
+  border-bottom: 1px solid var(--edge); overflow-wrap: anywhere; } td.n, th.n { text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; } .key { display: inline-block; width: 1.6rem; height: 0; border-top: 3px solid
   var(--first); vertical-align: middle; margin-right: .3rem; } .key.s1 { border-top: 3px dashed var(--second); }
 .better { color: var(--good); font-weight: 600; } @media print { body { background: none; } figure { break-inside: avoid; } }
@@ -66,9 +67,9 @@ def page(report: Report, other: Report | None = None, differences: Sequence[Diff
         *(f'<p class="soft">{escape(_subtitle(one))}</p>' for one in reports),
         *([_legend(names)] if other is not None else []),
         *([_comparison(names, differences)] if differences else []),
-        *(_overview(one, name if other is not None else "") for one, name in zip(reports, names, strict=True)),
+        *([_overview(report, "")] if other is None else []),
         _charts(reports, names),
-        *(_lists(one, name if other is not None else "") for one, name in zip(reports, names, strict=True)),
+        *(_details_of(one, name if other is not None else "") for one, name in zip(reports, names, strict=True)),
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -122,7 +123,7 @@ def _comparison(names: Sequence[str], differences: Sequence[Difference]) -> str:
         )
     head = "".join(f'<th scope="col" class="n">{escape(name)}</th>' for name in (*names, "change"))
     return (
-        f'<h2>Side by side</h2>\n<div class="scroll" tabindex="0" role="region" aria-label="Side by side"><table><thead><tr><th scope="col">figure</th>{head}</tr></thead>'
+        f'<h2>Side by side</h2>\n<div class="wide" tabindex="0" role="region" aria-label="Side by side"><table><thead><tr><th scope="col">figure</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -173,7 +174,7 @@ def _described(curve: Curve, report: Report, name: str) -> str:
     if best is None:
         return f"{name} no numbers".strip()
     since = curve.plateau(report.tolerance)
-    flat = f", no better for {since:,} {curve.source}s" if since else ""
+    flat = f", no better for {counted(since, curve.source)}" if since else ""
     lowest = "lowest" if curve.lower else "highest"
     return f"{name} {lowest} {figure(curve.values[best])} at {curve.source} {curve.places[best]:,}{flat}".strip()
 
@@ -214,6 +215,11 @@ def _both(curves: Sequence[tuple[str, Report, Curve]]) -> list[list[str]]:
 
 
 # -- lists ---------------------------------------------------------------------------------------------------------
+
+
+def _details_of(report: Report, name: str) -> str:
+    """Beside another session its overview stands here: what differs comes first."""
+    return (_overview(report, name) if name else "") + _lists(report, name)
 
 
 def _lists(report: Report, name: str) -> str:

@@ -63,7 +63,7 @@ def overview(report: Report) -> list[list[str]]:
         ["patterns", f"{len(report.patterns):,}"],
     ]
     if report.failed:
-        rows.append(["errors", f"in {len(report.failed):,} iterations"])
+        rows.append(["errors", f"in {counted(len(report.failed), 'iteration')}"])
     return rows
 
 
@@ -191,6 +191,11 @@ def figure(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def counted(number: int, word: str) -> str:
+    """`1 iteration`, `2,000 iterations`."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def seconds_text(seconds: float) -> str:
