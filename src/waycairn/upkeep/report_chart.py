@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 
 WIDTH, HEIGHT = 680, 300
@@ -49,6 +49,10 @@ def chart(
             x, y = to_x(whole.xs[whole.mark]), to_y(whole.ys[whole.mark])
             parts.append(f'<circle class="best s{place}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
     return "\n".join([*parts, "</svg>"])
+
+
+def escape(text: str) -> str:
+    return html.escape("".join(char if char.isprintable() else " " for char in text))
 
 
 def ticks(low: float, high: float, count: int = 5, *, whole: bool = False) -> list[float]:

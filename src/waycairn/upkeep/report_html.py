@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
-from html import escape
 
 from waycairn.upkeep.report_chart import Line, chart
 from waycairn.upkeep.report_text import (
@@ -18,6 +18,7 @@ from waycairn.upkeep.report_text import (
     overview,
     pattern_rows,
     period_rows,
+    printable,
     rule_rows,
     seconds_text,
     share_text,
@@ -161,7 +162,7 @@ def _metric_figure(id_: str, metric: str, source: str, reports: Sequence[Report]
     breaks = _breaks(curves[0][1], curves[0][2]) if len(names) == 1 else []
     drawn = chart(f"{metric} by {source}", words, lines, id_=id_, x_name=source, breaks=breaks)
     dashed = " Dotted: the run was resumed." if breaks else ""
-    rows = [[str(place), repr(value)] for place, value in _thin(curves[0][2])] if len(curves) == 1 else _both(curves)
+    rows = _both(curves)
     columns = [source, *([metric] if len(curves) == 1 else [name for name, _, _ in curves])]
     return (
         f"<figure><h3>{escape(metric)}</h3><figcaption>{escape(words)}.{dashed}</figcaption>{drawn}"
@@ -190,17 +191,29 @@ def _breaks(report: Report, curve: Curve) -> list[float]:
 
 
 def _took_figure(reports: Sequence[Report], names: Sequence[str]) -> str:
-    lines = [
-        Line(name=name, xs=[one.number for one in report.iterations], ys=list(report.took))
-        for name, report in zip(names, reports, strict=True)
-    ]
+    curves = [(name, report, _took_curve(report)) for name, report in zip(names, reports, strict=True)]
     words = "; ".join(
         f"{name if len(names) > 1 else ''} median {seconds_text(report.median_took)}, slowest {seconds_text(report.slowest_took)}".strip()
-        for name, report in zip(names, reports, strict=True)
+        for name, report, _ in curves
         if report.median_took is not None and report.slowest_took is not None
     )
-    drawn = chart("seconds an iteration", words, lines, id_="took", x_name="iteration")
-    return f"<figure><h3>seconds an iteration</h3><figcaption>{escape(words)}.</figcaption>{drawn}</figure>"
+    lines = [Line(name=name, xs=curve.places, ys=curve.values) for name, _, curve in curves]
+    title = "seconds an iteration"
+    drawn = chart(title, words, lines, id_="took", x_name="iteration")
+    columns = ["iteration", *(["seconds"] if len(names) == 1 else names)]
+    table = _details(f"{title} as a table", columns, _both(curves))
+    return f"<figure><h3>{title}</h3><figcaption>{escape(words)}.</figcaption>{drawn}{table}</figure>"
+
+
+def _took_curve(report: Report) -> Curve:
+    numbers = [one.number for one in report.iterations]
+    ended = [one.ended for one in report.iterations]
+    return Curve(name="took", source="iteration", lower=True, places=numbers, at=ended, values=report.took)
+
+
+def escape(text: str) -> str:
+    """Text as HTML shows it: no markup, no control characters."""
+    return html.escape(printable(text))
 
 
 def _thin(curve: Curve) -> list[tuple[int, float]]:
