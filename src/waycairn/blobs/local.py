@@ -16,6 +16,7 @@ from waycairn.blobs.unfinished import SUFFIX, Unfinished
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
+from waycairn.world.clock import SystemClock
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush_directory, make_directory, reading, translated
 
@@ -106,13 +107,23 @@ class LocalBlobs:
             path.unlink(missing_ok=True)
             crashpoint("pack.deleted")
 
+    def now(self) -> float:
+        """As the file system sees it: the folder is touched and looked at, so that nothing new has to find room."""
+        if not self._directory.exists():
+            return SystemClock.now()  # no pack was ever written
+        with translated("the folder of the packs", self._directory):
+            os.utime(self._directory)
+            return self._directory.stat().st_mtime
+
     def delete_unfinished(self, before: float) -> int:
         """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
         removed = 0
         for entry in self._entries():
             if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before:
                 with translated("the removal of an unfinished pack", entry.path):
+                    crashpoint("pack.unfinished.delete")
                     Path(entry.path).unlink(missing_ok=True)
+                    crashpoint("pack.unfinished.deleted")
                 removed += 1
         return removed
 

@@ -27,6 +27,7 @@ from waycairn.world import history
 from waycairn.world.randomness import new_run_id
 
 if TYPE_CHECKING:
+    from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
@@ -264,15 +265,29 @@ class Store:
 
     # -- plain values ------------------------------------------------------------------------------------------------
 
-    def save(self, name: str, value: Any, *, tags: Sequence[str] = (), description: str | None = None) -> CheckpointId:
-        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns."""
+    def save(
+        self,
+        name: str,
+        value: Any,
+        *,
+        keep: int | None = None,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+    ) -> CheckpointId:
+        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns. With `keep` the
+        newest so many values of that name stay, and pinned ones; older ones go in the same transaction, and a sweep
+        gives their bytes back."""
         check_name("saved value", name)
+        if keep is not None and (isinstance(keep, bool) or keep < 1):
+            raise ValueError(
+                f"keep is how many of the newest values of {name!r} stay: 1 or more, or None for all, not {keep!r}"
+            )
         run = new_run_id()
         new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
         draft = CheckpointDraft(
             kind="value", role="value", encoded=encode(value), tags=tuple(tags), description=description
         )
-        return self.core.save_value(new, draft)
+        return self.core.save_value(new, draft, keep)
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""
@@ -281,6 +296,17 @@ class Store:
             return default
         types = None if returns is None else Types.of(returns)
         return newest_value(self.core, found.id, "value", default, types)
+
+    # -- upkeep ------------------------------------------------------------------------------------------------------
+
+    def sweep(self, *, dry_run: bool = False, grace: float | str = "1h") -> SweepReport:
+        """Give back the bytes of deleted and replaced checkpoints, and what saves that died left behind if it is older than
+        `grace`. Safe beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing
+        is changed. Raises Damaged if a manifest cannot be read: then nothing was removed."""
+        from waycairn.model.units import seconds
+        from waycairn.upkeep.sweep import sweep
+
+        return sweep(self.core, dry_run=dry_run, grace=seconds("grace", grace))
 
     # -- closing -----------------------------------------------------------------------------------------------------
 
