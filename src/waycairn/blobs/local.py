@@ -50,7 +50,7 @@ class LocalBlobs:
 
     def path(self, name: PackId) -> Path:
         """Where the pack lies, or would lie."""
-        if len(name) != _NAME_LENGTH or not set(name) <= set("0123456789abcdef"):
+        if not _is_name(name):
             raise ValueError(f"{name!r} is not the name of a pack; they are 32 hexadecimal characters")
         return self._directory / name[:2] / name
 
@@ -97,7 +97,8 @@ class LocalBlobs:
 
     def list(self) -> Iterator[BlobInfo]:
         for entry in self._entries():
-            if len(entry.name) == _NAME_LENGTH and (stat := _stat(entry)):
+            # What somebody else put here, or moved here, is nothing of ours.
+            if _is_name(entry.name) and Path(entry.path) == self.path(PackId(entry.name)) and (stat := _stat(entry)):
                 yield _info(entry.name, stat)
 
     def delete(self, name: PackId) -> None:
@@ -159,6 +160,10 @@ def _read_fully(handle: int, name: PackId, path: Path, offset: int, target: memo
             )
         target = target[count:]
         offset += count
+
+
+def _is_name(name: str) -> bool:
+    return len(name) == _NAME_LENGTH and set(name) <= set("0123456789abcdef")
 
 
 def _whole_sectors(length: int) -> int:

@@ -18,6 +18,7 @@ from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sharing import SharingContract
+from waycairn.testing.catalog_sweeps import SweepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 __all__ = ["CatalogContract"]
@@ -32,6 +33,7 @@ class CatalogContract(
     WaitingContract,
     CheckpointContract,
     ChunkContract,
+    SweepContract,
     SharingContract,
 ):
     """All of it."""
