@@ -131,7 +131,7 @@ class Blobs(Protocol):
 
     def delete_unfinished(self, before: float) -> int:
         """Remove what writers that died left behind, if it was not touched since `before` (seconds since 1970);
-        how many. What `list` shows is never touched."""
+        how many. What `list` shows is never touched, nor, where that can be told, what a living writer is at."""
         ...
 
 

@@ -258,10 +258,10 @@ def test_a_save_that_was_stopped_too_long_is_not_lost(store, point):
     if point == "catalog.commit":
         job.send_signal(signal.SIGCONT)
     else:
-        time.sleep(0.05)
         report = store.sweep(grace=0)
-        assert report.leftovers + report.unfinished == 1
-        assert on_disk(store) == 0
+        # An unfinished pack is seen to be that of a living process; a finished one is not, and its save is refused.
+        assert (report.leftovers, report.unfinished) == (point == "pack.durable", 0)
+        assert (on_disk(store) == 0) == (point == "pack.durable")
         job.send_signal(signal.SIGCONT)
     assert job.wait() == 0
     assert store.latest("late") == blob(7, 3_000_000)
@@ -367,7 +367,7 @@ def test_one_that_fails_disturbs_nobody(store, caplog):
 def test_saves_beside_sweeps(tmp_path):
     """Three processes save and drop what the others find again while two sweep all the time: every acknowledged value is
     there and whole, no save fails, and afterwards nothing is left."""
-    seconds = float(os.environ.get("WAYCAIRN_TEST_SECONDS", "4"))
+    seconds = float(os.environ.get("WAYCAIRN_TEST_SECONDS", "3"))
     wc.open(tmp_path / "store").close()
     environment = {**os.environ, "WAYCAIRN_HISTORY": str(tmp_path / "history")}
     jobs = [
@@ -391,7 +391,6 @@ def test_saves_beside_sweeps(tmp_path):
     )
     with wc.open(tmp_path / "store") as store:
         assert verify(store.core, read_history(tmp_path / "history")) == []
-        time.sleep(0.02)
         store.sweep(grace=0)
         assert verify(store.core, read_history(tmp_path / "history"), leftovers=0) == []
         needed = sum(fill.stored_bytes for fill in store.core.catalog.pack_fill().values() if fill.blocks)

@@ -27,7 +27,7 @@ ELSEWHERE = {
     "output.cut": "an item that fails after it wrote: the test below",
     "owner.sweep": "unit tests of the owner files",
     "stream.retry.": "dead letters that are tried again: tests of those",
-    "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
+    "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
 LEAVING_MORE = ("stream.sink.written", 2)

@@ -74,7 +74,7 @@ def test_what_is_not_understood(value):
         ({"last": True}, "last is how many"),
         ({"best": -1}, "best is how many"),
         ({"best": 2}, "best=2 of what"),
-        ({"best": 1, "by": "loss", "mode": "least"}, 'a small loss is good'),
+        ({"best": 1, "by": "loss", "mode": "least"}, "a small loss is good"),
     ],
 )
 def test_what_makes_no_sense(given, said):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from waycairn.model.spans import Spans
+import itertools
 
 RUNS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=12)
 
@@ -24,4 +25,4 @@ def test_like_a_set(one, other):
     assert (spans | Spans(other)).numbers() == sorted(numbers | plain(other))
     ranges = list(spans)
     assert all(count > 0 for _, count in ranges)
-    assert all(first + count < after for (first, count), (after, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(first + count < after for (first, count), (after, _) in itertools.pairwise(ranges))

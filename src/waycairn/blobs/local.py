@@ -12,7 +12,7 @@ from waycairn.blobs.direct import bypass_cache, use_cache
 from waycairn.blobs.large_pack import THREADS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
-from waycairn.blobs.unfinished import SUFFIX, Unfinished
+from waycairn.blobs.unfinished import SUFFIX, Unfinished, remove_if_left
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
@@ -118,15 +118,12 @@ class LocalBlobs:
 
     def delete_unfinished(self, before: float) -> int:
         """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
-        removed = 0
-        for entry in self._entries():
-            if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before:
-                with translated("the removal of an unfinished pack", entry.path):
-                    crashpoint("pack.unfinished.delete")
-                    Path(entry.path).unlink(missing_ok=True)
-                    crashpoint("pack.unfinished.deleted")
-                removed += 1
-        return removed
+        old = (
+            Path(entry.path)
+            for entry in self._entries()
+            if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before
+        )
+        return sum(map(remove_if_left, old))
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         try:

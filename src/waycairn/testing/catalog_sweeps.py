@@ -175,9 +175,7 @@ class SweepContract(CatalogCase):
         run = added(catalog)
         first = catalog.reserve_numbers(2)
         named, left = new_pack_id(), new_pack_id()
-        catalog.commit(
-            a_cut(run.id, 1, data=[packed(first, 1, named)], checkpoint=a_checkpoint(stored=naming(first)))
-        )
+        catalog.commit(a_cut(run.id, 1, data=[packed(first, 1, named)], checkpoint=a_checkpoint(stored=naming(first))))
         epoch = catalog.sweep_epoch()
         assert list(catalog.condemn_unknown({named: 4096, left: 77})) == [left]
         assert catalog.sweep_epoch() > epoch
@@ -190,9 +188,7 @@ class SweepContract(CatalogCase):
         """A time is noted once in a pause; one in the future is of a clock that was set back."""
         assert catalog.last_sweep() is None
         told: list[bool] = []
-        threads = [
-            threading.Thread(target=lambda: told.append(catalog.claim_sweep(NOW, pause=10.0))) for _ in range(8)
-        ]
+        threads = [threading.Thread(target=lambda: told.append(catalog.claim_sweep(NOW, pause=10.0))) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

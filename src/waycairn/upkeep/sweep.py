@@ -12,6 +12,7 @@ things see to that, each by itself enough against most of what can go wrong:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -48,13 +49,13 @@ def _remove(core: StoreCore, grace: float) -> SweepReport:
     # 1. Rows that nothing refers to; packs are condemned by that.
     report = _remove_rows(core, SweepReport())
     # 2. Packs that no row names are condemned, too, once they are old enough.
-    unknown = _unknown_packs(core, core.blobs.now() - grace)
+    unknown = _unknown_packs(core, _before(core, grace))
     condemned = core.catalog.condemn_unknown(unknown) if unknown else ()
     crashpoint("sweep.leftovers")
     # 3. Only now files: those of condemned packs, also of sweeps that died here.
     report = _remove_files(core, report, frozenset(condemned))
     # 4. What was never finished, and what dead owners left: no row ever named them.
-    unfinished = core.blobs.delete_unfinished(core.blobs.now() - grace)
+    unfinished = core.blobs.delete_unfinished(_before(core, grace))
     owners = core.ownership.sweep() if isinstance(core.ownership, FileOwnership) else 0
     return replace(report, unfinished=unfinished, owner_files=owners)
 
@@ -81,9 +82,15 @@ def _remove_rows(core: StoreCore, report: SweepReport) -> SweepReport:
     return report
 
 
+def _before(core: StoreCore, grace: float) -> float:
+    """What was modified before this moment is old enough; without a grace time also what was modified in this very tick of
+    the clock."""
+    return math.nextafter(core.blobs.now() - grace, math.inf)
+
+
 def _unknown_packs(core: StoreCore, before: float) -> dict[PackId, int]:
     """Old enough, and asked for by name: never on the strength of a list alone, neither that of the disk nor ours."""
-    old = {info.name: info.size for info in core.blobs.list() if info.modified <= before}
+    old = {info.name: info.size for info in core.blobs.list() if info.modified < before}
     known = core.catalog.known_packs(list(old)) if old else ()
     return {name: size for name, size in old.items() if name not in known}
 
@@ -116,7 +123,7 @@ def _would_remove(core: StoreCore, grace: float) -> SweepReport:
     whole = [block for block in mark.dead if block.is_whole]
     fills = _after(core, whole)
     gone = [fill.size for fill in fills.values() if not fill.blocks]
-    left = _unknown_packs(core, core.blobs.now() - grace)
+    left = _unknown_packs(core, _before(core, grace))
     kept_packs, dead_bytes = _partly_dead(fills)
     return SweepReport(
         dry_run=True,
