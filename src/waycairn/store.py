@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from waycairn.chunks import ChunkReader, ChunkWriter
 
 T = TypeVar("T")
+_WRITTEN_AGAIN = 2
+"""Times that a commit is placed on top of what is there; then everything is written anew."""
 _SWEPT_IN_A_ROW = 8
 """Sweeps that may come between a look at what is there and the commit, one after the other: the two lie within a
 millisecond."""
@@ -164,16 +166,16 @@ class StoreCore:
     def _fenced(self, place: Callable[[bool], Commit], apply: Callable[[Commit], T]) -> tuple[Commit, T]:
         """Place a commit and apply it. Where a sweep came between and took what it leans on, write it again, and at last
         without leaning on anything: the bytes are still here."""
-        for anew in (False, False, True):
-            commit = place(anew)
+        for _ in range(_WRITTEN_AGAIN):
+            commit = place(False)
             try:
                 return commit, self._apply(commit, apply)
-            except SweptMeanwhile as error:
-                refused = error
+            except SweptMeanwhile:
                 for pack in names_of(commit.data):
                     with suppress(StoreError):  # certainly not committed: else a sweep removes it
                         self.blobs.delete(pack)
-        raise refused
+        commit = place(True)
+        return commit, self._apply(commit, apply)
 
     def _apply(self, commit: Commit, apply: Callable[[Commit], T]) -> T:
         """A sweep that came between took as a rule nothing that this commit leans on: then it stands as it is."""

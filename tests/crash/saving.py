@@ -126,12 +126,12 @@ def check_swept(store: wc.Store, acks: Acks) -> None:
 
 
 def save_beside_sweeps(store: wc.Store, told: Told) -> None:
-    """One thread replaces what another one sweeps all the time, without any grace."""
+    """One thread replaces what another one sweeps all the time."""
     saver = threading.Thread(target=_replace, args=(store, told, errors := []))
     saver.start()
     try:
         while saver.is_alive():
-            store.sweep(grace=0)
+            store.sweep()
     finally:
         saver.join()
     if errors:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from waycairn.model.spans import Spans
-import itertools
 
 RUNS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), max_size=12)
 

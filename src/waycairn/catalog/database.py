@@ -34,6 +34,8 @@ class Cursor(Protocol):
 
     def fetchmany(self, size: int, /) -> list[Any]: ...
 
+    def close(self) -> None: ...
+
 
 class Session:
     """Statements run one after the other on one connection. Belongs to one thread at a time."""
@@ -76,6 +78,10 @@ class Session:
     def change(self, statement: Statement, values: Values) -> int:
         """Run a statement that changes rows and returns none; how many it changed."""
         return self._run(statement, values).rowcount
+
+    def close(self) -> None:
+        """Let go of the last statement: SQLite keeps a file open for as long as one of them is there."""
+        self._cursor.close()
 
     def run(self, statement: Statement) -> None:
         """A statement of which nothing is asked."""
