@@ -30,7 +30,7 @@ ELSEWHERE = {
     "mirror.aside": "a second run of the same name: tests of the mirror",
     "mirror.rotate": "more copies than are kept: tests of the mirror",
     "recover.committed": "a session out of its copies: tests of the mirror",
-    "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
+    "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
 LEAVING_MORE = ("stream.sink.written", 2)

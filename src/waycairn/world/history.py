@@ -27,6 +27,8 @@ __all__ = [
     "Entered",
     "Event",
     "GoingBack",
+    "Keeping",
+    "Replacing",
     "Saved",
     "Told",
     "begin",
@@ -102,6 +104,22 @@ class Saved(Event, frozen=True, kw_only=True, tag="value"):
     root: bytes
 
 
+class Replacing(Event, frozen=True, kw_only=True, tag="replacing"):
+    """The commit with this sequence is about to be made, and checkpoints of its run go with it: not before it is there."""
+
+    run: RunId
+    sequence: int
+    what: Sequence[int]
+    """Their sequences."""
+
+
+class Keeping(Event, frozen=True, kw_only=True, tag="keeping"):
+    """A value is about to be saved under this name, and values older than the newest `keep` go with it."""
+
+    name: str
+    keep: int
+
+
 class GoingBack(Event, frozen=True, kw_only=True, tag="going back"):
     """The run is about to be cut back to a sequence; what was committed later may be gone from here on."""
 
@@ -134,7 +152,7 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | GoingBack | Deleting | Deleted | Discarded | Told
+_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Discarded | Told
 _decoder = msgspec.json.Decoder(_Any)
 
 
