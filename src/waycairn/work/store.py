@@ -29,6 +29,7 @@ from waycairn.world import history
 
 if TYPE_CHECKING:
     from waycairn.model.journal import Pattern, PromotedRule
+    from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import Report
     from waycairn.upkeep.streams import StreamStanding
