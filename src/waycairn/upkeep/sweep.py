@@ -31,8 +31,8 @@ _AT_ONCE = 10_000
 """Chunks that one transaction removes, so that commits wait some hundredths of a second for it."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
-_PADDING = 4096
-"""A block may begin so far behind the end of the one before it."""
+_PADDING = 8192
+"""Bytes that a block may take beside itself: up to the next sector, and in the footer."""
 
 
 def sweep(core: StoreCore, *, dry_run: bool = False, grace: float = GRACE) -> SweepReport:
