@@ -419,3 +419,14 @@ def test_the_doctor_looks_at_the_copies(tmp_path: Path) -> None:
     told = finding(tmp_path)
     assert told is not None
     assert (told["level"], told["facts"]["lost"]) == ("note", ["job"])
+
+
+def test_beside_a_server(tmp_path: Path, postgres_schema: str) -> None:
+    """With PostgreSQL the copies lie beside the packs, and a session comes back into a directory."""
+    with wc.open(postgres_schema, packs=tmp_path / "packs") as store:
+        train(store, 3)
+        before = facts(store)
+    assert sequences_in(folder(tmp_path)) == [1, 2, 3]
+    with wc.open(tmp_path / "new") as store:
+        assert store.recover_session(tmp_path / "mirror").newest == 3
+        assert facts(store) == before
