@@ -388,3 +388,45 @@ def test_recovered_from_the_command_line(tmp_path: Path) -> None:
     other = waycairn("session", "recover", "job", "--store", "other", "--from-mirror", ".waycairn/mirror", at=tmp_path)
     assert other.returncode == 0
     assert "recovered run 'job'" in other.stdout
+
+
+def finding(place: Path) -> dict[str, Any] | None:
+    found = document("doctor", "--quick", "--store", place, at=place)["findings"]
+    return next((one for one in found if one["check"] == "mirror"), None)
+
+
+def test_the_doctor_looks_at_the_copies(tmp_path: Path) -> None:
+    """Up to date, behind, damaged, or of a session that the catalog does not have."""
+    with wc.open(tmp_path) as store:
+        assert finding(tmp_path) is None
+        train(store, 3)
+    told = finding(tmp_path)
+    assert told is not None
+    assert (told["level"], told["facts"]["sessions"]) == ("ok", 1)
+    with wc.open(tmp_path) as store:
+        train(store, 5, mirror=0)
+    told = finding(tmp_path)
+    assert told is not None
+    assert (told["level"], told["facts"]["behind"]) == ("warning", {"job": 2})
+    newest = folder(tmp_path) / "3.json"
+    newest.write_bytes(newest.read_bytes()[:100])
+    told = finding(tmp_path)
+    assert told is not None
+    assert told["facts"]["damaged"] == {"job": 1}
+    with wc.open(tmp_path) as store:
+        store.remove("job")
+    newest.unlink()
+    told = finding(tmp_path)
+    assert told is not None
+    assert (told["level"], told["facts"]["lost"]) == ("note", ["job"])
+
+
+def test_beside_a_server(tmp_path: Path, postgres_schema: str) -> None:
+    """With PostgreSQL the copies lie beside the packs, and a session comes back into a directory."""
+    with wc.open(postgres_schema, packs=tmp_path / "packs") as store:
+        train(store, 3)
+        before = facts(store)
+    assert sequences_in(folder(tmp_path)) == [1, 2, 3]
+    with wc.open(tmp_path / "new") as store:
+        assert store.recover_session(tmp_path / "mirror").newest == 3
+        assert facts(store) == before

@@ -200,6 +200,7 @@ def _of_run(core: StoreCore, id_: RunId, commits: Mapping[int, Committed], promi
     yield from _missing_items(core, run, list(commits.values()))
     yield from _missing_steps(core, run, list(commits.values()))
     yield from _short_outputs(core, run, list(commits.values()))
+    yield from _missing_records(core, run, list(commits.values()))
 
 
 def _missing_items(core: StoreCore, run: RunRecord, commits: Sequence[Committed]) -> Iterator[Violation]:
@@ -258,6 +259,31 @@ def _missing_steps(core: StoreCore, run: RunRecord, commits: Sequence[Committed]
             yield Violation("I1", f"{title} was acknowledged and is not there", {"run": run.id})
         elif there[scope, name] != root:
             yield Violation("I3", f"the result of {title} is not the one that was saved", {"run": run.id})
+
+
+def _missing_records(core: StoreCore, run: RunRecord, commits: Sequence[Committed]) -> Iterator[Violation]:
+    """Of a session: each iteration in the commit that was acknowledged, and all that was logged."""
+    if any(commit.iterations for commit in commits):
+        there = {one.number: one.sequence for one in core.catalog.iterations(run.id)}
+        for commit in commits:
+            for number in commit.iterations:
+                if there.get(number) != commit.sequence:
+                    yield Violation(
+                        "I1",
+                        f"iteration {number} of run {run.id} was acknowledged in commit {commit.sequence} and is "
+                        + (f"in {there[number]}" if number in there else "not there"),
+                        {"run": run.id},
+                    )
+    if any(commit.points for commit in commits):
+        logged = {cut.sequence: len(cut.points) for cut in core.catalog.metrics(run.id)}
+        for commit in commits:
+            if logged.get(commit.sequence, 0) != commit.points:
+                yield Violation(
+                    "I1",
+                    f"commit {commit.sequence} of run {run.id} logged {commit.points} points, "
+                    f"{logged.get(commit.sequence, 0)} are there",
+                    {"run": run.id},
+                )
 
 
 def _short_outputs(core: StoreCore, run: RunRecord, commits: Sequence[Committed]) -> Iterator[Violation]:

@@ -76,6 +76,10 @@ class Committed(Event, frozen=True, kw_only=True, tag="commit"):
     """Scope, name and root of the result."""
     outputs: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Path to committed length, of those that changed."""
+    iterations: Sequence[int] = ()
+    """Numbers of iterations of a session."""
+    points: int = 0
+    """Logged points that it holds."""
 
     @classmethod
     def of(cls, commit: Commit) -> Committed:
@@ -94,6 +98,8 @@ class Committed(Event, frozen=True, kw_only=True, tag="commit"):
             queued={queue: stored.root for queue, stored in commit.queued.items()},
             steps=[(step.scope, step.name, step.result.root) for step in commit.steps],
             outputs={output.path: output.length for output in commit.outputs},
+            iterations=[one.number for one in commit.journal.iterations] if commit.journal else (),
+            points=len(commit.journal.points) if commit.journal else 0,
         )
 
 
