@@ -53,6 +53,10 @@ class CheckpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     expires: float | None = None
     reason: str | None = None
     outputs: Mapping[str, int] = msgspec.field(default_factory=dict)
+    compress: str | None = None
+    """How its large buffers are compressed: None (where a sample pays), "planes" or "delta", see `chunks.compressing`."""
+    base: Stored | None = None
+    """With "delta": the checkpoint before, whose chunks at the same places the new ones may be the difference to."""
 
 
 class StepDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,7 +235,7 @@ class StoreCore:
     def _place_checkpoint(self, draft: CheckpointDraft, written: list[NewData]) -> NewCheckpoint:
         return NewCheckpoint(
             kind=draft.kind,
-            stored=self._write(draft.encoded, written),
+            stored=self._write(draft.encoded, written, draft.compress, draft.base),
             role=draft.role,
             iteration=draft.iteration,
             tags=draft.tags,
@@ -242,8 +246,10 @@ class StoreCore:
             outputs=draft.outputs,
         )
 
-    def _write(self, encoded: Encoded, written: list[NewData]) -> Stored:
-        stored, data = self._writer.write(encoded)
+    def _write(
+        self, encoded: Encoded, written: list[NewData], compress: str | None = None, base: Stored | None = None
+    ) -> Stored:
+        stored, data = self._writer.write(encoded, compress=compress, base=base)
         if data is not None:
             written.append(data)
         return stored

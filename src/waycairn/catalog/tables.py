@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
-FORMAT = 1
+FORMAT = 2
 """The version of everything below. It grows with each migration and is never given out twice."""
 
 
@@ -252,6 +252,7 @@ blocks = Table(
     Column("pack", String),
     Column("offset", BigInteger, nullable=False),
     Column("inline", LargeBinary),
+    Column("base", BigInteger),  # number of the chunk that a delta block is the difference to
 )
 
 chunks = Table(

@@ -22,11 +22,12 @@ Array = np.ndarray[Any, Any]
 class ArrayRegion:
     """The memory of one array. Its node is [mark, dtype, shape, strides or nil, offset, place]."""
 
-    __slots__ = ("_array", "_node", "high", "low", "root")
+    __slots__ = ("_array", "_node", "high", "low", "root", "width")
 
     def __init__(self, array: Array, node: list[Node]) -> None:
         self._array = array
         self._node = node
+        self.width = _width(array.dtype)
         root = array if array.base is None else _root(array)
         if root is None:
             self._array = root = np.ascontiguousarray(array)
@@ -60,6 +61,13 @@ class ArrayRegion:
 
     def place(self, where: int | bytes) -> None:
         self._node[5] = where
+
+
+def _width(dtype: np.dtype[Any]) -> int:
+    """Of the numbers that lie one behind the other: 0 for records and text."""
+    if dtype.kind in "biufmM":
+        return dtype.itemsize
+    return dtype.itemsize // 2 if dtype.kind == "c" else 0
 
 
 def _address(array: Array) -> int:

@@ -21,6 +21,8 @@ class Region(Protocol):
 
     low: int
     high: int
+    width: int
+    """Bytes of an element, 0 if they are not of one width. Of a complex number: of its parts."""
 
     @property
     def root(self) -> object: ...

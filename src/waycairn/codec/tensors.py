@@ -28,13 +28,14 @@ class TensorRegion:
     """The memory of one tensor. Its node is [mark, dtype, shape, strides or nil, offset, flags, place]; strides and
     offset count elements."""
 
-    __slots__ = ("_node", "_tensor", "high", "low", "root")
+    __slots__ = ("_node", "_tensor", "high", "low", "root", "width")
 
     def __init__(self, tensor: torch.Tensor, node: list[Node]) -> None:
         self._tensor = tensor
         self._node = node
         self.root = tensor.untyped_storage()
         size = tensor.element_size()
+        self.width = size // 2 if tensor.is_complex() else size
         self.low = int(tensor.storage_offset()) * size
         reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
         self.high = self.low + (int(reach) + 1) * size

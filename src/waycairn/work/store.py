@@ -6,13 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from waycairn.codec import Types, encode
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
 from waycairn.model.ids import CheckpointId, RunId, split_checkpoint_id
 from waycairn.model.policy import Durability, Pace
-from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, RunFilter, RunRecord
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, RunFilter, RunRecord, Stored
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.wiring import default_url, open_core
@@ -264,15 +264,44 @@ class Store:
 
     # -- plain values ------------------------------------------------------------------------------------------------
 
-    def save(self, name: str, value: Any, *, tags: Sequence[str] = (), description: str | None = None) -> CheckpointId:
-        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns."""
+    def save(
+        self,
+        name: str,
+        value: Any,
+        *,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+        compress: Literal["planes", "delta"] | None = None,
+    ) -> CheckpointId:
+        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns.
+
+        `compress` is for large arrays and tensors of numbers: "planes" compresses their bytes by significance (bfloat16
+        weights to about two thirds, at 0.7 GB/s), "delta" also stores them as the difference to the value saved before
+        under this name, where that is smaller. Both are lossless and need numpy.
+        """
         check_name("saved value", name)
+        if compress is not None:
+            from waycairn.chunks import check_compression
+
+            check_compression(compress)
         run = new_run_id()
         new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
         draft = CheckpointDraft(
-            kind="value", role="value", encoded=encode(value), tags=tuple(tags), description=description
+            kind="value",
+            role="value",
+            encoded=encode(value),
+            tags=tuple(tags),
+            description=description,
+            compress=compress,
+            base=self._newest_stored(name) if compress == "delta" else None,
         )
         return self.core.save_value(new, draft)
+
+    def _newest_stored(self, name: str) -> Stored | None:
+        """Where the value lies that was saved last under this name."""
+        run = self.core.catalog.find_run(None, name, "value")
+        newest = None if run is None else self.core.catalog.latest_checkpoint(run.id, role="value")
+        return None if newest is None else newest.checkpoint.stored
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""
