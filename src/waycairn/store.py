@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from waycairn.codec import Packed, Types, decode, unbundle
+from waycairn.codec import Packed, Types, load, unbundle
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
@@ -254,12 +254,20 @@ class StoreCore:
             written.append(data)
         return stored
 
-    def load(self, stored: Stored, *, types: Types | None = None, only: str | None = None, strict: bool = True) -> Any:
-        """Read, verify and decode. Raises Damaged if any byte that is needed differs from what was saved."""
+    def load(
+        self,
+        stored: Stored,
+        *,
+        into: Any = None,
+        types: Types | None = None,
+        only: str | Sequence[str] | None = None,
+        strict: bool = True,
+        map_location: Any = None,
+    ) -> Any:
+        """Read, verify and decode, anew or `into` arrays and tensors that are there (see `codec.load`). Raises Damaged if
+        any byte that is needed differs from what was saved."""
         state = self._reader.open(stored)
-        if only is None:
-            state.prefetch()
-        return decode(state.document, state.fetch, types=types, only=only, strict=strict)
+        return load(state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location)
 
     def load_encoded(self, stored: Stored) -> Encoded:
         """Read and verify, as it was before it was saved. Raises Damaged."""

@@ -79,6 +79,8 @@ class Unpacking(Protocol):
     """The decoding walk."""
 
     strict: bool
+    device: Any
+    """Where tensors shall lie, as torch names it; None for the CPU."""
     kept: dict[Any, Any]
     """What one decoding keeps for itself, such as the storages it made."""
 
