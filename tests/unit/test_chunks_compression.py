@@ -140,7 +140,7 @@ def test_only_chunks_of_the_same_place_and_length_are_bases(store):
     """A buffer that grew, moved or is new stands alone where it has to; the rest are differences."""
     first, second = weights(3 * MIB, 1), weights(MIB, 2)
     base, _ = store.save(first, second)
-    longer = np.concatenate([nudged(first, 5), weights(100, 6)])
+    longer = np.concatenate([nudged(first, 5), weights(8, 6)])
     stored, data = store.save(longer, nudged(second, 7), weights(MIB, 8), base=base)
     assert codecs(data) == [DELTA, PLANES, DELTA, PLANES]
     assert [block.base is not None for block in data.blocks] == [True, False, True, False]
