@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from waycairn import __version__
-from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results, stream_acts, streams
+from waycairn.cli import (
+    care,
+    checkpoints,
+    control,
+    crashing,
+    exporting,
+    importing,
+    items,
+    listing,
+    results,
+    stream_acts,
+    streams,
+)
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
@@ -41,7 +53,7 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, checkpoints, exporting, control, care, crashing):
+for family in (listing, items, results, checkpoints, exporting, importing, control, care, crashing):
     for command in family.COMMANDS:
         command.add_to(app)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -323,6 +324,32 @@ class Store:
         run = self.core.catalog.find_run(None, name, "value")
         newest = None if run is None else self.core.catalog.latest_checkpoint(run.id, role="value")
         return None if newest is None else newest.checkpoint.stored
+
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        name: str,
+        *,
+        kind: str = "value",
+        tags: Sequence[str] = (),
+        description: str | None = None,
+    ) -> CheckpointId:
+        """Save the arrays of a .npz or .safetensors file under a name, as `save` does: a dict of name to array or tensor,
+        bit by bit as in the file. safetensors come as tensors where torch is installed. `latest` reads the kind "value".
+        Raises CannotImport (in waycairn.upkeep.importing) for a file that cannot be read; then nothing was saved."""
+        from waycairn.upkeep.importing import read_arrays
+
+        check_name("saved value", name)
+        path = Path(path)
+        draft = CheckpointDraft(
+            kind=kind,
+            role="value",
+            encoded=encode(read_arrays(path)),
+            tags=tuple(tags),
+            description=f"imported from {path.name}" if description is None else description,
+        )
+        run = new_run_id()
+        return self.core.save_value(NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None), draft)
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""
