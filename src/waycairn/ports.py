@@ -339,7 +339,8 @@ class ChunkRows(Protocol):
         ...
 
     def count_homeless(self) -> int:
-        """Chunks whose block does not exist, and blocks that lie neither in a pack nor inline: 0 in a sound index."""
+        """Chunks whose block does not exist, blocks that lie neither in a pack nor inline, and blocks whose base does not
+        exist: 0 in a sound index."""
         ...
 
 
