@@ -239,7 +239,16 @@ class Cutter(Gathering):
             expires=expires,
             reason=request.reason,
             outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
+            **self._compression(),
         )
+
+    def _compression(self) -> dict[str, Any]:
+        if not isinstance(self.state, Tracked) or self.state.compress is None:
+            return {}
+        before = (
+            self.store.catalog.latest_checkpoint(self.run, role="state") if self.state.compress == "delta" else None
+        )
+        return {"compress": self.state.compress, "base": before and before.checkpoint.stored}
 
     def _iteration(self, request: Request) -> int | None:
         if request.iteration is None and isinstance(self.state, Tracked):

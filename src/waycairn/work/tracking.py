@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from waycairn.codec import Types, encode
 from waycairn.errors import Damaged
@@ -18,6 +18,8 @@ from waycairn.work.state import StateSlot, is_stateful, types_inside
 
 STATE, STEPS, RNG = "state", "steps", "rng"
 RESERVED = {STATE: "run.state keeps it", STEPS: "run.steps counts them", RNG: "say rng=True"}
+
+Compress = Literal["planes", "delta"]
 
 PARTS = "waycairn.tracked"
 """In the metadata of a checkpoint: the names of what it holds."""
@@ -167,6 +169,7 @@ class Tracked:
         self.has_rng = False
         self.rng: Mapping[str, Any] | None = None
         """As it was stored, until the first step begins."""
+        self.compress: Compress | None = None
         self.unclaimed: set[str] = set()
         """Parts of the checkpoint that this entry goes on from which nobody has tracked yet."""
 
