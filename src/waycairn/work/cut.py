@@ -41,6 +41,8 @@ class Prepared(msgspec.Struct, frozen=True):
     started: float
     release: Callable[[], None] | None = None
     """Gives back the memory that the state was copied to, if it was: then the job goes on meanwhile."""
+    ready: Callable[[], None] | None = None
+    """Waits for the copy, see `Snapshot`."""
 
 
 class Cutter(Gathering):
@@ -97,15 +99,15 @@ class Cutter(Gathering):
         self.check_usable()
         started = self.store.clock.monotonic()
         self.guard.check(self.state)
-        encoded = release = None
+        encoded = release = ready = None
         if self.state is not None:
             self.state.check()
-            encoded = self.state.encode()
             if behind:
-                snapshot = self.behind.pool.copy(encoded)
-                encoded, release = snapshot.encoded, snapshot.release
-            elif detached:
-                encoded = encoded.detached()
+                snapshot = self.behind.copy(self.state)
+                encoded, release, ready = snapshot.encoded, snapshot.release, snapshot.ready
+            else:
+                encoded = self.state.encode()
+                encoded = encoded.detached() if detached else encoded
         self.wanted = None
         checkpoint = self._checkpoint(request, encoded)
         outputs = self._outputs_now() if self.outputs else ()
@@ -132,13 +134,15 @@ class Cutter(Gathering):
             drop=self._replaced(checkpoint),
         )
         self.progress = progress
-        return Prepared(draft, encoded, items, request, started, release)
+        return Prepared(draft, encoded, items, request, started, release, ready)
 
     def commit(self, prepared: Prepared) -> CheckpointId | None:
         """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
         draft = prepared.draft
         with self.lock:
             try:
+                if prepared.ready is not None:
+                    prepared.ready()
                 crashpoint("cut.begin")
                 for output in draft.outputs:
                     self.outputs[output.path].flush_to(output.length)
