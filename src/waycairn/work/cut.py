@@ -21,7 +21,7 @@ from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.gathering import Gathering
 from waycairn.work.pending import Taken
-from waycairn.work.request import PACED, Request
+from waycairn.work.request import MODEL_KIND, PACED, STATE_KIND, Request
 from waycairn.work.saving import Saving
 from waycairn.work.tracking import PARTS, Tracked
 from waycairn.world.crashpoints import crashpoint
@@ -219,10 +219,11 @@ class Cutter(Gathering):
         elif request.reason is not None and self._is_unchanged(encoded):
             return None
         expires = None if request.ttl is None else self.store.clock.now() + request.ttl
+        is_model = isinstance(self.state, Tracked) and request.kind == STATE_KIND
         return CheckpointDraft(
-            kind=request.kind,
+            kind=MODEL_KIND if is_model else request.kind,
             encoded=encoded,
-            iteration=request.iteration,
+            iteration=self._iteration(request),
             tags=request.tags,
             description=request.description,
             metadata=self._facts(request),
@@ -230,6 +231,11 @@ class Cutter(Gathering):
             reason=request.reason,
             outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
         )
+
+    def _iteration(self, request: Request) -> int | None:
+        if request.iteration is None and isinstance(self.state, Tracked):
+            return self.state.iteration
+        return request.iteration
 
     def _facts(self, request: Request) -> Mapping[str, Any]:
         if isinstance(self.state, Tracked):
@@ -272,6 +278,11 @@ class Cutter(Gathering):
             self.take(Request(reason="start"))  # too large to keep a copy of in memory
         else:
             self._committed_state = encoded
+
+    def keep_beginning(self) -> None:
+        """Items begin beside what is tracked: one that is left undone goes back to a checkpoint, so there has to be one."""
+        if isinstance(self.state, Tracked) and not self._has_state:
+            self.take(Request(reason="start"))
 
     def note_restored(self, record: CheckpointRecord) -> None:
         """The state stands as it was committed there."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-STATE_KIND = "processing_state"
+STATE_KIND, MODEL_KIND = "processing_state", "model_state"
+"""Of checkpoints that were given no kind: of `run.state`, of what is tracked."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

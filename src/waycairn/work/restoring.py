@@ -81,7 +81,7 @@ def attach_tracked(cutter: Cutter, parts: Mapping[str, Part], *, strict: bool, h
         return False
     if fell_back:
         _go_back(cutter, record, has_begun=has_begun)
-    _admit(tracked, record, parts, strict=strict)
+    _admit(cutter, tracked, record, parts, strict=strict)
     tracked.restore(value)
     cutter.note_restored(record)
     return True
@@ -91,11 +91,13 @@ def _restore_more(
     cutter: Cutter, tracked: Tracked, record: CheckpointRecord, parts: Mapping[str, Part], *, strict: bool
 ) -> None:
     value = _parts_in(cutter, record, parts)
-    _admit(tracked, record, parts, strict=strict)
+    _admit(cutter, tracked, record, parts, strict=strict)
     tracked.restore(value, steps=not tracked.steps)
 
 
-def _admit(tracked: Tracked, record: CheckpointRecord, parts: Mapping[str, Part], *, strict: bool) -> None:
+def _admit(
+    cutter: Cutter, tracked: Tracked, record: CheckpointRecord, parts: Mapping[str, Part], *, strict: bool
+) -> None:
     held = set(record.checkpoint.metadata.get(PARTS, (STATE,)))
     missing = sorted(set(parts) - held)
     if missing and strict:
@@ -108,7 +110,9 @@ def _admit(tracked: Tracked, record: CheckpointRecord, parts: Mapping[str, Part]
         if name != STATE:
             log.warning("checkpoint %s holds no %s: it begins as it is", record.id, name)
     tracked.parts.update(parts)
-    tracked.unclaimed = held - set(tracked.parts)
+    if cutter.restored is None:
+        tracked.unclaimed = held
+    tracked.unclaimed -= set(tracked.parts)
 
 
 def let_go(tracked: Tracked) -> None:

@@ -68,10 +68,14 @@ class StateSlot:
         """The state now, on the caller's thread. TypeError names the path of what cannot be stored."""
         return encode(self.value(), types=self.types)  # what could not be restored is refused now, not on resume
 
+    def put(self, value: Any) -> None:
+        """As `restore`, raising what the object raises."""
+        self._put(self.target, value)
+
     def restore(self, value: Any) -> None:
         """Put a loaded value into the user's object, in place. Raises Damaged if it is of another shape."""
         try:
-            self._put(self.target, value)
+            self.put(value)
         except (TypeError, ValueError, AttributeError) as error:
             raise Damaged(
                 f"the stored state does not fit the {type(self.target).__name__} that was passed to run.state "

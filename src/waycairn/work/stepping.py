@@ -12,7 +12,7 @@ from waycairn.model.policy import Pace
 from waycairn.process import grace
 from waycairn.work.cut import Cutter
 from waycairn.work.loop import Walk
-from waycairn.work.request import END, SIGNAL, Request
+from waycairn.work.request import END, PACED, SIGNAL, Request
 from waycairn.work.restoring import attach_tracked
 from waycairn.work.slowdown import Slowdown
 from waycairn.work.tracking import Tracked
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("waycairn")
 
-MODEL_KIND = "model_state"
 WhenBusy = Literal["wait", "skip"]
 
 
@@ -161,7 +160,7 @@ class StepLoop:
         if cutter.wanted:
             return cutter.wanted
         is_due = self._is_due(step, moment) and (cutter.behind.flight is None or self._waits_for_it)
-        return Request(kind=MODEL_KIND, iteration=step + 1, reason="pace") if is_due else None
+        return PACED if is_due else None
 
     def _is_due(self, step: int, moment: float) -> bool:
         every = self._pacer.policy.items

@@ -86,7 +86,7 @@ class PlainPart:
         return self.slot.value()
 
     def put(self, value: Any) -> None:
-        self.slot.restore(value)
+        self.slot.put(value)
 
 
 class RandomPart:
@@ -190,6 +190,11 @@ class Tracked:
                 yield name, part.target
             elif isinstance(part, GroupPart):
                 yield from ((f"{name}[{key}]", one.target) for key, one in part.parts.items())
+
+    @property
+    def iteration(self) -> int | None:
+        """How many steps were done in all."""
+        return sum(self.steps.values()) or None
 
     @property
     def names(self) -> list[str]:
