@@ -40,7 +40,9 @@ class ThreadLane:
         """How many tensors each copy was of."""
         self.held = 0
         """How often the job was held."""
-        self.failure: Exception | None = None
+        self.failures: dict[int, Exception] = {}
+        """What events say went wrong, by their number."""
+        self.marks = 0
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._work, daemon=True).start()
 
@@ -64,12 +66,9 @@ class ThreadLane:
 
     def mark(self) -> ThreadEvent:
         event = ThreadEvent()
-
-        def act() -> None:
-            event.error, self.failure = self.failure, None
-            event.is_set.set()
-
-        self._queue.put(act)
+        event.error = self.failures.get(self.marks)
+        self.marks += 1
+        self._queue.put(event.is_set.set)
         return event
 
     def hold_job(self, event: Any) -> None:

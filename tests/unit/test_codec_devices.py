@@ -182,18 +182,19 @@ class Gullible(Owners):
 def test_what_no_optimizer_owns_is_not_copied_late(devices, monkeypatch):
     """Statistics and averages change in the forward pass: were they copied as late as weights, they would be torn."""
     job = Job()
-    before = copy.deepcopy(job.state())
 
     def saved_while_the_job_goes_on() -> list[str]:
-        devices.the_lane.delay = 0.05
+        before = copy.deepcopy(job.state())
         encoded, transfer = staged(Stager(devices), job.state(), job.optimizers)
         job.forward()
+        devices.the_lane.gate.set()
         transfer.wait()
         return differences(before, restored(encoded))
 
+    devices.the_lane.delay = 0.05
     assert saved_while_the_job_goes_on() == []
-    before = copy.deepcopy(job.state())
     monkeypatch.setattr(staging_module, "Owners", Gullible)
+    devices.the_lane.gate.clear()  # which would block for ever if the job were held
     torn = saved_while_the_job_goes_on()
     assert "/model/1.running_mean" in torn
     assert "/average/0.weight" in torn
@@ -350,7 +351,7 @@ def test_the_error_of_a_copy_is_raised_by_who_waits(devices):
     stager = Stager(devices, generations=1)
     job = Job()
     devices.the_lane.gate.clear()
-    devices.the_lane.failure = OSError("the device fell off the bus")
+    devices.the_lane.failures[0] = OSError("the device fell off the bus")
     layer = torch.nn.Linear(4, 4)
     _, transfer = staged(stager, layer.state_dict(), {"o": torch.optim.SGD(layer.parameters())})
     devices.the_lane.gate.set()
