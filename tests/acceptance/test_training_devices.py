@@ -18,8 +18,6 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from lanes import ThreadDevices, ThreadLane  # noqa: E402 - it imports torch
 
-STEPS = 8
-
 
 def slow_cuda() -> Any:
     """The real one, with copies that begin some hundred steps too late."""
@@ -45,7 +43,7 @@ def slow_thread() -> ThreadDevices:
     return ThreadDevices(ThreadLane(delay=0.01))
 
 
-def train(place: Path, devices: Any, device: str) -> dict[str, Any]:
+def train(place: Path, devices: Any, device: str, steps: int = 8) -> dict[str, Any]:
     """Saves at every step, and looks at each save once the step after it has changed everything. Gives what differs."""
     torch.manual_seed(3)
     model = torch.nn.Sequential(
@@ -66,7 +64,7 @@ def train(place: Path, devices: Any, device: str) -> dict[str, Any]:
         behind = run._execution.cutter.behind
         behind.stager = Stager(devices)
         run.track(model=model, tied=tied, optimizer=optimizer, scheduler=schedule, ema=ema, rng=True)
-        for step in run.steps(STEPS, save_every=1):
+        for step in run.steps(steps, save_every=1):
             loss = tied(model(torch.randn(16, 8, device=device))).square().mean()
             with torch.no_grad():
                 for name, value in model.state_dict().items():
@@ -108,7 +106,7 @@ class Careless(ThreadLane):
 
 def test_it_would_be_torn_if_nobody_waited(tmp_path):
     """The test before can fail: without holding the job, weights, statistics and averages are of a later moment."""
-    torn = set(train(tmp_path, ThreadDevices(Careless(delay=0.3)), "cpu").values())
+    torn = set(train(tmp_path, ThreadDevices(Careless(delay=0.3)), "cpu", steps=3).values())
     assert {"/model/0.weight", "/model/1.running_mean", "/ema/0.weight", "/optimizer/state/0/exp_avg"} <= torn
 
 
