@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from waycairn.codec.codes import ALIGNMENT, INLINE
 from waycairn.codec.contract import Region
+from waycairn.codec.staging import is_on_its_way
 
 
 def place(regions: Iterable[Region]) -> tuple[list[memoryview], list[int]]:
@@ -29,7 +30,7 @@ def place(regions: Iterable[Region]) -> tuple[list[memoryview], list[int]]:
 def _place_group(group: list[Region], buffers: list[memoryview], widths: list[int]) -> None:
     if len(group) == 1:
         view = group[0].alone()
-        if view.nbytes <= INLINE:
+        if view.nbytes <= INLINE and not is_on_its_way(view):
             group[0].place(view.tobytes())
             return
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from waycairn.codec import codes
+from waycairn.codec import codes, staging
 from waycairn.codec.contract import Node, Pack, Packing, Unpack, Unpacking
 from waycairn.codec.marks import Mark, mark
 from waycairn.codec.problems import Carried, Unstorable
@@ -63,9 +63,11 @@ class TensorRegion:
 
 
 def _bytes_of(tensor: torch.Tensor, count: int) -> memoryview:
-    """The memory of `count` elements from the tensor's first one on, uncopied if it lies on the CPU."""
-    shown: Any = tensor.as_strided((count,), (1,)).view(torch.uint8).cpu().numpy()
-    return memoryview(shown)
+    """The memory of `count` elements from the tensor's first one on, uncopied if it lies on the CPU. What lies on a
+    device may be copied there later, see `staging`."""
+    flat: Any = tensor.as_strided((count,), (1,)).view(torch.uint8)
+    copied = staging.take(flat)
+    return memoryview(flat.cpu().numpy()) if copied is None else copied
 
 
 def _pack_tensor(walk: Packing, value: torch.Tensor) -> Node:
