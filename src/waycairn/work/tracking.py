@@ -14,6 +14,7 @@ from waycairn.codec import Types, encode
 from waycairn.errors import Damaged
 from waycairn.model.encoded import Encoded
 from waycairn.work import chance
+from waycairn.work.placing import Placing
 from waycairn.work.state import StateSlot, is_stateful, types_inside
 
 STATE, STEPS, RNG = "state", "steps", "rng"
@@ -33,7 +34,7 @@ class Part(Protocol):
         """What is stored of it. Shows its memory, uncopied."""
         ...
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:
         """What was stored of it, back into it. Raises what the object raises where it does not fit."""
         ...
 
@@ -51,7 +52,7 @@ class StatefulPart:
     def value(self) -> Any:
         return self._target.state_dict()
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:  # noqa: ARG002 - it places by itself
         self._target.load_state_dict(value)
 
 
@@ -68,11 +69,11 @@ class GroupPart:
     def value(self) -> Any:
         return {name: part.value() for name, part in self._parts.items()}
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:
         if set(value) != set(self._parts):
             raise ValueError(f"{', '.join(value)} were stored, {', '.join(self._parts)} are tracked")
         for name, part in self._parts.items():
-            part.put(value[name])
+            part.put(value[name], placing)
 
 
 class PlainPart:
@@ -85,8 +86,10 @@ class PlainPart:
     def value(self) -> Any:
         return self.slot.value()
 
-    def put(self, value: Any) -> None:
-        self.slot.put(value)
+    def put(self, value: Any, placing: Placing) -> None:
+        placed = placing.put(self.slot.target, value)
+        if placed is not self.slot.target:
+            self.slot.put(placed)
 
 
 class RandomPart:
@@ -101,7 +104,7 @@ class RandomPart:
         version, words, gauss = self._target.getstate()
         return [version, list(words), gauss]
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:  # noqa: ARG002 - nothing of it is shared
         version, words, gauss = value
         self._target.setstate((version, tuple(words), gauss))
 
@@ -119,10 +122,11 @@ class ObjectPart:
     def value(self) -> Any:
         return vars(self._target)
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:
         attributes = vars(self._target)
+        placed = placing.attributes(attributes, value)
         attributes.clear()
-        attributes.update(value)
+        attributes.update(placed)
 
 
 def part_of(name: str, target: Any) -> Part:
@@ -213,16 +217,17 @@ class Tracked:
     def restore(self, value: Mapping[str, Any], *, steps: bool = True) -> None:
         """A loaded tree, or a part of one, back into the objects, and what it says of steps. Raises Damaged if one of
         them does not take it."""
+        placing = Placing(is_whole=not self.unclaimed)
         for name, part in self.parts.items():
             if name in value:
-                self._put(name, part, value[name])
+                self._put(name, part, value[name], placing)
         if steps:
             self.steps = dict(value.get(STEPS, {}))
             self.rng = value.get(RNG) if self.has_rng else None
 
-    def _put(self, name: str, part: Part, value: Any) -> None:
+    def _put(self, name: str, part: Part, value: Any, placing: Placing) -> None:
         try:
-            part.put(value)
+            part.put(value, placing)
         except Damaged:
             raise
         except Exception as error:
