@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,7 +25,9 @@ from waycairn.model.records import (
     StoredStep,
     StoreInfo,
 )
+from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
 from waycairn.model.tasks import Outcome, Task
 
 Buffer = bytes | bytearray | memoryview
@@ -124,9 +126,13 @@ class Blobs(Protocol):
         """Idempotent: a missing pack is not an error."""
         ...
 
+    def now(self) -> float:
+        """By the clock that `modified` goes by, in seconds since 1970: that of the place, not of this process."""
+        ...
+
     def delete_unfinished(self, before: float) -> int:
         """Remove what writers that died left behind, if it was not touched since `before` (seconds since 1970);
-        how many. What `list` shows is never touched."""
+        how many. What `list` shows is never touched, nor, where that can be told, what a living writer is at."""
         ...
 
 
@@ -184,9 +190,10 @@ class CommitRows(Protocol):
         """
         ...
 
-    def save_value(self, commit: Commit, name: NewRun) -> CheckpointId:
+    def save_value(self, commit: Commit, name: NewRun, keep: int | None = None) -> CheckpointId:
         """Plain `wc.save`: no owner, no epoch, last commit wins. Creates the run if it is missing and gives the commit
-        the next sequence. The commit's run, epoch and sequence are ignored."""
+        the next sequence. The commit's run, epoch and sequence are ignored. With `keep` values beyond the newest so many
+        that can be read (this one is the first of them) are removed in the same transaction, but pinned ones stay."""
         ...
 
     def newest_operation(self, run: RunId) -> OperationId | None: ...
@@ -336,7 +343,60 @@ class ChunkRows(Protocol):
         ...
 
 
-class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, Protocol):
+class SweepRows(Protocol):
+    """What a sweep reads and removes. `refers` tells the chunks of a manifest (it raises Damaged), `skipped` is how
+    manifests begin that refer to none. Safe beside commits, and beside other sweeps."""
+
+    def mark(self, refers: Callable[[bytes], Runs], skipped: bytes) -> Mark:
+        """Find the chunks that nothing refers to. Takes no lock. Raises Damaged if a manifest cannot be read: what it
+        needs is not known then."""
+        ...
+
+    def condemn(
+        self, mark: Mark, part: Sequence[DeadBlock], refers: Callable[[bytes], Runs], skipped: bytes
+    ) -> Condemned:
+        """Remove the rows of a part of what was marked, in one transaction, but for what was committed since then or found
+        again by that; and move the sweep epoch. A pack of which no block is left is condemned by that.
+
+        Raises SweptMeanwhile, and nothing was changed, if the epoch is not that of the mark any more."""
+        ...
+
+    def condemn_unknown(self, found: Mapping[PackId, int]) -> Sequence[PackId]:
+        """Of these packs on disk (and their sizes) those that no commit named; none can name them any more, and they are
+        condemned. Moves the sweep epoch."""
+        ...
+
+    def pack_fill(self) -> Mapping[PackId, PackFill]:
+        """What is used of each pack. One without blocks is condemned: its file is to go, then its row."""
+        ...
+
+    def packs_of(self, part: Sequence[DeadBlock]) -> Mapping[PackId, PackFill]:
+        """In which packs these blocks lie, and how much of each they are (its size is not told)."""
+        ...
+
+    def known_packs(self, names: Sequence[PackId]) -> Collection[PackId]:
+        """Those of these packs that have a row, condemned ones too."""
+        ...
+
+    def forget_packs(self, names: Sequence[PackId]) -> None:
+        """Remove the rows of condemned packs whose files are gone."""
+        ...
+
+    def has_chunks(self, numbers: Spans) -> bool:
+        """Whether all of these chunks are there."""
+        ...
+
+    def claim_sweep(self, now: float, pause: float) -> bool:
+        """Note that a sweep begins now; false, and nothing changed, if one was noted less than `pause` seconds before.
+        Of several processes that ask at once one is told true."""
+        ...
+
+    def last_sweep(self) -> float | None:
+        """The time that was noted last."""
+        ...
+
+
+class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, SweepRows, Protocol):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from blake3 import blake3
 
+from waycairn.catalog.points import decode_points, encode_points
 from waycairn.chunks import manifest, pack_file
 from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
@@ -20,6 +21,7 @@ from waycairn.codec import Types, decode, encode
 from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
 from waycairn.fanout import FlightLog
 from waycairn.model.ids import ChunkId, PackId
+from waycairn.model.journal import Point
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
 STORE, PACK = "k7f3qx0a9m2d", PackId("00112233445566778899aabbccddeeff")
@@ -51,6 +53,13 @@ def test_block_of_keys():
     assert pack_keys(keys) == shown("keys")
     assert unpack_keys(shown("keys")) == keys
     assert canonical(True) != canonical(1)
+
+
+def test_block_of_points():
+    """Two points, one with a metric more, there and back."""
+    points = [Point(5, 1_800_000_000.25, {"loss": 0.5}), Point(6, 1_800_000_001.75, {"loss": 0.25, "acc": 1.0})]
+    assert encode_points(points) == shown("points")
+    assert decode_points(shown("points")) == points
 
 
 def test_manifest():

@@ -3,6 +3,7 @@
 import math
 import random
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -31,8 +32,8 @@ def test_a_cut_takes_everything_once():
     journal = a_journal()
     assert journal.take() is NOTHING_LOGGED
     journal.log(1, {"loss": 0.5})
-    journal.pattern(a_pattern("p"))
-    journal.saved(0.25)
+    journal.add(a_pattern("p"))
+    journal.committed(None, 0.25)
     journal.log(2, {"loss": 0.25})
     assert not journal.is_empty
     rows = journal.take()
@@ -45,7 +46,7 @@ def test_a_cut_takes_everything_once():
 def test_a_failed_cut_gives_back_in_front():
     """What was logged while it was under way comes after; the seconds are counted once."""
     journal = a_journal()
-    journal.saved(1.0)
+    journal.committed(None, 1.0)
     journal.log(1, {"loss": 0.5})
     rows = journal.take()
     journal.log(2, {"loss": 0.25})
@@ -64,7 +65,7 @@ def test_what_is_undone_is_forgotten():
     journal.log(2, {"x": 1})
     mark = journal.mark()
     journal.log(3, {"x": 1})
-    journal.pattern(a_pattern("undone"))
+    journal.add(a_pattern("undone"))
     journal.give_back(rows)
     journal.cut_back(mark)
     assert journal.newest_step == 2
@@ -74,6 +75,72 @@ def test_what_is_undone_is_forgotten():
     journal.cut_back()
     assert journal.is_empty
     assert journal.newest_step == 2
+
+
+def test_steps_count_on():
+    """From the newest one of this entry, else from what earlier cuts hold, which is asked once; else from 0."""
+    journal, asked = a_journal(), []
+
+    def newest():
+        asked.append(True)
+        return 6
+
+    journal.log_next({"x": 1}, newest)
+    journal.log_next({"x": 1}, newest)
+    mark = journal.mark()
+    journal.log(40, {"x": 1})
+    journal.cut_back(mark)
+    journal.log_next({"x": 1}, newest)
+    assert (steps_of(journal.take()), len(asked)) == ([7, 8, 9], 1)
+    other = a_journal()
+    other.log_next({"x": 1}, lambda: None)
+    assert steps_of(other.take()) == [0]
+
+
+def test_what_is_withdrawn_is_in_no_cut():
+    """By identity; what a cut holds already stays there."""
+    journal = a_journal()
+    first, second = a_pattern("p"), a_pattern("p")
+    journal.add(first)
+    rows = journal.take()
+    journal.add(second)
+    journal.withdraw([first, second])
+    assert journal.is_empty
+    assert rows.patterns == [first]
+
+
+def test_who_waits_for_commits_is_called():
+    """After one that holds iterations, rules or patterns; numbers alone are none of its business."""
+    journal, calls = a_journal(), []
+    journal.on_commit = lambda: calls.append(True)
+    journal.log(1, {"x": 1})
+    journal.committed(journal.take(), 0.1)
+    assert calls == []
+    journal.add(a_pattern("p"))
+    journal.committed(journal.take(), 0.1)
+    assert calls == [True]
+
+
+def test_many_threads_log_at_once():
+    """Every point is in exactly one cut."""
+    journal, taken, turn = a_journal(), [], 0
+
+    def work(thread):
+        for step in range(500):
+            journal.log(thread * 500 + step, {"x": 1.0})
+
+    threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        rows = journal.take()
+        turn += 1
+        if turn % 3:
+            journal.give_back(rows)
+        else:
+            taken.append(rows)
+    taken.append(journal.take())
+    assert sorted(step for rows in taken for step in steps_of(rows)) == list(range(2000))
 
 
 def test_numbers_of_all_kinds_are_logged():

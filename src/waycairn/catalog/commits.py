@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, func, insert, literal_column, null, select, update
 
-from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT
+from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT, DROP_OLDER_VALUES
 from waycairn.catalog.chunk_index import add_data
 from waycairn.catalog.columns import (
     decode_place,
@@ -155,11 +155,13 @@ class CommitPart(Part):
         num = self._nums[run] = int(row[0])
         return num
 
-    def save_value(self, commit: Commit, name: NewRun) -> CheckpointId:
+    def save_value(self, commit: Commit, name: NewRun, keep: int | None = None) -> CheckpointId:
         values = {"status": None, **_fence_values(commit), "whose": identity(name.parent, name.name, name.key)}
-        return self._database.write(lambda session: self._save_value(session, commit, name, values))
+        return self._database.write(lambda session: self._save_value(session, commit, name, values, keep))
 
-    def _save_value(self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any]) -> CheckpointId:
+    def _save_value(
+        self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any], keep: int | None
+    ) -> CheckpointId:
         row = session.one(NEXT_VALUE, values)
         if row is None:
             session.change(ADD_RUN, values_of_run(name, commit.now))
@@ -167,6 +169,8 @@ class CommitPart(Part):
         assert row is not None
         num, run, sequence, epoch = row
         _add_rows(session, commit, num, sequence, epoch)
+        if keep is not None:
+            session.change(DROP_OLDER_VALUES, {"num": num, "kept": keep - 1})
         return checkpoint_id(run, sequence)
 
     def newest_operation(self, run: RunId) -> OperationId | None:

@@ -45,8 +45,11 @@ class Save:
         keys: Keys,
         store: str,
         tuning: Tuning,
+        anew: bool = False,
     ) -> None:
+        """`anew`: write every chunk, also those that the store has."""
         self._known = known
+        self._anew = anew
         self._numbers = numbers
         self._heads = heads
         self._blobs = blobs
@@ -91,7 +94,8 @@ class Save:
             raw_bytes=encoded.size,
             new_bytes=self._new_bytes + len(manifest_bytes),
         )
-        epoch = self._epoch if self._found_again else None
+        # Packs lean on it, too: from here to the commit a sweep could take them for what a dead save left behind.
+        epoch = self._epoch if self._found_again or packs else None
         return stored, NewData(packs=packs, blocks=blocks, chunks=self._new, sweep_epoch=epoch)
 
     # -- document --------------------------------------------------------------------------------------------
@@ -154,7 +158,7 @@ class Save:
             self._epoch = self._known.enter(ask=self._raw_bytes >= _ASK_EPOCH)
         self._ids += ids
         self._lengths += lengths
-        found = self._known.find(ids, self._epoch)
+        found = {} if self._anew else self._known.find(ids, self._epoch)
         self._found_again |= bool(found)
         found |= self._fresh
         new = []

@@ -31,8 +31,9 @@ class ChunkWriter:
         self._heads = PieceHeads(_HEADS)
         self._numbers = FreshNumbers(index, self._tuning.numbers)
 
-    def write(self, encoded: Encoded) -> tuple[Stored, NewData | None]:
-        """Chunk, hash, deduplicate, compress, and make packs durable, if any.
+    def write(self, encoded: Encoded, *, anew: bool = False) -> tuple[Stored, NewData | None]:
+        """Chunk, hash, deduplicate, compress, and make packs durable, if any. `anew` leaves deduplication out: then no
+        sweep can take away what the save leans on.
 
         Both results belong into one catalog transaction (no data: the manifest holds all of a small state); until
         that is committed nothing refers to what was written. They hold no reference to the user's memory, which must not change before this returned.
@@ -42,13 +43,13 @@ class ChunkWriter:
         if whole and not encoded.buffers:
             return save_whole(encoded.document, self._keys), None
         try:
-            return self._save().write(encoded, whole=whole)
+            return self._save(anew).write(encoded, whole=whole)
         except WriteFailed:
             # A flush that failed is never asked again: the kernel may have dropped the pages and say yes (fsyncgate).
             # The bytes are still in memory: once more, to a new file.
-            return self._save().write(encoded, whole=whole)
+            return self._save(anew).write(encoded, whole=whole)
 
-    def _save(self) -> Save:
+    def _save(self, anew: bool) -> Save:
         return Save(
             known=self._known,
             numbers=self._numbers,
@@ -57,6 +58,7 @@ class ChunkWriter:
             keys=self._keys,
             store=self._store,
             tuning=self._tuning,
+            anew=anew,
         )
 
     def committed(self, data: NewData) -> None:

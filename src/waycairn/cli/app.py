@@ -22,6 +22,7 @@ from waycairn.cli import (
     sessions,
     stream_acts,
     streams,
+    sweeping,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
@@ -54,7 +55,7 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, control, care, crashing):
+for family in (listing, items, results, report, checkpoints, exporting, control, sweeping, care, crashing):
     for command in family.COMMANDS:
         command.add_to(app)
 

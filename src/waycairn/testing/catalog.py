@@ -19,6 +19,7 @@ from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
+from waycairn.testing.catalog_sweeps import SweepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 __all__ = ["CatalogContract"]
@@ -34,6 +35,7 @@ class CatalogContract(
     SessionContract,
     CheckpointContract,
     ChunkContract,
+    SweepContract,
     SharingContract,
 ):
     """All of it."""

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from waycairn.errors import Damaged, StoreError
-from waycairn.model.ids import checkpoint_id
 from waycairn.model.journal import JournalRows
-from waycairn.model.records import RunRecord, Stored
+from waycairn.model.records import CheckpointRecord, RunRecord, Stored
 from waycairn.store import StoreCore
 from waycairn.upkeep.mirror import (
     FORMER,
@@ -144,10 +143,13 @@ class MirrorFolder:
 
     def _write_files(self, sequences: list[int], cuts: Mapping[int, JournalRows]) -> None:
         for sequence in sequences:
+            record = self._core.catalog.get_checkpoint(self._run.id, sequence)
+            if record is None:
+                continue  # retention took it: what the line says is all there is
             draft = self._folder / f".{sequence}.json.part"
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
-                write_all(handle, signed(self._document(sequence, cuts[sequence]), indent=1))
+                write_all(handle, signed(self._document(record, cuts[sequence]), indent=1))
                 crashpoint("mirror.written")
                 flush(handle)
             finally:
@@ -175,23 +177,19 @@ class MirrorFolder:
             crashpoint("mirror.rotate")
             _path(self._folder, sequence).unlink(missing_ok=True)
 
-    def _document(self, sequence: int, rows: JournalRows) -> dict[str, Any]:
-        record = self._core.catalog.get_checkpoint(self._run.id, sequence)
+    def _document(self, record: CheckpointRecord, rows: JournalRows) -> dict[str, Any]:
         return {
             "version": VERSION,
             "run": run_facts(self._run, self._core.catalog.info.id),
-            "sequence": sequence,
-            "checkpoint": checkpoint_id(self._run.id, sequence),
-            "created": None if record is None else iso(record.created),
+            "sequence": record.sequence,
+            "checkpoint": record.id,
+            "created": iso(record.created),
             **rows_facts(rows),
-            **self._state_facts(sequence),
+            **self._state_facts(record),
         }
 
-    def _state_facts(self, sequence: int) -> dict[str, Any]:
+    def _state_facts(self, record: CheckpointRecord) -> dict[str, Any]:
         """The state for people and for machines; null with a reason where there is none."""
-        record = self._core.catalog.get_checkpoint(self._run.id, sequence)
-        if record is None:
-            return _no_state("its checkpoint was deleted")
         stored = record.checkpoint.stored
         facts = {"kind": record.checkpoint.kind, "role": record.checkpoint.role}
         try:

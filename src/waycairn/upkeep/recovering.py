@@ -128,7 +128,9 @@ def _begin(core: StoreCore, run: Mapping[str, Any]) -> RunRecord:
     name, key = run["name"], run["key"]
     found = core.catalog.find_run(None, name, key)
     if found is not None and found.metadata.get(RECOVERING) == run["id"] and core.ownership.holder(found) is None:
-        core.catalog.delete_run(found.id)  # a recovery that was killed
+        # A recovery that was killed: what it promoted goes with it.
+        core.catalog.rewind(found.id, found.epoch, 0, core.clock.now())
+        core.catalog.delete_run(found.id)
         found = None
     if found is not None:
         raise RunError(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 
-WIDTH, HEIGHT = 680, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 14, 14, 34
+WIDTH, HEIGHT = 680, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 82, 18, 14, 46
 _MOST = 600
 """Points of a line; of more, the lowest and the highest of each part are drawn."""
 
@@ -47,8 +47,12 @@ def chart(
         parts.append(f'<path class="line s{place}" d="{_path(line, to_x, to_y)}"/>')
         if whole.mark is not None and math.isfinite(whole.ys[whole.mark]):
             x, y = to_x(whole.xs[whole.mark]), to_y(whole.ys[whole.mark])
-            parts.append(f'<circle class="best s{place}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
+            parts.append(f'<circle class="best s{place}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
     return "\n".join([*parts, "</svg>"])
+
+
+def escape(text: str) -> str:
+    return html.escape("".join(char if char.isprintable() else " " for char in text))
 
 
 def ticks(low: float, high: float, count: int = 5, *, whole: bool = False) -> list[float]:
@@ -106,14 +110,14 @@ def _path(line: Line, to_x: Callable[[float], float], to_y: Callable[[float], fl
 def _y_tick(y: float, value: float) -> str:
     return (
         f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>'
+        f'<text class="tick" x="{_LEFT - 7}" y="{y + 5:.1f}" text-anchor="end">{value:.6g}</text>'
     )
 
 
 def _x_tick(x: float, value: float) -> str:
     if not _LEFT - 1 <= x <= WIDTH - _RIGHT + 1:
         return ""
-    return f'<text class="tick" x="{x:.1f}" y="{HEIGHT - _BOTTOM + 15}" text-anchor="middle">{value:,.6g}</text>'
+    return f'<text class="tick" x="{x:.1f}" y="{HEIGHT - _BOTTOM + 19}" text-anchor="middle">{value:,.6g}</text>'
 
 
 def _break(x: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
-from html import escape
 
 from waycairn.upkeep.report_chart import Line, chart
 from waycairn.upkeep.report_text import (
@@ -11,12 +11,14 @@ from waycairn.upkeep.report_text import (
     PATTERN_COLUMNS,
     PERIOD_COLUMNS,
     RULE_COLUMNS,
+    counted,
     error_rows,
     figure,
     moment,
     overview,
     pattern_rows,
     period_rows,
+    printable,
     rule_rows,
     seconds_text,
     share_text,
@@ -42,14 +44,14 @@ h3 { font-size: 1rem; margin: 0 0 .1rem; } p { margin: .2rem 0 .6rem; } .soft, f
 .tile, figure { background: var(--card); border: 1px solid var(--edge); border-radius: .5rem; padding: .8rem 1rem; margin: 0; }
 .tile dt { color: var(--soft); font-size: .85rem; } .tile dd { margin: 0; font-weight: 600; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; display: block; margin: .4rem 0; } .grid { stroke: var(--grid); }
-.tick, .axis { fill: var(--soft); font-size: 12px; } .line { fill: none; stroke-width: 2; stroke-linejoin: round;
+.tick, .axis { fill: var(--soft); font-size: 16px; } .line { fill: none; stroke-width: 2; stroke-linejoin: round;
   stroke-linecap: round; } .line.s0 { stroke: var(--first); } .line.s1 { stroke: var(--second); stroke-dasharray: 7 4; }
 .best { fill: var(--card); stroke-width: 2.5; } .best.s0 { stroke: var(--first); } .best.s1 { stroke: var(--second); }
-.resumed { stroke: var(--soft); stroke-dasharray: 2 4; } .scroll { overflow: auto; max-height: 26rem; }
-.scroll:focus-visible, summary:focus-visible { outline: 2px solid var(--first); outline-offset: 2px; }
+.wide { overflow-x: auto; } .resumed { stroke: var(--soft); stroke-dasharray: 2 4; } .scroll { overflow: auto; max-height: 26rem; }
+.scroll:focus-visible, .wide:focus-visible, summary:focus-visible { outline: 2px solid var(--first); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; background: var(--card); font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding: .3rem 0; } th, td { text-align: left; padding: .35rem .7rem;
-  border-bottom: 1px solid var(--edge); overflow-wrap: anywhere; } td.n, th.n { text-align: right;
+  border-bottom: 1px solid var(--edge); overflow-wrap: anywhere; } td.n, th.n { text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; } .key { display: inline-block; width: 1.6rem; height: 0; border-top: 3px solid
   var(--first); vertical-align: middle; margin-right: .3rem; } .key.s1 { border-top: 3px dashed var(--second); }
 .better { color: var(--good); font-weight: 600; } @media print { body { background: none; } figure { break-inside: avoid; } }
@@ -66,9 +68,9 @@ def page(report: Report, other: Report | None = None, differences: Sequence[Diff
         *(f'<p class="soft">{escape(_subtitle(one))}</p>' for one in reports),
         *([_legend(names)] if other is not None else []),
         *([_comparison(names, differences)] if differences else []),
-        *(_overview(one, name if other is not None else "") for one, name in zip(reports, names, strict=True)),
+        *([_overview(report, "")] if other is None else []),
         _charts(reports, names),
-        *(_lists(one, name if other is not None else "") for one, name in zip(reports, names, strict=True)),
+        *(_details_of(one, name if other is not None else "") for one, name in zip(reports, names, strict=True)),
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -122,7 +124,7 @@ def _comparison(names: Sequence[str], differences: Sequence[Difference]) -> str:
         )
     head = "".join(f'<th scope="col" class="n">{escape(name)}</th>' for name in (*names, "change"))
     return (
-        f'<h2>Side by side</h2>\n<div class="scroll" tabindex="0" role="region" aria-label="Side by side"><table><thead><tr><th scope="col">figure</th>{head}</tr></thead>'
+        f'<h2>Side by side</h2>\n<div class="wide" tabindex="0" role="region" aria-label="Side by side"><table><thead><tr><th scope="col">figure</th>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -160,7 +162,7 @@ def _metric_figure(id_: str, metric: str, source: str, reports: Sequence[Report]
     breaks = _breaks(curves[0][1], curves[0][2]) if len(names) == 1 else []
     drawn = chart(f"{metric} by {source}", words, lines, id_=id_, x_name=source, breaks=breaks)
     dashed = " Dotted: the run was resumed." if breaks else ""
-    rows = [[str(place), repr(value)] for place, value in _thin(curves[0][2])] if len(curves) == 1 else _both(curves)
+    rows = _both(curves)
     columns = [source, *([metric] if len(curves) == 1 else [name for name, _, _ in curves])]
     return (
         f"<figure><h3>{escape(metric)}</h3><figcaption>{escape(words)}.{dashed}</figcaption>{drawn}"
@@ -173,7 +175,7 @@ def _described(curve: Curve, report: Report, name: str) -> str:
     if best is None:
         return f"{name} no numbers".strip()
     since = curve.plateau(report.tolerance)
-    flat = f", no better for {since:,} {curve.source}s" if since else ""
+    flat = f", no better for {counted(since, curve.source)}" if since else ""
     lowest = "lowest" if curve.lower else "highest"
     return f"{name} {lowest} {figure(curve.values[best])} at {curve.source} {curve.places[best]:,}{flat}".strip()
 
@@ -189,17 +191,29 @@ def _breaks(report: Report, curve: Curve) -> list[float]:
 
 
 def _took_figure(reports: Sequence[Report], names: Sequence[str]) -> str:
-    lines = [
-        Line(name=name, xs=[one.number for one in report.iterations], ys=list(report.took))
-        for name, report in zip(names, reports, strict=True)
-    ]
+    curves = [(name, report, _took_curve(report)) for name, report in zip(names, reports, strict=True)]
     words = "; ".join(
         f"{name if len(names) > 1 else ''} median {seconds_text(report.median_took)}, slowest {seconds_text(report.slowest_took)}".strip()
-        for name, report in zip(names, reports, strict=True)
+        for name, report, _ in curves
         if report.median_took is not None and report.slowest_took is not None
     )
-    drawn = chart("seconds an iteration", words, lines, id_="took", x_name="iteration")
-    return f"<figure><h3>seconds an iteration</h3><figcaption>{escape(words)}.</figcaption>{drawn}</figure>"
+    lines = [Line(name=name, xs=curve.places, ys=curve.values) for name, _, curve in curves]
+    title = "seconds an iteration"
+    drawn = chart(title, words, lines, id_="took", x_name="iteration")
+    columns = ["iteration", *(["seconds"] if len(names) == 1 else names)]
+    table = _details(f"{title} as a table", columns, _both(curves))
+    return f"<figure><h3>{title}</h3><figcaption>{escape(words)}.</figcaption>{drawn}{table}</figure>"
+
+
+def _took_curve(report: Report) -> Curve:
+    numbers = [one.number for one in report.iterations]
+    ended = [one.ended for one in report.iterations]
+    return Curve(name="took", source="iteration", lower=True, places=numbers, at=ended, values=report.took)
+
+
+def escape(text: str) -> str:
+    """Text as HTML shows it: no markup, no control characters."""
+    return html.escape(printable(text))
 
 
 def _thin(curve: Curve) -> list[tuple[int, float]]:
@@ -214,6 +228,11 @@ def _both(curves: Sequence[tuple[str, Report, Curve]]) -> list[list[str]]:
 
 
 # -- lists ---------------------------------------------------------------------------------------------------------
+
+
+def _details_of(report: Report, name: str) -> str:
+    """Beside another session its overview stands here: what differs comes first."""
+    return (_overview(report, name) if name else "") + _lists(report, name)
 
 
 def _lists(report: Report, name: str) -> str:

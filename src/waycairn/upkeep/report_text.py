@@ -63,7 +63,7 @@ def overview(report: Report) -> list[list[str]]:
         ["patterns", f"{len(report.patterns):,}"],
     ]
     if report.failed:
-        rows.append(["errors", f"in {len(report.failed):,} iterations"])
+        rows.append(["errors", f"in {counted(len(report.failed), 'iteration')}"])
     return rows
 
 
@@ -193,6 +193,11 @@ def figure(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
+def counted(number: int, word: str) -> str:
+    """`1 iteration`, `2,000 iterations`."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
 def seconds_text(seconds: float) -> str:
     """Short times more exactly than `duration_text`: `3.2 ms`, `4.71 s`, `12 min`."""
     if seconds < 1:
@@ -224,11 +229,11 @@ def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns as wide as their longest cell."""
-    cells = [[_clean(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
-def _clean(text: str) -> str:
+def printable(text: str) -> str:
     """Without control characters: a name cannot move the cursor."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -42,13 +42,13 @@ class Curve:
     def plateau(self, tolerance: float = TOLERANCE) -> int:
         """How many values came since the best one improved by more than the tolerance."""
         sign = -1 if self.lower else 1
-        reference, since = math.nan, 0
+        reference, since = -math.inf, 0
         for value in self.values:
-            gain = sign * (value - reference)
-            if math.isnan(reference) or gain > tolerance * abs(reference) + (
-                0 if math.isfinite(reference) else math.inf
-            ):
-                reference, since = value, 0
+            signed = sign * value
+            # After an infinitely bad value, or none, any number is better by enough.
+            enough = reference + tolerance * abs(reference) if math.isfinite(reference) else reference
+            if signed > enough:
+                reference, since = signed, 0
             else:
                 since += 1
         return since
@@ -251,11 +251,11 @@ def compare(first: Report, second: Report) -> list[Difference]:
     figures = (
         ("iterations", len(first.iterations), len(second.iterations), None),
         ("seconds an iteration (median)", first.median_took, second.median_took, True),
-        ("seconds at work", first.active, second.active, True),
-        ("checkpoint overhead", first.overhead, second.overhead, True),
+        ("seconds at work", first.active, second.active, None),
+        ("checkpoint overhead (share)", first.overhead, second.overhead, True),
         ("resumes", first.resumes, second.resumes, None),
         ("seconds between entries", first.standstill, second.standstill, None),
-        ("rules promoted", len(first.promoted), len(second.promoted), False),
+        ("rules promoted", len(first.promoted), len(second.promoted), None),
         ("patterns", len(first.patterns), len(second.patterns), None),
     )
     return [*found, *(_difference(what, one, other, lower) for what, one, other, lower in figures)]

@@ -6,7 +6,6 @@ encoded here, on the caller's thread, while the user's code stands still.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,19 +15,18 @@ from waycairn.codec import bundle, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.policy import Pace
-from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord
-from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.model.records import CheckpointRecord, OutputLength, RunRecord
+from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
+from waycairn.upkeep.sweep_due import sweep_if_due
 from waycairn.work.gathering import Gathering
+from waycairn.work.keeping import METRICS, Keeping, is_automatic
 from waycairn.work.pending import Taken
 from waycairn.work.request import MODEL_KIND, PACED, STATE_KIND, Request
 from waycairn.work.saving import Saving
 from waycairn.work.tracking import PARTS, Tracked
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
-
-_KEPT_PACED = 2
-"""Paced checkpoints replace each other; the one before the newest stays, to fall back on if that is damaged."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -50,7 +48,7 @@ class Cutter(Gathering):
 
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
         super().__init__(store, record, pace)
-        self._paced: deque[int] = deque()
+        self.keeping = Keeping()
 
     # -- taking a cut --------------------------------------------------------------------------------------------
 
@@ -73,7 +71,13 @@ class Cutter(Gathering):
         self.behind.settle()
         with self.lock:
             prepared = self.prepare(request, behind=True)
-        return self.behind.fly(lambda: self.commit(prepared), prepared.release)
+        return self.behind.fly(lambda: self._commit_and_sweep(prepared), prepared.release)
+
+    def _commit_and_sweep(self, prepared: Prepared) -> CheckpointId | None:
+        saved = self.commit(prepared)
+        if prepared.draft.drop:
+            sweep_if_due(self.store)
+        return saved
 
     def value_behind(self, checkpoint: CheckpointDraft) -> Saving:
         """A value beside the state, copied here and written by a thread of its own."""
@@ -243,9 +247,10 @@ class Cutter(Gathering):
         return request.iteration
 
     def _facts(self, request: Request) -> Mapping[str, Any]:
-        if isinstance(self.state, Tracked):
-            return {**request.metadata, PARTS: self.state.names}
-        return request.metadata
+        if not isinstance(self.state, Tracked):
+            return request.metadata
+        metrics = {METRICS: dict(self.journal.latest)} if self.journal.latest else {}
+        return {**metrics, **request.metadata, PARTS: self.state.names}
 
     def _outputs_now(self) -> list[OutputLength]:
         """Those that grew or shrank since the last cut."""
@@ -258,9 +263,12 @@ class Cutter(Gathering):
         return last is not None and not encoded.buffers and self._has_state and encoded.document == last.document
 
     def _replaced(self, checkpoint: CheckpointDraft | None) -> Sequence[int]:
-        if checkpoint is None or checkpoint.reason != "pace":
+        if checkpoint is None or not self._is_automatic(checkpoint):
             return ()
-        return [self._paced[i] for i in range(len(self._paced) - _KEPT_PACED + 1)]
+        return self.keeping.replaced_by(self.sequence + 1, checkpoint.metadata.get(METRICS))
+
+    def _is_automatic(self, checkpoint: CheckpointDraft) -> bool:
+        return is_automatic(checkpoint.reason, all_reasons=isinstance(self.state, Tracked))
 
     def _note_committed(self, draft: Draft, encoded: Encoded | None) -> None:
         for output in draft.outputs:
@@ -270,10 +278,8 @@ class Cutter(Gathering):
         if encoded is not None:
             self._has_state = True
             self._committed_state = None if encoded.buffers else encoded
-        if draft.checkpoint.reason == "pace":
-            self._paced.append(self.sequence)
-            while len(self._paced) > _KEPT_PACED:
-                self._paced.popleft()
+        if self._is_automatic(draft.checkpoint):
+            self.keeping.committed(self.sequence, draft.checkpoint.metadata.get(METRICS), draft.drop)
 
     # -- restoring -----------------------------------------------------------------------------------------------
 
@@ -298,6 +304,4 @@ class Cutter(Gathering):
         encoded = self.state.encode()
         self._committed_state = None if encoded.buffers else encoded
         self.guard.note_restored(sequence)
-        which = CheckpointFilter(run=self.run, role="state", status=CheckpointStatus.VALID, limit=8)
-        newest = self.store.catalog.list_checkpoints(which)
-        self._paced = deque(sorted(row.sequence for row in newest if row.checkpoint.reason == "pace"))
+        self.keeping.learn(self.store.catalog, record, all_reasons=isinstance(self.state, Tracked))

@@ -24,6 +24,8 @@ class Journal:
         self._newest: int | None = None
         self._floor: int | None = None
         self._lock = threading.Lock()
+        self.latest: dict[str, float] = {}
+        """What was logged last in this entry, by name."""
         self.step: int | None = None
         """The step that is open now, where a loop counts them: what is logged belongs to it."""
         self.on_commit: Callable[[], None] = lambda: None
@@ -36,6 +38,7 @@ class Journal:
         numbers = {name: value if type(value) is float else as_number(name, value) for name, value in values.items()}
         point = Point(step, self._now(), numbers)
         with self._lock:
+            self.latest.update(numbers)
             self._entries.append(point)
             if self._newest is None or step > self._newest:
                 self._newest = step

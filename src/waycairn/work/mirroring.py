@@ -34,7 +34,8 @@ class Mirroring:
         self.folder = folder_of(store, run) if self.keep else None
         self._mirror = None if self.folder is None else MirrorFolder(store, run, self.folder)
         self._has_warned = False
-        self._is_due = self._is_closing = False
+        self._asked = self._done = self._hurried = 0
+        self._is_closing = False
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -48,11 +49,21 @@ class Mirroring:
         if self._mirror is None or not self.keep:
             return
         with self._change:
-            self._is_due = True
-            self._change.notify()
+            self._asked += 1
+            self._change.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="waycairn mirror", daemon=True)
                 self._thread.start()
+
+    def wait(self, timeout: float = _PATIENCE) -> bool:
+        """Until what was committed so far is copied; whether it is."""
+        with self._change:
+            asked = self._asked
+            self._hurried += 1
+            self._change.notify_all()
+            is_done = self._change.wait_for(lambda: self._done >= asked, timeout)
+            self._hurried -= 1
+        return is_done and self.problem is None
 
     def close(self) -> None:
         """Wait until everything is copied, but not for ever."""
@@ -61,7 +72,7 @@ class Mirroring:
             return
         with self._change:
             self._is_closing = True
-            self._change.notify()
+            self._change.notify_all()
         thread.join(_PATIENCE)
         if thread.is_alive():
             self._tell(f"it was not done within {_PATIENCE:.0f} s")
@@ -69,17 +80,18 @@ class Mirroring:
     def _work(self) -> None:
         while True:
             with self._change:
-                while not (self._is_due or self._is_closing):
-                    self._change.wait()
-                if not self._is_due:
+                self._change.wait_for(lambda: self._asked > self._done or self._is_closing)
+                if self._asked == self._done:
                     return
-                self._is_due = False
+                asked = self._asked
             started = time.monotonic()
             self._copy()
             with self._change:
+                self._done = asked
+                self._change.notify_all()
                 # Where commits come faster than copies, one look takes many of them.
                 pause = min(_LONGEST_PAUSE, _PAUSE * (time.monotonic() - started))
-                self._change.wait_for(lambda: self._is_closing, pause)
+                self._change.wait_for(lambda: self._is_closing or self._hurried > 0, pause)
 
     def _copy(self) -> None:
         assert self._mirror is not None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from waycairn.codec import Types
-from waycairn.errors import Damaged
+from waycairn.errors import CheckpointNotFound, Damaged
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, Stored
 from waycairn.model.states import CheckpointStatus
@@ -165,8 +166,9 @@ def _newest_intact(
         try:
             return record, load(record), bool(damaged)
         except Damaged as error:
-            note_damage(store, record, error)
-            damaged.append(f"{record.id} ({error})")
+            with suppress(CheckpointNotFound):
+                note_damage(store, record, error)
+                damaged.append(f"{record.id} ({error})")
     if damaged or _had_state(cutter):
         raise Damaged(
             f"no checkpoint of this run's state is intact: {'; '.join(damaged) or 'all were found damaged before'}. "
@@ -183,7 +185,14 @@ def _had_state(cutter: Cutter) -> bool:
 
 
 def note_damage(store: StoreCore, record: CheckpointRecord, error: Damaged) -> None:
-    """Keep it for inspection, never restore from it again."""
+    """Keep it for inspection, never restore from it again. Raises CheckpointNotFound if it was deleted while it was read:
+    then a sweep took its bytes, and nothing is damaged."""
+    if store.catalog.get_checkpoint(record.run, record.sequence) is None:
+        raise CheckpointNotFound(
+            f"checkpoint {record.id} was deleted while it was read, and a sweep gave its bytes back. Nothing of it was "
+            "returned. See `waycairn checkpoints` for those that are there; a pinned one stays (waycairn pin).",
+            checkpoint=record.id,
+        ) from error
     log.warning("checkpoint %s is damaged and is not used: %s", record.id, error)
     store.catalog.mark_checkpoint(record.run, record.sequence, CheckpointStatus.DAMAGED, str(error))
 
@@ -219,4 +228,5 @@ def newest_value(store: StoreCore, run: RunId, kind: str, default: Any, types: T
         try:
             return store.load(record.checkpoint.stored, types=types)
         except Damaged as error:
-            note_damage(store, record, error)
+            with suppress(CheckpointNotFound):
+                note_damage(store, record, error)

@@ -33,6 +33,8 @@ KIND = "iteration"
 """The kind of an iteration's checkpoint."""
 PROMOTE_OVER = 0.1
 """What a rule has to improve by, as a share of its baseline, to be promoted: 10 %."""
+_ROUNDING = 1 + 1e-9
+"""1.1 is not over 1.0 by more than 10 %, though its float is."""
 Write = Callable[[], CheckpointId | None]
 
 
@@ -252,7 +254,7 @@ class Session:
             description=description,
             iteration=iteration,
             created=self._execution.store.clock.now(),
-            is_candidate=improvement > self._promote_over,
+            is_candidate=improvement > self._promote_over * _ROUNDING,
         )
 
     def _pattern(

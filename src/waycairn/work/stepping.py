@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
+from waycairn.model.retention import Keep
 from waycairn.process import grace
 from waycairn.work.cut import Cutter
 from waycairn.work.loop import Walk
@@ -46,7 +47,14 @@ class StepLoop:
     keeps_state = False
 
     def __init__(
-        self, execution: Execution, count: int, *, save_every: float | str | Pace | None, name: str, when_busy: WhenBusy
+        self,
+        execution: Execution,
+        count: int,
+        *,
+        save_every: float | str | Pace | None,
+        name: str,
+        when_busy: WhenBusy,
+        keep: Keep,
     ) -> None:
         if count < 0:
             raise ValueError(f"the number of steps is 0 or more, not {count}")
@@ -54,6 +62,7 @@ class StepLoop:
             raise ValueError(f'when_busy is "wait" or "skip", not {when_busy!r}')
         self.name = name
         self.count = count
+        self._keep = keep
         self._execution = execution
         self._cutter: Cutter = execution.cutter
         self._pacer = Pacer(pace_of(save_every, execution.pace), execution.store.clock.monotonic())
@@ -130,6 +139,7 @@ class StepLoop:
         assert isinstance(cutter.state, Tracked)
         self._tracked = cutter.state
         done = min(self._tracked.steps.setdefault(self.name, 0), self.count)
+        cutter.keeping.policy = self._keep
         cutter.at_first = self._tracked.restore_rng
         cutter.expect_steps(done, self.count)
         cutter.behind.pool.reserve(self._tracked.encode().size)

@@ -7,51 +7,41 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
-from waycairn.codec import Types, encode
+from waycairn.codec import Types
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
-from waycairn.model.ids import CheckpointId, RunId, split_checkpoint_id
+from waycairn.model.ids import RunId, split_checkpoint_id
 from waycairn.model.policy import Durability, Pace
-from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, RunFilter, RunRecord
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
-from waycairn.store import CheckpointDraft, StoreCore
+from waycairn.store import StoreCore
 from waycairn.wiring import default_url, open_core
 from waycairn.work.displays import Mode, check_mode
 from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
-from waycairn.work.restoring import newest_value, note_damage
+from waycairn.work.restoring import note_damage
 from waycairn.work.run import Run
-from waycairn.work.saving import Behind, Saving
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
+from waycairn.work.values import Values
 from waycairn.world import history
-from waycairn.world.randomness import new_run_id
 
 if TYPE_CHECKING:
     from waycairn.model.journal import Pattern, PromotedRule
+    from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import Report
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
 
-class Facts(TypedDict, total=False):
-    """What a value saved in a store may carry."""
-
-    tags: Sequence[str]
-    description: str | None
-
-
-class Store:
+class Store(Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
-        self.core = core
+        super().__init__(core)
         self.url = core.url
-        self._behind = Behind()
 
     def run(
         self,
@@ -304,50 +294,16 @@ class Store:
         found = find_stream(self.core, stream, sink)
         return Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit).run(wanted)
 
-    # -- plain values ------------------------------------------------------------------------------------------------
+    # -- upkeep ------------------------------------------------------------------------------------------------------
 
-    @overload
-    def save(self, name: str, value: Any, *, wait: Literal[True] = ..., **facts: Unpack[Facts]) -> CheckpointId: ...
+    def sweep(self, *, dry_run: bool = False, grace: float | str = "1h") -> SweepReport:
+        """Give back the bytes of deleted and replaced checkpoints, and what saves that died left behind if it is older than
+        `grace`. Safe beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing
+        is changed. Raises Damaged if a manifest cannot be read: then nothing was removed."""
+        from waycairn.model.units import seconds
+        from waycairn.upkeep.sweep import sweep
 
-    @overload
-    def save(self, name: str, value: Any, *, wait: Literal[False], **facts: Unpack[Facts]) -> Saving: ...
-
-    def save(self, name: str, value: Any, *, wait: bool = True, **facts: Unpack[Facts]) -> CheckpointId | Saving:
-        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns.
-
-        With `wait=False` it is copied and written behind the job: durable when `result()` of what this returns has
-        returned. One at a time: the next save of this store waits for it, and raises its error unless somebody asked
-        for it; so does `close`. `reserve` has the memory for the copy ready before the first one.
-        """
-        check_name("saved value", name)
-        self._behind.settle()
-        run = new_run_id()
-        new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
-        draft = CheckpointDraft(
-            kind="value",
-            role="value",
-            encoded=encode(value),
-            tags=tuple(facts.get("tags", ())),
-            description=facts.get("description"),
-        )
-        if wait:
-            return self.core.save_value(new, draft)
-        return self._behind.save(
-            draft.encoded, lambda copied: self.core.save_value(new, msgspec.structs.replace(draft, encoded=copied))
-        )
-
-    def reserve(self, value: Any) -> None:
-        """Have memory ready into which `save(..., wait=False)` copies a value of this size; returns at once. First touch
-        of fresh memory takes longer than the copy itself."""
-        self._behind.pool.reserve(encode(value).size)
-
-    def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
-        """The newest intact value saved under this name, else `default`."""
-        found = self.core.catalog.find_run(None, name, "value")
-        if found is None:
-            return default
-        types = None if returns is None else Types.of(returns)
-        return newest_value(self.core, found.id, "value", default, types)
+        return sweep(self.core, dry_run=dry_run, grace=seconds("grace", grace))
 
     # -- closing -----------------------------------------------------------------------------------------------------
 

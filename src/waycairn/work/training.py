@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from waycairn.model.policy import Pace
+from waycairn.model.retention import Keep
 from waycairn.work.step import check_name
 from waycairn.work.stepping import StepLoop, WhenBusy
 
@@ -41,6 +42,7 @@ class Training:
         save_every: float | str | Pace | None = None,
         name: str = "steps",
         when_busy: WhenBusy = "wait",
+        keep: Keep | int | str | None = 2,
     ) -> StepLoop:
         """The numbers of the steps that are not done, up to count - 1: a training loop that goes on where it was.
 
@@ -54,7 +56,12 @@ class Training:
         when_busy="skip" is left out; one at an interval comes as soon as it can. An error of a save is raised by the
         loop. SIGTERM ends the loop after the save in flight and, if WAYCAIRN_GRACE leaves time for it, one more.
 
+        `keep` says which of these saves stay: the newest so many, "last 2, best 3 by loss", "best 1 by accuracy max" (by
+        what was logged last before each), None for all. The others go in the commit of a newer one, and a sweep behind
+        the loop gives their bytes back. What `run.checkpoint` was asked for by a kind or tag stays.
+
         Raises ValueError if the name is used twice in this entry.
         """
         check_name("loop", name)
-        return StepLoop(self._execution, count, save_every=save_every, name=name, when_busy=when_busy)
+        kept = Keep.of(keep)
+        return StepLoop(self._execution, count, save_every=save_every, name=name, when_busy=when_busy, keep=kept)
