@@ -198,7 +198,7 @@ def test_missing_and_short_packs_are_bad(place):
 def test_leftovers_are_no_damage(place):
     """A pack without a commit, an unfinished one, an owner file of a dead process: notes, exit code 0."""
     folder = _packs(place)[0].parent
-    (folder / ("0" * 32)).write_bytes(b"x" * 10)
+    (folder / f"{folder.name}{'0' * 30}").write_bytes(b"x" * 10)
     (folder / f"{'1' * 32}.unfinished").write_bytes(b"x")
     findings = _findings(place)
     assert findings["leftovers"]["facts"] == {"packs": 1, "bytes": 10}
