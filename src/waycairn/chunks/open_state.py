@@ -96,6 +96,29 @@ class OpenState:
         with self._lock:
             self._read.update(brought)
 
+    def read_into(self, targets: Mapping[int, memoryview]) -> None:
+        """Read and verify many buffers straight into the caller's memory: each target has the size of its buffer. After
+        Damaged the targets hold anything."""
+        wants: list[Want] = []
+        shared: dict[int, list[tuple[int, memoryview]]] = {}
+        for at in dict.fromkeys(self._group_of[number] for number in targets if self._manifest.sizes[number]):
+            group = self._groups[at]
+            if len(group.members) == 1:
+                wants += self._wants(at, targets[group.members[0][0]], 0)
+                continue
+            place = self._places[self._numbers[self._first_chunk[at]]]
+            if place.number not in shared:
+                wants.append(Want(place))
+            inside = shared.setdefault(place.number, [])
+            inside += ((start, targets[number]) for number, start in group.members if number in targets)
+
+        def hand_out(place: ChunkPlace, data: Buffer) -> None:
+            view = memoryview(data)
+            for start, target in shared.get(place.number, ()):
+                target[:] = view[start : start + len(target)]
+
+        self._source.read(wants, hand_out)
+
     def _bring(self, groups: Iterable[int]) -> dict[int, memoryview]:
         wants: list[Want] = []
         brought: dict[int, memoryview] = {}
