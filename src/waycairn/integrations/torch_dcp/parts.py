@@ -7,7 +7,9 @@ and its position. The names are for people, and for `waycairn.Store.load(part, o
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+import mmap
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +25,11 @@ from waycairn.integrations.torch_dcp.metadata import Place
 from waycairn.integrations.torch_dcp.planners import Held, give_bytes, object_of
 
 TENSORS, OBJECTS, BYTES = "tensors", "objects", "bytes"
+
+_WINDOW = 64 * 1024 * 1024
+"""Bytes on their way to tensors that cannot be read into: on other devices, of other dtypes, in other shards."""
+_NO_RESERVE = 0x4000
+"""MAP_NORESERVE of Linux, which Python names from 3.13 on."""
 
 
 @dataclass
@@ -60,7 +67,7 @@ def _label(item: WriteItem, taken: Mapping[str, Any]) -> str:
 
 
 class OpenPart:
-    """A stored part. Tensors stand in address space that no byte was read into yet; what is wanted is read at once.
+    """A stored part: its tensors stand in address space that nothing is ever read into, and only say what they are.
 
     Raises Damaged wherever a byte that is needed differs from what was saved.
     """
@@ -68,23 +75,15 @@ class OpenPart:
     def __init__(self, state: OpenState) -> None:
         self._state = state
         self._number_at: dict[int, int] = {}
-        self._is_read: set[int] = set()
         self._starts, size = _layout(state)
-        self._memory = allocate(size)
-        self._tensors: list[torch.Tensor] = list(decode(state.document, self._fetch, only=TENSORS).values())
+        self._space = _address_space(size)
+        self._tensors: list[torch.Tensor] = list(decode(state.document, self._show, only=TENSORS).values())
         self._others: dict[str, list[Any]] = {}
-
-    def prefetch(self, places: Iterable[Place]) -> None:
-        """Read and verify all of these now, so that `hand_over` only copies."""
-        found = list(places)
-        wanted = {self._number_of(self._tensors[place.number]) for place in found if place.group == TENSORS}
-        self._bring({number: self._view(number) for number in wanted - self._is_read if number is not None})
-        for place in found:
-            if place.group != TENSORS:
-                self._other(place)
+        self._window: memoryview | None = None
 
     def hand_over(self, items: Iterable[tuple[ReadItem, Place]], planner: LoadPlanner) -> None:
-        """Bring every item to where the planner wants it."""
+        """Bring every item to where the planner wants it: what lies there as it was saved is read into place, the rest
+        by way of a little memory."""
         moves: list[_Move] = []
         for item, place in items:
             if place.group == TENSORS:
@@ -92,10 +91,13 @@ class OpenPart:
                 continue
             value = self._other(place)
             give_bytes(planner, item, Held(value) if place.group == OBJECTS else io.BytesIO(value))
-        self._bring(self._targets(moves))
+        direct, rest = self._sorted(moves)
+        self._state.read_into(direct)
+        for window in self._windows(rest):
+            self._bring(window)
         for move in moves:
-            if not move.is_direct:
-                move.target.copy_(narrow_tensor_by_index(move.source, move.item.storage_offsets, move.item.lengths))
+            if move.number is None:
+                move.copy(move.source)
             planner.commit_tensor(move.item, move.target)
 
     def _move(self, item: ReadItem, source: torch.Tensor, planner: LoadPlanner) -> _Move:
@@ -105,46 +107,60 @@ class OpenPart:
                 f"{item.dest_index.fqn!r} has the shape {list(target.size())} here and {list(item.lengths)} in the "
                 "checkpoint. Nothing was loaded into it. Load into a tensor of the saved shape."
             )
-        return _Move(item, source, target, self._number_of(source))
+        return _Move(item, source, target, self._number_at.get(source.untyped_storage().data_ptr()))
 
-    def _targets(self, moves: list[_Move]) -> dict[int, memoryview]:
-        """Where each buffer that is not here yet goes: into the one tensor that takes it whole, else into our memory."""
+    def _sorted(self, moves: Iterable[_Move]) -> tuple[dict[int, memoryview], dict[int, list[_Move]]]:
+        """By buffer: the memory of the one tensor that takes it whole, or the tensors that take something of it."""
         takers: dict[int, list[_Move]] = {}
         for move in moves:
-            if move.number is not None and move.number not in self._is_read:
+            if move.number is not None:
                 takers.setdefault(move.number, []).append(move)
-        targets = {}
-        for number, taking in takers.items():
+        direct = {}
+        for number, taking in list(takers.items()):
             if len(taking) == 1 and taking[0].fits(self._state.buffer_size(number)):
-                taking[0].is_direct = True
-                targets[number] = _bytes_of(taking[0].target)
-            else:
-                targets[number] = self._view(number)
-        return targets
+                direct[number] = _bytes_of(taking[0].target)
+                del takers[number]
+        return direct, takers
 
-    def _bring(self, targets: Mapping[int, memoryview]) -> None:
-        self._state.read_into(targets)
-        self._is_read |= {number for number, view in targets.items() if view.obj is self._memory.obj}
+    def _windows(self, takers: dict[int, list[_Move]]) -> Iterator[dict[int, list[_Move]]]:
+        """Some buffers at a time: memory that was used before is 40 times as fast as new memory, and bounded."""
+        window: dict[int, list[_Move]] = {}
+        size = 0
+        for number, taking in takers.items():
+            size += aligned(self._state.buffer_size(number), PAGE)
+            if window and size > _WINDOW:
+                yield window
+                window, size = {}, aligned(self._state.buffer_size(number), PAGE)
+            window[number] = taking
+        if window:
+            yield window
+
+    def _bring(self, window: dict[int, list[_Move]]) -> None:
+        places, size = {}, 0
+        for number in window:
+            places[number] = size
+            size += aligned(self._state.buffer_size(number), PAGE)
+        if self._window is None or len(self._window) < size:
+            self._window = allocate(max(size, min(_WINDOW, len(self._space))))
+        views = {number: self._window[at : at + self._state.buffer_size(number)] for number, at in places.items()}
+        self._state.read_into(views)
+        for number, taking in window.items():
+            storage = torch.frombuffer(views[number], dtype=torch.uint8).untyped_storage()
+            for move in taking:
+                move.copy(_shown(move.source, storage))
 
     def _other(self, place: Place) -> Any:
         if place.group not in self._others:
-            # Into memory of their own: an object that shows a part of a tensor must not wait for it.
+            # Into memory of their own, which they keep.
             found = decode(self._state.document, self._state.fetch, only=place.group)
             self._others[place.group] = list(found.values())
         return self._others[place.group][place.number]
 
-    def _fetch(self, number: int) -> memoryview:
-        view = self._view(number)
+    def _show(self, number: int) -> memoryview:
+        start = self._starts[number]
+        view = self._space[start : start + self._state.buffer_size(number)]
         self._number_at[torch.frombuffer(view, dtype=torch.uint8).data_ptr()] = number
         return view
-
-    def _view(self, number: int) -> memoryview:
-        start = self._starts[number]
-        return self._memory[start : start + self._state.buffer_size(number)]
-
-    def _number_of(self, tensor: torch.Tensor) -> int | None:
-        """The buffer that a tensor shows; None for one that came with the document."""
-        return self._number_at.get(tensor.untyped_storage().data_ptr())
 
 
 @dataclass
@@ -153,7 +169,7 @@ class _Move:
     source: torch.Tensor
     target: torch.Tensor
     number: int | None
-    is_direct: bool = False
+    """The buffer that the source shows; None for one that came with the document."""
 
     def fits(self, size: int) -> bool:
         """The bytes of the buffer are those of the target, one for one."""
@@ -169,6 +185,15 @@ class _Move:
             and not (target.is_conj() or target.is_neg())
         )
 
+    def copy(self, source: torch.Tensor) -> None:
+        self.target.copy_(narrow_tensor_by_index(source, self.item.storage_offsets, self.item.lengths))
+
+
+def _shown(tensor: torch.Tensor, storage: torch.UntypedStorage) -> torch.Tensor:
+    """The same view of other memory."""
+    empty = torch.empty(0, dtype=tensor.dtype)
+    return empty.set_(storage, tensor.storage_offset(), tensor.shape, tensor.stride())
+
 
 def _layout(state: OpenState) -> tuple[list[int], int]:
     """Where each buffer stands in one piece of memory, and the size of that."""
@@ -178,6 +203,12 @@ def _layout(state: OpenState) -> tuple[list[int], int]:
         starts.append(end)
         end += aligned(state.buffer_size(number), PAGE)
     return starts, end
+
+
+def _address_space(size: int) -> memoryview:
+    """Of any size: the kernel is told that it need not be there."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | (_NO_RESERVE if sys.platform == "linux" else 0)
+    return memoryview(mmap.mmap(-1, max(size, 1), flags=flags))
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:

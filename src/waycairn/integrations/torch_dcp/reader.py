@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import torch.distributed
 from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex
 from torch.distributed.checkpoint.planner import LoadPlan, LoadPlanner
 from torch.distributed.checkpoint.storage import StorageReader
@@ -55,9 +54,10 @@ class _Opened:
         found: Place = self.metadata.storage_data[index]
         return found
 
-    def prefetch(self, plan: LoadPlan) -> None:
-        for sequence, items in self._by_part(plan).items():
-            self._part(sequence).prefetch([place for _, place in items])
+    def find(self, plan: LoadPlan) -> None:
+        """Look whether the parts that the plan needs are there, by their rows."""
+        for sequence in self._by_part(plan):
+            self._part(sequence)
 
     def hand_over(self, plan: LoadPlan, planner: LoadPlanner) -> None:
         for sequence, items in self._by_part(plan).items():
@@ -146,9 +146,9 @@ class WaycairnReader(StorageReader):  # type: ignore[misc]  # torch publishes no
             raise self._problem or RuntimeError("read_metadata comes before set_up_storage_reader")
 
     def prepare_local_plan(self, plan: LoadPlan) -> LoadPlan:
-        """Where ranks have to agree on a checkpoint before any of them loads from it, this one is read here."""
-        if self.fallback and _has_company() and self._has_older():
-            self._reading(plan, lambda opened: opened.prefetch(plan))
+        """What can be told without reading data is told here, where ranks can still agree on another checkpoint."""
+        if self.fallback:
+            self._reading(plan, lambda opened: opened.find(plan))
         return dataclasses.replace(plan, storage_data=_Agreed(self._chosen.id))
 
     def prepare_global_plan(self, plans: list[LoadPlan]) -> list[LoadPlan]:
@@ -256,14 +256,3 @@ class WaycairnReader(StorageReader):  # type: ignore[misc]  # torch publishes no
         log.warning(
             "reads the DCP checkpoint %s instead of a newer one: %s", self._chosen.id, reason or "so ranks agreed"
         )
-
-    def _has_older(self) -> bool:
-        saves = finished(self._where.store().core, self._name)
-        return any(save.record.id != self._chosen.id for save in saves)
-
-
-def _has_company() -> bool:
-    """Whether other ranks may read beside this one."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return False
-    return bool(torch.distributed.get_world_size() > 1)
