@@ -42,8 +42,12 @@ class OpenSave:
         hold = core.ownership.claim(self.run, 1)
         assert hold is not None, "nobody else knows the id of this run"
         self._hold = hold
-        core.catalog.add_run(_new_run(self.run, name, self.run, owner=hold.owner), core.clock.now())
-        crashpoint("dcp.begun")
+        try:
+            core.catalog.add_run(_new_run(self.run, name, self.run, owner=hold.owner), core.clock.now())
+            crashpoint("dcp.begun")
+        except BaseException:
+            hold.release()
+            raise
 
     def parts(self) -> dict[int, bytes]:
         """Sequence and root hash of every part that was added."""
