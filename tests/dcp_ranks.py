@@ -10,9 +10,9 @@ import warnings
 from pathlib import Path
 
 PRELOADED = [
-    *("torch.distributed.checkpoint", "torch.distributed.device_mesh", "torch.distributed.tensor"),
-    *("waycairn.integrations.torch_dcp", "waycairn.catalog", "waycairn.blobs", "waycairn.chunks", "waycairn.process"),
-    "sqlalchemy.dialects.sqlite",
+    *("torch.distributed.checkpoint", "torch.distributed.device_mesh", "torch.distributed.tensor", "torch._dynamo"),
+    *("waycairn.integrations.torch_dcp", "waycairn.catalog.sqlite", "waycairn.catalog.failures", "waycairn.blobs"),
+    *("waycairn.chunks", "waycairn.process", "waycairn.codec.tensors"),
 ]
 
 
