@@ -22,7 +22,7 @@ def start(scenario, world: int, folder: Path, *arguments):
     context.set_forkserver_preload(PRELOADED)
     meeting = folder / f"meeting-{os.urandom(4).hex()}"
     ranks = [
-        context.Process(target=_be, args=(scenario, rank, world, meeting, folder, arguments)) for rank in range(world)
+        context.Process(target=_be, args=(scenario, (rank, world, meeting), folder, arguments)) for rank in range(world)
     ]
     for rank in ranks:
         rank.start()
@@ -35,11 +35,12 @@ def start(scenario, world: int, folder: Path, *arguments):
     return [rank.exitcode for rank in ranks]
 
 
-def _be(scenario, rank: int, world: int, meeting: Path, folder: Path, arguments) -> None:
+def _be(scenario, place, folder: Path, arguments) -> None:
     import torch.distributed as dist
 
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
+    rank, world, meeting = place
     try:
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=world)
         scenario(rank, folder, *arguments)
@@ -117,9 +118,7 @@ def save_with_cached_plans(rank: int, folder: Path) -> None:
 
     for factor in (1.0, 2.0, 3.0):
         planner = DefaultSavePlanner(enable_plan_caching=True)
-        dcp.save(
-            sharded(factor), checkpoint_id="job", planner=planner, storage_writer=WaycairnWriter(folder / "store")
-        )
+        dcp.save(sharded(factor), checkpoint_id="job", planner=planner, storage_writer=WaycairnWriter(folder / "store"))
 
 
 def save_behind(rank: int, folder: Path) -> None:
@@ -140,19 +139,16 @@ def save_behind(rank: int, folder: Path) -> None:
         future.result()
 
 
-def read_damaged(rank: int, folder: Path, first: float, then: float) -> None:
+def read_damaged(rank: int, folder: Path, then: float) -> None:
     """The bytes of a rank's part are damaged: the load fails on all ranks, and the next one reads the one before."""
+    import pytest
     import torch.distributed.checkpoint as dcp
     from torch.distributed.checkpoint.api import CheckpointException
 
     from waycairn.errors import Damaged
     from waycairn.integrations.torch_dcp import WaycairnReader
 
-    state = sharded(0)
-    try:
-        dcp.load(state, checkpoint_id="job", storage_reader=WaycairnReader(folder / "store"))
-    except CheckpointException as error:
-        assert any(isinstance(cause, Damaged) for cause, _ in error.failures.values()), error
-    else:
-        raise AssertionError("damage was not noticed")
+    with pytest.raises(CheckpointException) as caught:
+        dcp.load(sharded(0), checkpoint_id="job", storage_reader=WaycairnReader(folder / "store"))
+    assert any(isinstance(cause, Damaged) for cause, _ in caught.value.failures.values())
     load_otherwise(rank, folder, then)

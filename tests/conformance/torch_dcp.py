@@ -47,7 +47,9 @@ def load(path: Path) -> ModuleType:
 def main() -> int:
     tests = os.environ.get("DCP_TESTS")
     if not tests:
-        print("skipped: PyTorch's tests were not given (make conformance DCP_TESTS=path/to/test_file_system_checkpoint_cpu.py)")
+        print(
+            "skipped: PyTorch's tests were not given (make conformance DCP_TESTS=path/to/test_file_system_checkpoint_cpu.py)"
+        )
         return 0
     if importlib.util.find_spec("torch") is None:
         print("skipped: torch is not installed")
