@@ -142,20 +142,31 @@ def test_a_model_with_its_optimizer_comes_back(tmp_path):
 
 def test_targets_of_other_layouts_and_dtypes_are_copied_into(tmp_path):
     """What cannot be read straight into place comes by way of memory, as exactly as DCP's copy does."""
-    state = {"a": torch.randn(500, 700), "b": torch.randn(500, 700), "c": torch.randn(100_000), "tied": None}
-    state["tied"] = state["a"]
+    state = {
+        "a": torch.randn(500, 700),
+        "b": torch.randn(500, 700),
+        "c": torch.randn(100_000),
+        "wider": torch.randn(300, 300),
+    }
+    state |= {"tied": state["b"][:], "too": state["b"], "whole": torch.arange(100_000.0)}
     save(tmp_path / "s", state)
     into = {
         "a": torch.zeros(700, 500).t(),
-        "b": torch.zeros(500, 700, dtype=torch.float64),
+        "b": torch.zeros(500, 700),
+        "wider": torch.zeros(300, 300, dtype=torch.float64),
         "c": torch.zeros(200_000)[::2],
         "tied": torch.zeros(500, 700),
+        "too": torch.zeros(500, 700),
+        "whole": torch.zeros(100_000, dtype=torch.int32),
     }
     load(tmp_path / "s", into)
     assert torch.equal(into["a"], state["a"])
-    assert torch.equal(into["b"], state["b"].double())
+    assert torch.equal(into["b"], state["b"])
+    assert torch.equal(into["wider"], state["wider"].double())
     assert torch.equal(into["c"], state["c"])
-    assert torch.equal(into["tied"], state["a"])
+    assert torch.equal(into["tied"], state["b"])
+    assert torch.equal(into["too"], state["b"])
+    assert torch.equal(into["whole"], torch.arange(100_000, dtype=torch.int32))
 
 
 def test_a_part_of_a_checkpoint(tmp_path):
@@ -555,6 +566,11 @@ def test_postgresql(tmp_path, postgres_database):
     for factor in (1.0, 2.0):
         save(postgres_database, large(factor), packs=tmp_path / "packs")
     assert_same(load(postgres_database, zeros(large()), packs=tmp_path / "packs"), large(2.0))
+    with (
+        wc.open(postgres_database, packs=tmp_path / "packs") as store,
+        pytest.raises(TypeError, match="with the address"),
+    ):
+        WaycairnWriter(store)._where.__getstate__()
 
 
 def test_the_example_of_the_page(tmp_path, monkeypatch):

@@ -162,7 +162,7 @@ class WaycairnReader(StorageReader):  # type: ignore[misc]  # torch publishes no
 
     def read_data(self, plan: LoadPlan, planner: LoadPlanner) -> Future[None]:
         """Load every item of the plan. Raises Damaged, ValueError for a tensor of another shape."""
-        agreed: _Agreed = plan.storage_data
+        agreed: _Agreed = plan.storage_data or _Agreed(self._chosen.id)  # some planners drop it
         if agreed.checkpoint != self._chosen.id:
             self._open_another(plan, agreed.checkpoint)
         if self.fallback and agreed.is_alone:

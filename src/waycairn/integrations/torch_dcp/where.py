@@ -43,10 +43,11 @@ class Where:
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: the address, never an open store."""
-        if self._given is not None and "***" in self._address:
+        if self._given is not None and "://" in self._address:
             raise TypeError(
-                "this writer was made with an open store whose address holds a password, which cannot be handed to "
-                "another process. Nothing was saved. Make it with the address: WaycairnWriter('postgresql://...')."
+                "this writer was made with an open store on a database, which cannot be opened again in another process "
+                "without its password and its packs. Nothing was saved. Make it with the address: "
+                "WaycairnWriter('postgresql://...', packs=...)."
             )
         return {**self.__dict__, "_given": None, "_opened": None}
 
