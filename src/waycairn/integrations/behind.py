@@ -1,0 +1,170 @@
+"""Saves behind the caller, one after the other, and what may be done only once they are durable."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+from waycairn.codec import Types, encode
+from waycairn.model.ids import CheckpointId
+from waycairn.model.records import NewRun
+from waycairn.store import CheckpointDraft
+from waycairn.work.step import check_name
+from waycairn.work.store import Store, default_store, open_store
+from waycairn.world.randomness import new_run_id
+
+log = logging.getLogger("waycairn")
+
+_IN_FLIGHT = 2
+"""Saves whose copies are in memory at once. Two, because frameworks save twice in a row (the best and the last), and the
+second of a pair finds its content stored already."""
+
+
+class Saving(Protocol):
+    """A save that was begun: its content was copied, the caller may change what it saved."""
+
+    def result(self) -> CheckpointId:
+        """Wait until it is durable. Raises what went wrong."""
+        ...
+
+
+class _Copied:
+    """A save that is written by the thread that asks for its result."""
+
+    def __init__(self, store: Store, run: NewRun, draft: CheckpointDraft) -> None:
+        self._store, self._run, self._draft = store, run, draft
+
+    def result(self) -> CheckpointId:
+        return self._store.core.save_value(self._run, self._draft)
+
+
+def begin_save(
+    store: Store,
+    name: str,
+    value: Any,
+    *,
+    types: Types | None = None,
+    tags: Sequence[str] = (),
+    description: str | None = None,
+) -> Saving:
+    """Copy a value, to be committed under a name: the one place where these integrations hand content to the store.
+
+    With `types` a value that could not be restored is refused. Raises TypeError naming the path of what cannot be stored.
+    """
+    check_name("saved value", name)
+    run = new_run_id()
+    new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
+    encoded = encode(value, types=types).detached()
+    draft = CheckpointDraft(kind="value", role="value", encoded=encoded, tags=tuple(tags), description=description)
+    return _Copied(store, new, draft)
+
+
+def store_at(where: Store | str | os.PathLike[str] | None) -> Store:
+    """A store as an integration is given it: one that is open, its address, or the one in use here."""
+    if where is None:
+        return default_store()
+    return where if isinstance(where, Store) else open_store(where)
+
+
+class Behind:
+    """A thread that finishes saves in the order of the calls.
+
+    What goes wrong in it is raised by the next call of `save` or `wait`, once; what nobody came for is logged when the
+    process ends, which first waits for the saves that are under way. One caller at a time; not usable in a forked child.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: ThreadPoolExecutor | None = None
+        self._saves: list[Future[None]] = []
+        self._others: list[Future[None]] = []
+        self._errors: list[BaseException] = []
+        self._lock = threading.Lock()
+        # These two belong to the thread: whether a save of the present group failed, and whether the group has ended.
+        self._has_failed = False
+        self._has_ended = False
+        weakref.finalize(self, _tell, name, self._errors)
+
+    def save(self, begin: Callable[[], Saving], then: Callable[[CheckpointId], None], what: str) -> None:
+        """Begin a save and return; `then` runs when it is durable. Waits while two are under way."""
+        self._await(self._saves, _IN_FLIGHT - 1)
+        self.raise_errors()
+        saving = begin()
+        self._saves.append(self._submit(lambda: self._save(saving, then, what)))
+
+    def after_saves(self, act: Callable[[], None], what: str) -> None:
+        """Do what destroys something older, once the saves before it are durable; never if one of them failed.
+
+        Those before it are the saves since the last such act, and between acts without a save in between the same.
+        """
+        self._others.append(self._submit(lambda: self._act(act, what)))
+
+    def wait(self) -> None:
+        """Return when nothing is under way. Raises what went wrong since the last call."""
+        self._await(self._saves, 0)
+        self._await(self._others, 0)
+        self.raise_errors()
+
+    def raise_errors(self) -> None:
+        """Raise what went wrong in the thread, if anything did: the first error, with the others as notes."""
+        with self._lock:
+            errors = self._errors[:]
+            self._errors.clear()
+        if errors:
+            for other in errors[1:]:
+                errors[0].add_note(f"and then {type(other).__name__}: {other}")
+            raise errors[0]
+
+    def stop(self) -> None:
+        """Wait, and let the thread go; the next save starts another. Raises what went wrong."""
+        try:
+            self.wait()
+        finally:
+            if self._thread is not None:
+                self._thread.shutdown()
+                self._thread = None
+
+    def _submit(self, work: Callable[[], None]) -> Future[None]:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"waycairn-{self._name}")
+        return self._thread.submit(work)
+
+    def _await(self, futures: list[Future[None]], left: int) -> None:
+        while len(futures) > left:
+            futures[0].result()
+            del futures[0]
+
+    def _save(self, saving: Saving, then: Callable[[CheckpointId], None], what: str) -> None:
+        if self._has_ended:
+            self._has_failed = self._has_ended = False
+        try:
+            then(saving.result())
+        except BaseException as error:  # noqa: BLE001 - raised by the next call
+            self._has_failed = True
+            self._keep(error, f"while {what} in the background; earlier checkpoints stand, this one was not made")
+
+    def _act(self, act: Callable[[], None], what: str) -> None:
+        self._has_ended = True
+        if self._has_failed:
+            log.warning("%s is left undone: the save before it failed", what)
+            return
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - raised by the next call
+            self._keep(error, f"while {what} in the background; no checkpoint is lost")
+
+    def _keep(self, error: BaseException, note: str) -> None:
+        error.add_note(note)
+        with self._lock:
+            self._errors.append(error)
+
+
+def _tell(name: str, errors: list[BaseException]) -> None:
+    for error in errors:
+        notes = "; ".join(getattr(error, "__notes__", ()))
+        log.critical("%s: %s: %s (%s)", name, type(error).__name__, error, notes)
