@@ -27,6 +27,9 @@ ELSEWHERE = {
     "output.cut": "an item that fails after it wrote: the test below",
     "owner.sweep": "unit tests of the owner files",
     "stream.retry.": "dead letters that are tried again: tests of those",
+    "lightning.": "tests of the integrations",
+    "stub.": "tests of the integrations",
+    "transformers.": "tests of the integrations",
     "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""

@@ -8,9 +8,11 @@ with the process id; to a process id with the exit code of that process, once it
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,7 +74,7 @@ def _work(module: Any, order: dict[str, Any]) -> int:
     os.environ.update(order["environment"])
     crashpoints._plan = crashpoints._from_environment()
     try:
-        returned = getattr(module, order["call"])(**order["with"])
+        returned = (_page if order["call"] == "page" else getattr(module, order["call"]))(**order["with"])
         Path("returned").write_text(json.dumps(returned))
     except Interrupted as stopped:
         return stopped.code  # what its hook makes of it in a process that ends by itself
@@ -82,9 +84,19 @@ def _work(module: Any, order: dict[str, Any]) -> int:
     return 0
 
 
+def _page(path: str) -> None:
+    """Run the examples of a page of the documentation, as a reader would; the library is imported already."""
+    blocks = re.findall(r"^```py\n(.*?)^```", Path(path).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert blocks
+    exec(compile("\n".join(blocks), path, "exec"), {"__name__": "__main__"})
+
+
 def _serve() -> None:
     sys.path[:0] = [str(HERE), str(HERE.parent)]
     module = importlib.import_module(sys.argv[1])
+    module.warm()
+    gc.collect()
+    gc.freeze()  # what is never looked at by the collector stays shared with the children
     print("ready", flush=True)
     for text in sys.stdin:
         asked = json.loads(text)

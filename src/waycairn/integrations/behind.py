@@ -20,10 +20,6 @@ from waycairn.world.randomness import new_run_id
 
 log = logging.getLogger("waycairn")
 
-_IN_FLIGHT = 2
-"""Saves whose copies are in memory at once. Two, because frameworks save twice in a row (the best and the last), and the
-second of a pair finds its content stored already."""
-
 
 class Saving(Protocol):
     """A save that was begun: its content was copied, the caller may change what it saved."""
@@ -78,8 +74,10 @@ class Behind:
     process ends, which first waits for the saves that are under way. One caller at a time; not usable in a forked child.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, in_flight: int) -> None:
+        """`in_flight` is how many saves have their copies in memory at once."""
         self._name = name
+        self._in_flight = in_flight
         self._thread: ThreadPoolExecutor | None = None
         self._saves: list[Future[None]] = []
         self._others: list[Future[None]] = []
@@ -91,8 +89,8 @@ class Behind:
         weakref.finalize(self, _tell, name, self._errors)
 
     def save(self, begin: Callable[[], Saving], then: Callable[[CheckpointId], None], what: str) -> None:
-        """Begin a save and return; `then` runs when it is durable. Waits while two are under way."""
-        self._await(self._saves, _IN_FLIGHT - 1)
+        """Begin a save and return; `then` runs when it is durable. Waits while as many as may be are under way."""
+        self._await(self._saves, self._in_flight - 1)
         self.raise_errors()
         saving = begin()
         self._saves.append(self._submit(lambda: self._save(saving, then, what)))
@@ -109,6 +107,11 @@ class Behind:
         self._await(self._saves, 0)
         self._await(self._others, 0)
         self.raise_errors()
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a save is under way."""
+        return any(not save.done() for save in self._saves)
 
     def raise_errors(self) -> None:
         """Raise what went wrong in the thread, if anything did: the first error, with the others as notes."""

@@ -37,6 +37,9 @@ __all__ = ["WaycairnCheckpointIO"]
 
 log = logging.getLogger("waycairn")
 
+_IN_FLIGHT = 2
+"""Copies in memory at once. Two, because ModelCheckpoint saves twice in a row, the best and the last: with one the loop
+would wait for the first of them, and the second finds nearly all of its content stored."""
 _ENOUGH = 3
 """Intact checkpoints that an error names; each is read whole to be sure."""
 
@@ -61,7 +64,7 @@ class WaycairnCheckpointIO(CheckpointIO):  # type: ignore[misc]
         self._kinds = tuple(types)
         self._opened: Store | None = None
         self._others: dict[str, Store] = {}
-        self._behind = Behind("lightning")
+        self._behind = Behind("lightning", in_flight=_IN_FLIGHT)
         self._tidied: set[Path] = set()
 
     # -- what Lightning calls ------------------------------------------------------------------------------------
