@@ -133,16 +133,16 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         """Save between two epochs, if one is due."""
         del control
         self._is_epoch_new = True
-        self._save_if_due(args, state, parts, steps=0)
+        if state.global_step > 0:
+            self._save_if_due(args, state, parts)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
         """Save what the steps before gave, if a save is due."""
         del control
         self._remove_folder()
-        # The loader of a new epoch has drawn its seed already: the random states of now are not those to resume with.
-        steps = 0 if self._is_epoch_new else 1
-        if steps:
-            self._save_if_due(args, state, parts, steps=steps)
+        # The loader of a new epoch has drawn its seed by now: these random states are not those to resume with.
+        if not self._is_epoch_new:
+            self._save_if_due(args, state, parts)
         self._is_epoch_new = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **parts: Any) -> Any:
@@ -176,11 +176,11 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
 
     # -- saving ----------------------------------------------------------------------------------------------------
 
-    def _save_if_due(self, args: Any, state: Any, parts: dict[str, Any], *, steps: int) -> None:
+    def _save_if_due(self, args: Any, state: Any, parts: dict[str, Any]) -> None:
         took, self._took = self._took, None
         if took is not None:
             self._pacer.took(*took)
-        is_due = self._pacer.is_due(time.monotonic(), steps)
+        is_due = self._pacer.is_due(time.monotonic())
         if is_due and not (self._pace.is_automatic and self._behind.is_busy):
             self._save(args, state, parts)
 
