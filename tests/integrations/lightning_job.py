@@ -291,6 +291,12 @@ def _files_of_all_kinds():
         io.remove_checkpoint(folder / "b.ckpt")
         assert store.load(first.checkpoint) == {"number": 2}
         assert not (folder / "b.ckpt").exists()
+    # What a process noted that died before its removal began: the stub stands, so nothing is removed.
+    note = folder / ".hard.ckpt.removing"
+    note.write_bytes((folder / "hard.ckpt").read_bytes())
+    WaycairnCheckpointIO("store", wait=True).save_checkpoint({"number": 7}, folder / "after.ckpt")
+    assert not note.exists()
+    assert io.load_checkpoint(folder / "hard.ckpt") == {"number": 3}
     # Another store: a stub knows where its content lies.
     WaycairnCheckpointIO("elsewhere", wait=True).save_checkpoint({"number": 5}, folder / "else.ckpt")
     assert io.load_checkpoint(folder / "else.ckpt") == {"number": 5}

@@ -82,12 +82,20 @@ def test_sigterm_saves_the_step_under_way_and_resuming_is_the_same_to_the_bit(
     assert resumed["left"] == [], "the directory to resume from is a copy for one start"
 
 
-@pytest.mark.parametrize("until", [3, 12, 23])
+@pytest.mark.parametrize("until", [3, 23])
 def test_killed_at_any_moment_it_goes_on_and_ends_the_same_to_the_bit(trainings, whole, tmp_path, until):
     """SIGKILL while steps and saves are under way."""
     pid = begin(trainings, tmp_path, until, every=1, pause=0.02)
     os.kill(pid, signal.SIGKILL)
     assert trainings.wait(pid) == -signal.SIGKILL
+    assert alike(trainings.run("train", tmp_path), whole)
+
+
+def test_saved_between_two_epochs_it_goes_on_the_same_to_the_bit(trainings, whole, tmp_path):
+    """The random states are those from before the loader was asked for the new epoch, which draws from them."""
+    crash = {"WAYCAIRN_CRASH": "store.value.begin@3:KILL"}
+    assert trainings.wait(trainings.start("train", tmp_path, crash, every=5)) == -signal.SIGKILL
+    assert there(tmp_path) == [10, 5]
     assert alike(trainings.run("train", tmp_path), whole)
 
 

@@ -86,6 +86,7 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         self._folder: Path | None = None
         self._saved: tuple[int, int] | None = None
         self._is_epoch_new = False
+        self._first = 0
 
     # -- what a program calls ------------------------------------------------------------------------------------
 
@@ -124,6 +125,7 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
             put_back_losses(self._trainer, self._resumed["losses"])
             self._saved = _mark(state)
         self._resumed = None
+        self._first = state.global_step
         self._pacer = Pacer(self._pace, time.monotonic())
         self._pacer.expect(state.max_steps)
         if self._on_sigterm:
@@ -133,7 +135,7 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         """Save between two epochs, if one is due."""
         del control
         self._is_epoch_new = True
-        if state.global_step > 0:
+        if state.global_step > self._first:
             self._save_if_due(args, state, parts)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **parts: Any) -> None:
