@@ -12,6 +12,7 @@ turns, at the same share of their own save's time. One line of JSON for each:
     mixed        loads without an error, and is neither
     load_s       from the beginning of a new process until the last page of the state was touched, median
     left_mib     what lies on the disk beyond one state after a kill, median and most
+    swept_…      of ours: files and bytes that nothing refers to after a sweep that follows each kill, all together
 """
 
 import importlib
@@ -28,7 +29,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import numpy as np
-from contenders.savers import CONTENDERS, State, flush
+from contenders.savers import CONTENDERS, State, flush, ours_sweep
 from measuring import arguments, median, report, scratch, skip
 
 ARRAYS = 16
@@ -93,6 +94,7 @@ class Contender:
         self.too_late = 0
         self.load_s: list[float] = []
         self.left: list[int] = []
+        self.swept: list[tuple[int, int]] = []
         self.why_lost: Counter[str] = Counter()
         self.place = scratch(f"kill-{self.name}")
         self._import()
@@ -115,6 +117,8 @@ class Contender:
 
         def save(tell: Callable[[str], None]) -> None:
             self.prepare(self.place, self.old)()
+            if self.name.startswith("ours"):
+                ours_sweep(self.place)
             tell(" ".join(sys.modules))
 
         def load(tell: Callable[[str], None]) -> None:
@@ -165,7 +169,15 @@ class Contender:
         written = sum(file.stat().st_size for file in self.place.rglob("*") if file.is_file())
         self.left.append(max(0, written - sum(values.nbytes for values in self.old.values())))
         self._look()
+        if self.name.startswith("ours"):
+            self._sweep()
         return True
+
+    def _sweep(self) -> None:
+        child = Child(lambda tell: tell("{} {}".format(*ours_sweep(self.place))))
+        files, size = child.hear().split()
+        self.swept.append((int(files), int(size)))
+        assert child.end() == 0, f"{self.name} cannot sweep"
 
     def _look(self) -> None:
         def act(tell: Callable[[str], None]) -> None:
@@ -196,6 +208,7 @@ class Contender:
         return "mixed"
 
     def report(self) -> None:
+        files, size = (sum(column) for column in zip(*self.swept, strict=True)) if self.swept else (0, 0)
         report(
             "kill_matrix",
             contender=self.name,
@@ -209,6 +222,7 @@ class Contender:
             load_max_s=round(max(self.load_s), 3) if self.load_s else None,
             left_mib=round(median([float(size) for size in self.left]) / 2**20, 1),
             left_most_mib=round(max(self.left) / 2**20, 1),
+            **({"swept_files": files, "swept_bytes": size} if self.swept else {}),
         )
 
 

@@ -47,15 +47,18 @@ def _load_everything() -> None:
 _load_everything()
 
 
-def attempt(program: Program, place: Path, kill_at: int | None = None, act: int = signal.SIGKILL) -> Attempt:
-    """Run the program once in a forked child, killed at its n-th line if asked."""
+def attempt(
+    program: Program, place: Path, kill_at: int | None = None, act: int = signal.SIGKILL, *, traced: bool = True
+) -> Attempt:
+    """Run the program once in a forked child, killed at its n-th line if asked. Not `traced`, which slows libraries of
+    much Python down, it has to kill itself."""
     report = place / ".attempt.json"
     report.unlink(missing_ok=True)
     child = os.fork()
     if child == 0:
         code = 70
         try:
-            code = _in_child(program, place, kill_at, act, report)
+            code = _in_child(program, place, kill_at, act, report, traced=traced)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -66,9 +69,10 @@ def attempt(program: Program, place: Path, kill_at: int | None = None, act: int 
     return Attempt(code, told.get("result"), told.get("error", ""), told.get("lines", 0))
 
 
-def _in_child(program: Program, place: Path, kill_at: int | None, act: int, report: Path) -> int:
+def _in_child(program: Program, place: Path, kill_at: int | None, act: int, report: Path, *, traced: bool) -> int:
     counter = _Lines(program.__code__.co_filename, kill_at, act)
-    sys.settrace(counter.trace)
+    if traced:
+        sys.settrace(counter.trace)
     told: dict[str, Any] = {}
     code = 0
     try:

@@ -124,6 +124,15 @@ def ours_resume(place: Path, _like: State) -> State:
     return wc.open(place).start("training").state({})
 
 
+def ours_sweep(place: Path) -> tuple[int, int]:
+    """Files and bytes below the store that nothing refers to once it was swept. Nobody else may be alive."""
+    with wc.open(place) as store:
+        store.sweep(grace=0)
+        needed = {name for name, fill in store.core.catalog.pack_fill().items() if fill.blocks}
+    left = [file for file in (place / "packs").rglob("*") if file.is_file() and file.name not in needed]
+    return len(left), sum(file.stat().st_size for file in left)
+
+
 CONTENDERS: dict[str, tuple[Prepare, Load]] = {
     "torch.save": (torch_save, torch_load),
     "torch.save_renamed": (torch_save_renamed, torch_load),

@@ -11,7 +11,7 @@
     │   ├── UnsafeFileSystem       SQLite cannot keep its promises on this file system
     │   ├── WriteFailed            the device refused a write or a flush
     │   ├── CommitUnknown          the outcome of a COMMIT could not be learned
-    │   ├── SweptMeanwhile         chunks found again may be gone; handled inside, seen only after it failed twice
+    │   ├── SweptMeanwhile         what a save leans on may be swept; handled inside, seen only if it goes on failing
     │   ├── Damaged                stored bytes do not match their hash or their format
     │   └── UsedAfterFork          the store was opened by a parent process
     ├── RunError

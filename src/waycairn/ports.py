@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId
+from waycairn.model.journal import Iteration, LoggedCut, Pattern, PromotedRule, RuleOptimization
 from waycairn.model.records import (
     CheckpointFilter,
     CheckpointRecord,
@@ -24,7 +25,9 @@ from waycairn.model.records import (
     StoredStep,
     StoreInfo,
 )
+from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
 from waycairn.model.tasks import Outcome, Task
 
 Buffer = bytes | bytearray | memoryview
@@ -123,9 +126,13 @@ class Blobs(Protocol):
         """Idempotent: a missing pack is not an error."""
         ...
 
+    def now(self) -> float:
+        """By the clock that `modified` goes by, in seconds since 1970: that of the place, not of this process."""
+        ...
+
     def delete_unfinished(self, before: float) -> int:
         """Remove what writers that died left behind, if it was not touched since `before` (seconds since 1970);
-        how many. What `list` shows is never touched."""
+        how many. What `list` shows is never touched, nor, where that can be told, what a living writer is at."""
         ...
 
 
@@ -183,9 +190,10 @@ class CommitRows(Protocol):
         """
         ...
 
-    def save_value(self, commit: Commit, name: NewRun) -> CheckpointId:
+    def save_value(self, commit: Commit, name: NewRun, keep: int | None = None) -> CheckpointId:
         """Plain `wc.save`: no owner, no epoch, last commit wins. Creates the run if it is missing and gives the commit
-        the next sequence. The commit's run, epoch and sequence are ignored."""
+        the next sequence. The commit's run, epoch and sequence are ignored. With `keep` values beyond the newest so many
+        that can be read (this one is the first of them) are removed in the same transaction, but pinned ones stay."""
         ...
 
     def newest_operation(self, run: RunId) -> OperationId | None: ...
@@ -245,6 +253,40 @@ class WaitingRows(Protocol):
         ...
 
 
+class SessionRows(Protocol):
+    """What sessions wrote down, read; it is written by commits. `after` is a sequence: only what later commits hold."""
+
+    def metrics(self, run: RunId, after: int = -1) -> Iterator[LoggedCut]:
+        """Logged points by the cuts that hold them, in order, read lazily, a bounded number at a time."""
+        ...
+
+    def newest_step(self, run: RunId) -> int | None:
+        """The highest step that something was logged for."""
+        ...
+
+    def iterations(self, run: RunId, after: int = -1) -> Sequence[Iteration]:
+        """By number."""
+        ...
+
+    def find_iteration(self, run: RunId, number: int | None = None) -> Iteration | None:
+        """That of a number, or of the highest one."""
+        ...
+
+    def rules(self, run: RunId, after: int = -1) -> Sequence[RuleOptimization]:
+        """Trials of rules, in the order of their commits."""
+        ...
+
+    def rule_metadata(self) -> Sequence[PromotedRule]:
+        """The best of each rule in the whole store, by rule. A commit promotes a candidate that scores better than what
+        stands there, and says so in its trial; of two commits at once the better one stands. Deleting the run leaves
+        it; cutting the run back behind it leaves the best candidate of those trials that are still there."""
+        ...
+
+    def patterns(self, run: RunId | None = None, after: int = -1) -> Sequence[Pattern]:
+        """What a run found, in the order of its commits; or what any run found, by time."""
+        ...
+
+
 class CheckpointRows(Protocol):
     """Checkpoints, read and managed."""
 
@@ -297,11 +339,65 @@ class ChunkRows(Protocol):
         ...
 
     def count_homeless(self) -> int:
-        """Chunks whose block does not exist, and blocks that lie neither in a pack nor inline: 0 in a sound index."""
+        """Chunks whose block does not exist, blocks that lie neither in a pack nor inline, and blocks whose base does not
+        exist: 0 in a sound index."""
         ...
 
 
-class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, CheckpointRows, ChunkRows, Protocol):
+class SweepRows(Protocol):
+    """What a sweep reads and removes. `refers` tells the chunks of a manifest (it raises Damaged), `skipped` is how
+    manifests begin that refer to none. Safe beside commits, and beside other sweeps."""
+
+    def mark(self, refers: Callable[[bytes], Runs], skipped: bytes) -> Mark:
+        """Find the chunks that nothing refers to. Takes no lock. Raises Damaged if a manifest cannot be read: what it
+        needs is not known then."""
+        ...
+
+    def condemn(
+        self, mark: Mark, part: Sequence[DeadBlock], refers: Callable[[bytes], Runs], skipped: bytes
+    ) -> Condemned:
+        """Remove the rows of a part of what was marked, in one transaction, but for what was committed since then or found
+        again by that; and move the sweep epoch. A pack of which no block is left is condemned by that.
+
+        Raises SweptMeanwhile, and nothing was changed, if the epoch is not that of the mark any more."""
+        ...
+
+    def condemn_unknown(self, found: Mapping[PackId, int]) -> Sequence[PackId]:
+        """Of these packs on disk (and their sizes) those that no commit named; none can name them any more, and they are
+        condemned. Moves the sweep epoch."""
+        ...
+
+    def pack_fill(self) -> Mapping[PackId, PackFill]:
+        """What is used of each pack. One without blocks is condemned: its file is to go, then its row."""
+        ...
+
+    def packs_of(self, part: Sequence[DeadBlock]) -> Mapping[PackId, PackFill]:
+        """In which packs these blocks lie, and how much of each they are (its size is not told)."""
+        ...
+
+    def known_packs(self, names: Sequence[PackId]) -> Collection[PackId]:
+        """Those of these packs that have a row, condemned ones too."""
+        ...
+
+    def forget_packs(self, names: Sequence[PackId]) -> None:
+        """Remove the rows of condemned packs whose files are gone."""
+        ...
+
+    def has_chunks(self, numbers: Spans) -> bool:
+        """Whether all of these chunks are there."""
+        ...
+
+    def claim_sweep(self, now: float, pause: float) -> bool:
+        """Note that a sweep begins now; false, and nothing changed, if one was noted less than `pause` seconds before.
+        Of several processes that ask at once one is told true."""
+        ...
+
+    def last_sweep(self) -> float | None:
+        """The time that was noted last."""
+        ...
+
+
+class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, SweepRows, Protocol):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 

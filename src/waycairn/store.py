@@ -6,17 +6,20 @@ What every commit makes anew are msgspec Structs: frozen dataclasses of as many 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from msgspec import structs
 
-from waycairn.codec import Packed, Types, decode, unbundle
-from waycairn.errors import SweptMeanwhile
+from waycairn.codec import Packed, Types, load, unbundle
+from waycairn.errors import StoreError, SweptMeanwhile
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
+from waycairn.model.journal import JournalRows
 from waycairn.model.records import (
     Commit,
     ComputedItem,
@@ -31,6 +34,7 @@ from waycairn.model.records import (
     Stored,
 )
 from waycairn.model.states import RunStatus
+from waycairn.model.sweeping import names_of
 from waycairn.ports import Blobs, Catalog, Clock, Ownership
 from waycairn.world import history
 from waycairn.world.crashpoints import crashpoint
@@ -38,6 +42,13 @@ from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
     from waycairn.chunks import ChunkReader, ChunkWriter
+
+T = TypeVar("T")
+_WRITTEN_AGAIN = 2
+"""Times that a commit is placed on top of what is there; then everything is written anew."""
+_SWEPT_IN_A_ROW = 8
+"""Sweeps that may come between a look at what is there and the commit, one after the other: the two lie within a
+millisecond."""
 
 
 class CheckpointDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +64,10 @@ class CheckpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     expires: float | None = None
     reason: str | None = None
     outputs: Mapping[str, int] = msgspec.field(default_factory=dict)
+    compress: str | None = None
+    """How its large buffers are compressed: None (where a sample pays), "planes" or "delta", see `chunks.compressing`."""
+    base: Stored | None = None
+    """With "delta": the checkpoint before, whose chunks at the same places the new ones may be the difference to."""
 
 
 class StepDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +113,17 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Sequence[OutputLength] = ()
     checkpoint: CheckpointDraft | None = None
     drop: Sequence[int] = ()
+    journal: JournalRows | None = None
+    """What was logged; in the same transaction, taken back by the same rewind."""
+
+
+class _Written(list[NewData]):
+    """What one commit adds to the chunk index."""
+
+    def __init__(self, anew: bool) -> None:
+        super().__init__()
+        self.anew = anew
+        """Chunks that the store has are written again."""
 
 
 class StoreCore:
@@ -134,17 +160,53 @@ class StoreCore:
         Raises OwnershipLost if a newer epoch owns the run, StoreError if it could not be done; then nothing of
         the cut is visible, and the draft can be committed again.
         """
-        try:
-            self._commit_once(draft)
-        except SweptMeanwhile:
-            # Chunks that were found again are gone: remembered numbers are worthless, the bytes are still here.
-            self._writer.forget()
-            self._commit_once(draft)
+        if draft.drop and history.is_on():
+            history.note(history.Replacing(run=draft.run, sequence=draft.sequence, what=draft.drop))
+        commit, _ = self._fenced(lambda anew: self._place(draft, anew), self.catalog.commit)
+        crashpoint("store.committed")
+        # 3. Only now may later saves refer to these chunks.
+        for data in commit.data:
+            self._writer.committed(data)
+        if history.is_on():
+            history.note(history.Committed.of(commit))
 
-    def _commit_once(self, draft: Draft) -> None:
+    def _fenced(self, place: Callable[[bool], Commit], apply: Callable[[Commit], T]) -> tuple[Commit, T]:
+        """Place a commit and apply it. Where a sweep came between and took what it leans on, write it again, and at last
+        without leaning on anything: the bytes are still here."""
+        for _ in range(_WRITTEN_AGAIN):
+            commit = place(False)
+            try:
+                return commit, self._apply(commit, apply)
+            except SweptMeanwhile:
+                for pack in names_of(commit.data):
+                    with suppress(StoreError):  # certainly not committed: else a sweep removes it
+                        self.blobs.delete(pack)
+        commit = place(True)
+        return commit, self._apply(commit, apply)
+
+    def _apply(self, commit: Commit, apply: Callable[[Commit], T]) -> T:
+        """A sweep that came between took as a rule nothing that this commit leans on: then it stands as it is."""
+        for _ in range(_SWEPT_IN_A_ROW):
+            try:
+                return apply(commit)
+            except SweptMeanwhile:
+                from waycairn.chunks.referring import epoch_to_commit_under
+
+                self._writer.forget()
+                epoch = epoch_to_commit_under(self.catalog, self.blobs, _manifests_of(commit), commit.data)
+                if epoch is None:
+                    raise
+                commit = structs.replace(commit, data=[structs.replace(one, sweep_epoch=epoch) for one in commit.data])
+        return apply(commit)
+
+    def forget_chunks(self) -> None:
+        """This process has swept: what it remembers of chunks may be gone."""
+        self._writer.forget()
+
+    def _place(self, draft: Draft, anew: bool) -> Commit:
         crashpoint("store.begin")
         # 1. New chunks become durable in a pack, or stay in memory to ride inline.
-        written: list[NewData] = []
+        written = _Written(anew)
         items = self._place_results(draft, written) if draft.results else draft.items
         computed = [self._place_computed(item, written) for item in draft.computed] if draft.computed else ()
         queued = {queue: self._write(added, written) for queue, added in draft.queued.items()} if draft.queued else {}
@@ -152,7 +214,7 @@ class StoreCore:
         checkpoint = self._place_checkpoint(draft.checkpoint, written) if draft.checkpoint else None
         crashpoint("store.chunks")
         # 2. One transaction: fence, chunk index, items, steps, outputs, checkpoint, progress.
-        commit = Commit(
+        return Commit(
             run=draft.run,
             epoch=draft.epoch,
             sequence=draft.sequence,
@@ -172,28 +234,30 @@ class StoreCore:
             checkpoint=checkpoint,
             drop=draft.drop,
             data=written,
+            journal=draft.journal,
         )
-        self.catalog.commit(commit)
-        crashpoint("store.committed")
-        # 3. Only now may later saves refer to these chunks.
-        for data in written:
+
+    def save_value(self, run: NewRun, draft: CheckpointDraft, keep: int | None = None) -> CheckpointId:
+        """Commit a plain value under a name, last commit wins. Durable when it returns. With `keep` older values than the
+        newest so many are removed in the same transaction."""
+        if keep is not None and history.is_on():
+            history.note(history.Keeping(name=run.name, keep=keep))
+        commit, saved = self._fenced(
+            lambda anew: self._place_value(run, draft, anew), lambda commit: self.catalog.save_value(commit, run, keep)
+        )
+        crashpoint("store.value.committed")
+        for data in commit.data:
             self._writer.committed(data)
         if history.is_on():
-            history.note(history.Committed.of(commit))
+            assert commit.checkpoint is not None
+            history.note(history.Saved(checkpoint=saved, root=commit.checkpoint.stored.root))
+        return saved
 
-    def save_value(self, run: NewRun, draft: CheckpointDraft) -> CheckpointId:
-        """Commit a plain value under a name, last commit wins. Durable when it returns."""
-        try:
-            return self._save_value_once(run, draft)
-        except SweptMeanwhile:
-            self._writer.forget()
-            return self._save_value_once(run, draft)
-
-    def _save_value_once(self, run: NewRun, draft: CheckpointDraft) -> CheckpointId:
+    def _place_value(self, run: NewRun, draft: CheckpointDraft, anew: bool) -> Commit:
         crashpoint("store.value.begin")
-        written: list[NewData] = []
+        written = _Written(anew)
         checkpoint = self._place_checkpoint(draft, written)
-        commit = Commit(
+        return Commit(
             run=run.id,
             epoch=1,
             sequence=0,
@@ -204,22 +268,15 @@ class StoreCore:
             checkpoint=checkpoint,
             data=written,
         )
-        saved = self.catalog.save_value(commit, run)
-        crashpoint("store.value.committed")
-        for data in written:
-            self._writer.committed(data)
-        if history.is_on():
-            history.note(history.Saved(checkpoint=saved, root=checkpoint.stored.root))
-        return saved
 
-    def _place_results(self, draft: Draft, written: list[NewData]) -> list[DoneItems]:
+    def _place_results(self, draft: Draft, written: _Written) -> list[DoneItems]:
         stored = {loop: self._write(encoded, written) for loop, encoded in draft.results.items()}
         return [replace(done, results=stored.get(done.loop)) for done in draft.items]
 
-    def _place_computed(self, item: ComputedDraft, written: list[NewData]) -> ComputedItem:
+    def _place_computed(self, item: ComputedDraft, written: _Written) -> ComputedItem:
         return ComputedItem(loop=item.loop, digest=item.digest, key=item.key, result=self._write(item.encoded, written))
 
-    def _place_step(self, step: StepDraft, written: list[NewData]) -> StepResult:
+    def _place_step(self, step: StepDraft, written: _Written) -> StepResult:
         return StepResult(
             scope=step.scope,
             name=step.name,
@@ -228,10 +285,10 @@ class StoreCore:
             took=step.took,
         )
 
-    def _place_checkpoint(self, draft: CheckpointDraft, written: list[NewData]) -> NewCheckpoint:
+    def _place_checkpoint(self, draft: CheckpointDraft, written: _Written) -> NewCheckpoint:
         return NewCheckpoint(
             kind=draft.kind,
-            stored=self._write(draft.encoded, written),
+            stored=self._write(draft.encoded, written, draft.compress, draft.base),
             role=draft.role,
             iteration=draft.iteration,
             tags=draft.tags,
@@ -242,18 +299,28 @@ class StoreCore:
             outputs=draft.outputs,
         )
 
-    def _write(self, encoded: Encoded, written: list[NewData]) -> Stored:
-        stored, data = self._writer.write(encoded)
+    def _write(
+        self, encoded: Encoded, written: _Written, compress: str | None = None, base: Stored | None = None
+    ) -> Stored:
+        stored, data = self._writer.write(encoded, compress=compress, base=base, anew=written.anew)
         if data is not None:
             written.append(data)
         return stored
 
-    def load(self, stored: Stored, *, types: Types | None = None, only: str | None = None, strict: bool = True) -> Any:
-        """Read, verify and decode. Raises Damaged if any byte that is needed differs from what was saved."""
+    def load(
+        self,
+        stored: Stored,
+        *,
+        into: Any = None,
+        types: Types | None = None,
+        only: str | Sequence[str] | None = None,
+        strict: bool = True,
+        map_location: Any = None,
+    ) -> Any:
+        """Read, verify and decode, anew or `into` arrays and tensors that are there (see `codec.load`). Raises Damaged if
+        any byte that is needed differs from what was saved."""
         state = self._reader.open(stored)
-        if only is None:
-            state.prefetch()
-        return decode(state.document, state.fetch, types=types, only=only, strict=strict)
+        return load(state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location)
 
     def load_encoded(self, stored: Stored) -> Encoded:
         """Read and verify, as it was before it was saved. Raises Damaged."""
@@ -273,3 +340,13 @@ class StoreCore:
 
     def close(self) -> None:
         self.catalog.close()
+
+
+def _manifests_of(commit: Commit) -> Iterator[bytes]:
+    """Of everything that is stored with it."""
+    stored = [done.results for done in commit.items]
+    stored += [item.result for item in commit.computed]
+    stored += commit.queued.values()
+    stored += [step.result for step in commit.steps]
+    stored += [commit.checkpoint.stored] if commit.checkpoint else []
+    return (one.manifest for one in stored if one is not None)

@@ -16,7 +16,9 @@ from waycairn.catalog.migrating import RELEASED, Steps, migrate, upgrade
 from waycairn.catalog.opening import create_tables, open_database, read_info
 from waycairn.catalog.tables import FORMAT
 from waycairn.errors import StoreTooNew
+from waycairn.model.journal import JournalRows
 from waycairn.testing.catalog_case import added, present
+from waycairn.testing.catalog_sessions import an_iteration
 from waycairn.testing.records import a_checkpoint, a_cut
 
 NEXT = f'''
@@ -104,7 +106,8 @@ def schema_of(database):
 
 def clauses(sql):
     """The clauses of a definition; the order of its constraints means nothing."""
-    return tuple(sorted(" ".join(sql.split()).removesuffix(" )").split(", ")))
+    words = " ".join(sql.split()).removesuffix(")")  # a column that was added later stands behind the constraints
+    return tuple(sorted(clause.strip() for clause in words.split(", ")))
 
 
 def postgres_schema_of(connection):
@@ -264,3 +267,23 @@ def test_migrations_are_part_of_the_package():
     """Every format has its numbered file."""
     names = sorted(path.name[:4] for path in Path(RELEASED.scripts, "versions").glob("[0-9]*.py"))
     assert names == [f"{number:04d}" for number in range(1, FORMAT + 1)]
+
+
+def test_a_store_of_format_1_is_opened(address):
+    """As the first release made it: its runs and checkpoints are there, and sessions can be written down."""
+    database = opened(address)
+    with database.migration() as raw:
+        engine = create_engine(database.address, creator=lambda: raw)
+        with engine.connect() as connection:
+            upgrade(connection, Steps(1, RELEASED.scripts))
+            connection.execute(text("INSERT INTO meta VALUES ('a', 1, :secret, 1.5)"), {"secret": b"s" * 32})
+            connection.execute(text("INSERT INTO counters VALUES ('chunk', 1), ('sweep', 0)"))
+            connection.commit()
+        engine.dispose(close=False)
+    database.close()
+    catalog = open_catalog(address, create=False)
+    assert catalog.info.format == FORMAT
+    run = added(catalog)
+    catalog.commit(a_cut(run.id, 1, journal=JournalRows(iterations=[an_iteration(1)]), checkpoint=a_checkpoint()))
+    assert [iteration.number for iteration in catalog.iterations(run.id)] == [1]
+    catalog.close()

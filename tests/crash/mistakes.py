@@ -183,7 +183,68 @@ def chunks_after_commit() -> None:
     SqlCatalog.commit = commit_rows_first
 
 
+def files_before_rows() -> None:
+    """A sweep deletes the files of packs that it is about to condemn, then the rows."""
+    from waycairn.upkeep import sweep
+
+    remove_rows = sweep._remove_rows
+
+    def remove_files_first(core: Any, report: Any) -> Any:
+        mark = core.catalog.mark(sweep.runs_in, sweep.REFERS_TO_NOTHING)
+        fills = sweep._after(core, [block for block in mark.dead if block.is_whole])
+        for name, fill in fills.items():
+            if not fill.blocks:
+                core.blobs.delete(name)
+        return remove_rows(core, report)
+
+    sweep._remove_rows = remove_files_first
+
+
+def sweep_epoch_ignored() -> None:
+    """A save that found chunks again does not ask whether they were swept since."""
+    from waycairn.catalog import commits
+    from waycairn.store import StoreCore
+
+    add_data = commits.add_data
+    commits.add_data = lambda session, data: add_data(session, replace(data, sweep_epoch=None))
+    StoreCore.forget_chunks = lambda self: None
+
+
+def results_not_marked() -> None:
+    """A sweep knows of checkpoints only: what steps gave is swept."""
+    from waycairn.catalog import sweeping
+    from waycairn.catalog.tables import checkpoints
+
+    sweeping.REFERRING = (checkpoints,)
+
+
+def not_looked_at_again() -> None:
+    """What was committed between the mark of a sweep and its transaction is not looked at."""
+    from waycairn.catalog import sweeping
+    from waycairn.model.spans import Spans
+
+    sweeping._rescued = lambda *_: Spans()
+
+
+def leftovers_unfenced() -> None:
+    """Packs that no commit named are deleted at once, and saves that are about to name them are not told."""
+    from waycairn.upkeep import sweep
+
+    def delete_at_once(core: Any, report: Any, leftovers: Any) -> Any:
+        for name in sweep._unknown_packs(core, sweep._before(core, 0.0)):
+            core.blobs.delete(name)
+        return remove_files(core, report, leftovers)
+
+    remove_files = sweep._remove_files
+    sweep._remove_files = delete_at_once
+
+
 MISTAKES = {
+    "files-before-rows": files_before_rows,
+    "sweep-epoch-ignored": sweep_epoch_ignored,
+    "results-not-marked": results_not_marked,
+    "not-looked-at-again": not_looked_at_again,
+    "leftovers-unfenced": leftovers_unfenced,
     "write-behind": write_behind,
     "state-encoded-late": state_encoded_late,
     "items-apart-from-state": items_apart_from_state,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import Any
 
 import waycairn as wc
-from crash.common import LARGE, Acks, Told, Workload, blob, check_pages, checkpoints, save_pages
+from crash.common import LARGE, STORE, Acks, Told, Workload, blob, check_pages, checkpoints, find, save_pages
 
 # -- plain values ----------------------------------------------------------------------------------------------------
 
@@ -76,7 +78,91 @@ def check_forgotten(store: wc.Store, acks: Acks) -> None:
         assert len(found) == 1, "what was deleted does not come back"
 
 
+# -- replacing and sweeping ------------------------------------------------------------------------------------------
+
+LAST = 5
+
+
+def swept(page: int) -> dict[str, Any]:
+    """Some of it stays, some comes back when it has been swept."""
+    return {"page": page, "same": blob(7), "back": blob(10 + page % 3), "small": blob(page, 40_000)}
+
+
+def replace_and_sweep(store: wc.Store, told: Told) -> None:
+    """Nobody else works there, so that what dead saves left goes at once."""
+    with store.run("sweeping", pace="every item") as run:
+        state = run.state({"page": 0, "data": b""})
+        for page in run.each(range(1, LAST + 1)):
+            told(f"item {page - 1}")
+            assert run.step(f"look {page % 2}", blob, page % 2, returns=bytes) == blob(page % 2)
+            store.save("swept", swept(page), keep=2)
+            told(f"page {page}")
+            state.update(page=page, data=blob(page // 2))
+            store.sweep(grace=0)
+    store.sweep(grace=0)
+    told("swept 1")
+
+
+def check_swept(store: wc.Store, acks: Acks) -> None:
+    values = [store.load(record.id) for record in reversed(checkpoints(store, "swept"))]
+    assert values in ([], *([swept(page) for page in {max(1, last - 1), last}] for last in range(1, LAST + 1))) or (
+        # the item ran again: its page is there twice
+        values == [values[-1]] * 2 == [swept(values[-1]["page"])] * 2
+    )
+    assert (values[-1]["page"] if values else 0) >= acks.get("page", 0), f"{acks} acknowledged"
+    run = find(store, "sweeping")
+    if run is None:
+        return
+    assert store.core.catalog.loops(run.id).get("items", 0) >= acks.get("item", 0)
+    for step in store.core.catalog.list_steps(run.id):
+        assert store.core.load(step.step.result) == blob(int(step.step.name[-1]))
+    newest = store.core.catalog.latest_checkpoint(run.id, role="state")
+    if newest is not None and (page := store.load(newest.id)["page"]):
+        assert store.load(newest.id)["data"] == blob(page // 2)
+    if acks.get("swept"):
+        known = {name for name, fill in store.core.catalog.pack_fill().items() if fill.blocks}
+        there = {path.name for path in Path(STORE, "packs").glob("*/*")}
+        assert there == known, "after a sweep nothing is left that nobody needs"
+
+
+def save_beside_sweeps(store: wc.Store, told: Told) -> None:
+    """One thread replaces what another one sweeps all the time."""
+    saver = threading.Thread(target=_replace, args=(store, told, errors := []))
+    saver.start()
+    try:
+        while saver.is_alive():
+            store.sweep()
+    finally:
+        saver.join()
+    if errors:
+        raise errors[0]
+    store.sweep(grace=0)
+    told("swept 1")
+
+
+def _replace(store: wc.Store, told: Told, errors: list[BaseException]) -> None:
+    try:
+        done = store.latest("beside", {"page": 0})["page"]
+        for page in range(done + 1, 9):
+            store.save("beside", beside(page), keep=1)
+            told(f"page {page}")
+    except BaseException as error:
+        errors.append(error)
+
+
+def beside(page: int) -> dict[str, Any]:
+    return {"page": page, "back": blob(page % 2), "again": blob(page // 4, 30_000)}
+
+
+def check_beside(store: wc.Store, acks: Acks) -> None:
+    values = [store.load(record.id) for record in checkpoints(store, "beside")]
+    assert values in ([], *([beside(page)] for page in range(1, 9)))
+    assert (values[0]["page"] if values else 0) >= acks.get("page", 0), f"{acks} acknowledged"
+
+
 WORKLOADS = {
+    "sweep": Workload(replace_and_sweep, check_swept),
+    "beside": Workload(save_beside_sweeps, check_beside),
     "values": Workload(save_values, check_values),
     "pages": Workload(take_checkpoints, check_checkpoints),
     "forget": Workload(forget_values, check_forgotten),

@@ -20,7 +20,7 @@ from programme.victim import Victim, in_memory
 
 ELSEWHERE = {
     "lease.": "leases need a database server: tests of PostgreSQL",
-    "catalog.migrat": "no older format was released: tests of the migrations",
+    "catalog.migrat": "a store of an older format: tests of the migrations",
     "catalog.cop": "the copy before a migration: tests of the migrations",
     "output.renew": "an owner that was displaced: the harness of displaced owners",
     "flights.alone": "an item that kills its process: kill tests of the map",
@@ -30,7 +30,10 @@ ELSEWHERE = {
     "lightning.": "tests of the integrations",
     "stub.": "tests of the integrations",
     "transformers.": "tests of the integrations",
-    "pack.delete": "packs are deleted by a sweep: tests of the upkeep",
+    "mirror.aside": "a second run of the same name: tests of the mirror",
+    "mirror.rotate": "more copies than are kept: tests of the mirror",
+    "recover.committed": "a session out of its copies: tests of the mirror",
+    "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
 LEAVING_MORE = ("stream.sink.written", 2)

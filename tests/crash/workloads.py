@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, running, saving
+from crash import batches, following, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -51,7 +51,7 @@ __all__ = [
     "verify",
 ]
 
-WORKLOADS = {**saving.WORKLOADS, **running.WORKLOADS, **batches.WORKLOADS, **following.WORKLOADS}
+WORKLOADS = {**saving.WORKLOADS, **running.WORKLOADS, **batches.WORKLOADS, **following.WORKLOADS, **training.WORKLOADS}
 
 
 def verify(workload: str, acks: Acks) -> bool:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import waycairn as wc
+from waycairn.model.ids import CheckpointId
+from waycairn.model.journal import Iteration, RuleOptimization
 
 
 @dataclass
@@ -37,6 +39,10 @@ def plain(photos: list[Path]) -> None:
         for batch in run.each(photos, name="batches", batch=3):
             assert_type(batch, list[Path])
         run.progress(3, total=7, note="reading")
+        run.log(step=3, loss=0.5)
+        assert_type(run.session.iteration(metrics={"a": 1}, state={"n": 1}), CheckpointId | None)
+        assert_type(run.session.best("a"), Iteration | None)
+        assert_type(run.session.rule("r", score=1, baseline=1), RuleOptimization)
         run.complete({"rows": 3})
 
 
@@ -47,6 +53,8 @@ async def awaited(photos: list[Path]) -> None:
         async for photo in run.each(photos):
             photo.stat()
         await run.checkpoint(tags=["end"])
+        run.log(loss=1)
+        assert_type(await run.session.iteration(), CheckpointId | None)
 
 
 def stores(directory: Path) -> None:
@@ -57,4 +65,7 @@ def stores(directory: Path) -> None:
         for record in store.runs(status=wc.RunStatus.FAILED):
             assert_type(record.name, str)
         value: Any = store.load("k7f3qx0a9m2d.42", only="model.layer1")
+        store.load("k7f3qx0a9m2d.42", into={"w": value}, only=["model.layer1", "step"], map_location="cpu")
+        store.save("weights", value, compress="planes")
+        store.import_file("weights.npz", "weights", kind="model_state")
         wc.save("cursor", value)

@@ -44,6 +44,10 @@ def work(store):
         pages = run.queue([1])
         for item in run.map(lambda page: [2 * page] if page < 8 else [], pages, workers=1):
             pages.extend(item.result)
+    with store.run("trained") as run:
+        for number in range(1, 4):
+            run.log(loss=number)
+            run.session.iteration(metrics={"n": number, "odd": float("nan")}, state={"n": number})
     for page in range(3):
         store.save("value", {"page": page, "data": os.urandom(150_000)})
     store.clear("value")
@@ -183,6 +187,9 @@ BROKEN = {
     "items are gone": ("I1", "DELETE FROM items WHERE sequence = (SELECT max(sequence) FROM items)"),
     "a failure is gone": ("I1", "DELETE FROM failures"),
     "a queue is gone": ("I1", "DELETE FROM queued"),
+    "an iteration is gone": ("I1", "DELETE FROM iterations WHERE number = 2"),
+    "an iteration is of another commit": ("I1", "UPDATE iterations SET sequence = 3 WHERE number = 2"),
+    "what was logged is gone": ("I1", "DELETE FROM metrics WHERE sequence = 2"),
     "a run is gone": ("I1", "DELETE FROM runs WHERE name = 'walk'"),
     "a count is wrong": ("I4", "UPDATE runs SET done = done + 1 WHERE name = 'fold'"),
     "a count of failures is wrong": ("I4", "UPDATE runs SET failed = 0 WHERE name = 'batch'"),

@@ -12,10 +12,11 @@ from waycairn.blobs.direct import bypass_cache, use_cache
 from waycairn.blobs.large_pack import THREADS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
-from waycairn.blobs.unfinished import SUFFIX, Unfinished
+from waycairn.blobs.unfinished import SUFFIX, Unfinished, remove_if_left
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
+from waycairn.world.clock import SystemClock
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush_directory, make_directory, reading, translated
 
@@ -49,7 +50,7 @@ class LocalBlobs:
 
     def path(self, name: PackId) -> Path:
         """Where the pack lies, or would lie."""
-        if len(name) != _NAME_LENGTH or not set(name) <= set("0123456789abcdef"):
+        if not _is_name(name):
             raise ValueError(f"{name!r} is not the name of a pack; they are 32 hexadecimal characters")
         return self._directory / name[:2] / name
 
@@ -96,7 +97,8 @@ class LocalBlobs:
 
     def list(self) -> Iterator[BlobInfo]:
         for entry in self._entries():
-            if len(entry.name) == _NAME_LENGTH and (stat := _stat(entry)):
+            # What somebody else put here, or moved here, is nothing of ours.
+            if _is_name(entry.name) and Path(entry.path) == self.path(PackId(entry.name)) and (stat := _stat(entry)):
                 yield _info(entry.name, stat)
 
     def delete(self, name: PackId) -> None:
@@ -106,15 +108,22 @@ class LocalBlobs:
             path.unlink(missing_ok=True)
             crashpoint("pack.deleted")
 
+    def now(self) -> float:
+        """As the file system sees it: the folder is touched and looked at, so that nothing new has to find room."""
+        if not self._directory.exists():
+            return SystemClock.now()  # no pack was ever written
+        with translated("the folder of the packs", self._directory):
+            os.utime(self._directory)
+            return self._directory.stat().st_mtime
+
     def delete_unfinished(self, before: float) -> int:
         """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
-        removed = 0
-        for entry in self._entries():
-            if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before:
-                with translated("the removal of an unfinished pack", entry.path):
-                    Path(entry.path).unlink(missing_ok=True)
-                removed += 1
-        return removed
+        old = (
+            Path(entry.path)
+            for entry in self._entries()
+            if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before
+        )
+        return sum(map(remove_if_left, old))
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         try:
@@ -148,6 +157,10 @@ def _read_fully(handle: int, name: PackId, path: Path, offset: int, target: memo
             )
         target = target[count:]
         offset += count
+
+
+def _is_name(name: str) -> bool:
+    return len(name) == _NAME_LENGTH and set(name) <= set("0123456789abcdef")
 
 
 def _whole_sectors(length: int) -> int:

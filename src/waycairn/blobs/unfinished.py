@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,10 @@ class Unfinished:
             prepare_folder(path.parent)
             crashpoint("pack.create")
             self.handle = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # The kernel frees it in the instant of our death: until then no sweep takes the file for left behind. A file
+        # system without locks leaves the age of the file to tell.
+        with suppress(OSError):
+            fcntl.flock(self.handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def name(self, size: int) -> None:
         """Cut it to its size, flush it, give it its name, flush the folder. Durable when this returns."""
@@ -33,10 +38,10 @@ class Unfinished:
             os.ftruncate(self.handle, size)
             crashpoint("pack.flush")
             flush(self.handle)
-            self._close()
             crashpoint("pack.rename")
             self._temporary.rename(self.path)
             self._named = True
+            self._close()  # not before it has its name, see above
             crashpoint("pack.directory")
             flush_directory(self.path.parent)
             crashpoint("pack.durable")
@@ -50,3 +55,33 @@ class Unfinished:
         if self.handle >= 0:
             handle, self.handle = self.handle, -1
             os.close(handle)
+
+
+def remove_if_left(path: Path) -> bool:
+    """Remove the file of a writer that died; false, and nothing changed, if its writer lives, or if it has its name or is
+    gone by now."""
+    with translated("the removal of an unfinished pack", path):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            if _is_written(handle):
+                return False
+            crashpoint("pack.unfinished.delete")
+            path.unlink(missing_ok=True)
+            crashpoint("pack.unfinished.deleted")
+            return True
+        finally:
+            os.close(handle)
+
+
+def _is_written(handle: int) -> bool:
+    """Whether the writer lives."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    return False

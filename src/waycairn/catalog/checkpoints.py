@@ -42,6 +42,23 @@ DROP_CHECKPOINT = Statement(
         checkpoints.c.pinned.is_(False),
     ),
 )
+_newer = checkpoints.alias("newer")
+DROP_OLDER_VALUES = Statement(
+    "drop_older_values",
+    "Remove values older than the newest so many that can be read, and one more; pinned ones stay.",
+    delete(checkpoints).where(
+        checkpoints.c.run == bindparam("num"),
+        checkpoints.c.role == "value",
+        checkpoints.c.pinned.is_(False),
+        checkpoints.c.sequence
+        < select(_newer.c.sequence)
+        .where(_newer.c.run == bindparam("num"), _newer.c.role == "value", _newer.c.status == _VALID)
+        .order_by(_newer.c.sequence.desc())
+        .limit(1)
+        .offset(bindparam("kept", type_=Integer))
+        .scalar_subquery(),
+    ),
+)
 GET_CHECKPOINT = Statement(
     "get_checkpoint",
     "One checkpoint.",

@@ -28,10 +28,15 @@ def encode_json(value: Any) -> str | None:
     try:
         text = _encode(value)
     except ValueError:
-        return json.dumps({_WRAP: json.dumps(value)})
+        return as_text(value)
     if "\\u0000" in text or "\\ud" in text or text.startswith('{"$text"'):
         return json.dumps({_WRAP: text})
     return text
+
+
+def as_text(value: Any) -> str:
+    """The wrapped form, for what JSONB would not give back as it was."""
+    return json.dumps({_WRAP: json.dumps(value)})
 
 
 def decode_json(text: str | None) -> Any:

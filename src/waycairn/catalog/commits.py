@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, case, func, insert, literal_column, null, select, update
 
-from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT
+from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT, DROP_OLDER_VALUES
 from waycairn.catalog.chunk_index import add_data
 from waycairn.catalog.columns import (
     decode_place,
@@ -28,6 +28,7 @@ from waycairn.catalog.rows import (
     values_of_step,
 )
 from waycairn.catalog.runs import ADD_RUN
+from waycairn.catalog.session import EncodedJournal
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import outputs, runs, steps
@@ -129,9 +130,11 @@ class CommitPart(Part):
     def commit(self, commit: Commit) -> None:
         # Encoded before the transaction, so that a value that cannot be stored never takes a lock.
         values = _fence_values(commit)
-        self._database.write(lambda session: self._commit(session, commit, values))
+        rows = commit.journal
+        journal = EncodedJournal(rows, commit.run, commit.epoch, commit.now) if rows and not rows.is_empty else None
+        self._database.write(lambda session: self._commit(session, commit, values, journal))
 
-    def _commit(self, session: Session, commit: Commit, values: dict[str, Any]) -> None:
+    def _commit(self, session: Session, commit: Commit, values: dict[str, Any], journal: EncodedJournal | None) -> None:
         num = values["num"] = self._nums.get(commit.run) or self._find_num(session, commit.run)
         # 1. The fence: right epoch, right order, not yet committed.
         if not session.change(FENCE if commit.status is None else FENCE_WITH_STATUS, values):
@@ -139,6 +142,8 @@ class CommitPart(Part):
             return
         # 2. Everything that hangs on it.
         _add_rows(session, commit, num, commit.sequence, commit.epoch)
+        if journal is not None:
+            journal.add(session, num, commit.sequence)
 
     def _find_num(self, session: Session, run: RunId) -> int:
         """Asked once a run, since the number of a run never changes."""
@@ -150,11 +155,13 @@ class CommitPart(Part):
         num = self._nums[run] = int(row[0])
         return num
 
-    def save_value(self, commit: Commit, name: NewRun) -> CheckpointId:
+    def save_value(self, commit: Commit, name: NewRun, keep: int | None = None) -> CheckpointId:
         values = {"status": None, **_fence_values(commit), "whose": identity(name.parent, name.name, name.key)}
-        return self._database.write(lambda session: self._save_value(session, commit, name, values))
+        return self._database.write(lambda session: self._save_value(session, commit, name, values, keep))
 
-    def _save_value(self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any]) -> CheckpointId:
+    def _save_value(
+        self, session: Session, commit: Commit, name: NewRun, values: Mapping[str, Any], keep: int | None
+    ) -> CheckpointId:
         row = session.one(NEXT_VALUE, values)
         if row is None:
             session.change(ADD_RUN, values_of_run(name, commit.now))
@@ -162,6 +169,8 @@ class CommitPart(Part):
         assert row is not None
         num, run, sequence, epoch = row
         _add_rows(session, commit, num, sequence, epoch)
+        if keep is not None:
+            session.change(DROP_OLDER_VALUES, {"num": num, "kept": keep - 1})
         return checkpoint_id(run, sequence)
 
     def newest_operation(self, run: RunId) -> OperationId | None:

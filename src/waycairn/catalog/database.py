@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +14,8 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 Values = Mapping[str, Any]
 _NOTHING: Values = {}
+_SOME = 256
+"""Rows that are brought at once where they are read one after the other."""
 
 
 class Cursor(Protocol):
@@ -29,6 +31,10 @@ class Cursor(Protocol):
     def fetchone(self) -> Any: ...
 
     def fetchall(self) -> list[Any]: ...
+
+    def fetchmany(self, size: int, /) -> list[Any]: ...
+
+    def close(self) -> None: ...
 
 
 class Session:
@@ -63,9 +69,19 @@ class Session:
     def all(self, statement: Statement, values: Values = _NOTHING) -> list[Row]:
         return self._run(statement, values).fetchall()
 
+    def each(self, statement: Statement, values: Values = _NOTHING) -> Iterator[Row]:
+        """One row after the other, in bounded memory. No other statement may run before the last one."""
+        cursor = self._run(statement, values)
+        while some := cursor.fetchmany(_SOME):
+            yield from some
+
     def change(self, statement: Statement, values: Values) -> int:
         """Run a statement that changes rows and returns none; how many it changed."""
         return self._run(statement, values).rowcount
+
+    def close(self) -> None:
+        """Let go of the last statement: SQLite keeps a file open for as long as one of them is there."""
+        self._cursor.close()
 
     def run(self, statement: Statement) -> None:
         """A statement of which nothing is asked."""

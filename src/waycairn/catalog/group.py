@@ -70,8 +70,12 @@ class GroupCommit:
             self._follow(unit, unit.wake)
         if not unit.is_done:
             self._lead(unit)
-        if unit.error is not None:
-            raise unit.error
+        error, unit.error = unit.error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # a cycle through its traceback would keep the cursor, and with it the file, open
         result: T = unit.result
         return result
 

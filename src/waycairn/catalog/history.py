@@ -10,6 +10,7 @@ from waycairn.catalog.columns import decode_json, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
 from waycairn.catalog.database import Session
 from waycairn.catalog.parts import Part, refuse_unless_ours
+from waycairn.catalog.session import take_back
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
 from waycairn.errors import CheckpointNotFound
@@ -122,6 +123,7 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
     session.change(FORGET_COMPUTED, values)
     session.change(FORGET_QUEUED, values)
     session.change(FORGET_STEPS, values)
+    take_back(session, run, values)
     session.change(SET_ASIDE, values)
     # 4. Output files get their old lengths.
     session.change(EMPTY_OUTPUTS, values)

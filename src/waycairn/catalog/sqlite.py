@@ -161,6 +161,8 @@ class SqliteDatabase:
             self._is_closed = True
             readers, self._readers = self._readers, []
             writer, self._writer = self._writer, None
+        if writer is not None:
+            self._session.close()
         for connection in (*readers, *([writer] if writer else [])):
             connection.close()
         if self._lazy_queue is not None:

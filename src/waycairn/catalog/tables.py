@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
-FORMAT = 1
+FORMAT = 2
 """The version of everything below. It grows with each migration and is never given out twice."""
 
 
@@ -234,6 +234,93 @@ checkpoints = Table(
     PrimaryKeyConstraint("run", "sequence"),
 )
 
+# What was logged: one row a cut, the points column by column. 10,000 rows of a metric each would take 80 times the room.
+metrics = Table(
+    "metrics",
+    metadata,
+    _run(),
+    Column("sequence", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("entered", Double, nullable=False),  # when the entry began that took this cut
+    Column("created", Double, nullable=False),
+    Column("saving", Double, nullable=False),  # seconds that cuts took since the row before
+    Column("first", BigInteger),  # the lowest and highest step; NULL where only iterations, rules or patterns were
+    Column("last", BigInteger),
+    Column("count", BigInteger, nullable=False),
+    Column("points", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("run", "sequence"),
+)
+
+iterations = Table(
+    "iterations",
+    metadata,
+    _run(),
+    Column("number", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("took", Double, nullable=False),
+    Column("improvement", Double),
+    Column("metrics", Json, nullable=False),
+    Column("facts", Json, nullable=False),  # description, error
+    PrimaryKeyConstraint("run", "number"),
+    Index("ix_iterations_sequence", "run", "sequence"),
+    Index("ix_iterations_metrics", "metrics", postgresql_using="gin").ddl_if(dialect="postgresql"),
+)
+
+# Each trial of a rule. Nothing is changed in place, so that going back needs only to delete.
+rule_performance = Table(
+    "rule_performance",
+    metadata,
+    _run(),
+    Column("sequence", BigInteger, nullable=False),
+    Column("place", BigInteger, nullable=False),  # within its cut
+    Column("rule", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("iteration", BigInteger),
+    Column("score", Double, nullable=False),
+    Column("baseline", Double, nullable=False),
+    Column("improvement", Double, nullable=False),
+    Column("candidate", Boolean, nullable=False),
+    Column("promoted", Boolean, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("description", Text),
+    PrimaryKeyConstraint("run", "sequence", "place"),
+    Index("ix_rule_performance_rule", "rule"),
+)
+
+# The best of each rule in the whole store. Not below its run: what was learned outlives who learned it.
+rule_metadata = Table(
+    "rule_metadata",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("run", String, nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("iteration", BigInteger),
+    Column("updated", Double, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("baseline", Double, nullable=False),
+    Column("improvement", Double, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("description", Text),
+)
+
+discovered_patterns = Table(
+    "discovered_patterns",
+    metadata,
+    _run(),
+    Column("sequence", BigInteger, nullable=False),
+    Column("place", BigInteger, nullable=False),
+    Column("pattern", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("iteration", BigInteger),
+    Column("effectiveness", Double, nullable=False),
+    Column("data", Json),
+    Column("description", Text),
+    PrimaryKeyConstraint("run", "sequence", "place"),
+)
+
 packs = Table(
     "packs",
     metadata,
@@ -252,6 +339,7 @@ blocks = Table(
     Column("pack", String),
     Column("offset", BigInteger, nullable=False),
     Column("inline", LargeBinary),
+    Column("base", BigInteger),  # number of the chunk that a delta block is the difference to
 )
 
 chunks = Table(

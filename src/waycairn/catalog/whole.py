@@ -16,8 +16,10 @@ from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
 from waycairn.catalog.runs import RunPart
+from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
 from waycairn.catalog.waiting import WaitingPart
 from waycairn.model.ids import RunId
@@ -84,7 +86,9 @@ _TOTAL_NAMES = (
 )
 
 
-class SqlCatalog(RunPart, CommitPart, ItemPart, WaitingPart, HistoryPart, CheckpointPart, ChunkPart):
+class SqlCatalog(
+    RunPart, CommitPart, ItemPart, WaitingPart, SessionPart, HistoryPart, CheckpointPart, ChunkPart, SweepPart
+):
     """Implements `ports.Catalog` over any `Database`."""
 
     def __init__(self, database: Database, clock: Clock, info: StoreInfo) -> None:

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
+from queue import SimpleQueue
 from typing import TypeVar
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+_Job = tuple[Future[_Out], _In]
 
 
 def map_ahead(work: Callable[[_In], _Out], items: Iterable[_In], threads: int = 2) -> Iterator[_Out]:
-    """Like map, in order, a bounded number of items ahead. No thread is started for a single item."""
-    queue = iter(items)
-    first = list(islice(queue, 2))
+    """Like map, in order, a bounded number of items ahead. No thread is started for a single item.
+
+    Threads of its own: a ThreadPoolExecutor takes nothing any more once the program has reached its end, where a save
+    behind the job may still be on its way.
+    """
+    source = iter(items)
+    first = list(islice(source, 2))
     if len(first) < 2:
         yield from map(work, first)
         return
-    with ThreadPoolExecutor(threads, thread_name_prefix="waycairn-chunks") as pool:
-        running: deque[Future[_Out]] = deque(pool.submit(work, item) for item in first)
-        try:
-            while running:
-                done = running.popleft().result()
-                running.extend(pool.submit(work, item) for item in islice(queue, 1))
-                yield done
-        finally:
-            for future in running:
-                future.cancel()
+    jobs: SimpleQueue[_Job[_Out, _In] | None] = SimpleQueue()
+
+    def hand_out(item: _In) -> Future[_Out]:
+        future: Future[_Out] = Future()
+        jobs.put((future, item))
+        return future
+
+    workers = [threading.Thread(target=_work, args=(work, jobs), name="waycairn-chunks") for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    running = deque(map(hand_out, first))
+    try:
+        while running:
+            done = running.popleft().result()
+            running.extend(map(hand_out, islice(source, 1)))
+            yield done
+    finally:
+        for future in running:
+            future.cancel()
+        for _ in workers:
+            jobs.put(None)
+        for worker in workers:
+            worker.join()
+
+
+def _work(work: Callable[[_In], _Out], jobs: SimpleQueue[_Job[_Out, _In] | None]) -> None:
+    while job := jobs.get():
+        future, item = job
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+                future.set_exception(error)

@@ -47,7 +47,8 @@ _LARGEST_BODY = 1 << 31
 """A manifest is never larger than this once decompressed."""
 _WHAT = "a manifest"
 _HEADER = struct.Struct("<BBI")
-_WHOLE_HEADER = bytes((VERSION, _WHOLE))
+WHOLE_HEADER = bytes((VERSION, _WHOLE))
+"""How a manifest begins that holds the document itself, and names no chunk."""
 _WHOLE_ROOT = struct.Struct("<8Q")
 
 
@@ -152,7 +153,7 @@ def encode(manifest: Manifest) -> bytes:
 def encode_whole(document: bytes) -> bytes:
     """A document without buffers in place of its manifest. As it is: compressing 10 KB of text halves them, for a
     quarter of the time of their save."""
-    return _WHOLE_HEADER + document
+    return WHOLE_HEADER + document
 
 
 def _put_run(body: bytearray, run: Run, behind: int) -> int:
@@ -171,8 +172,8 @@ def _wrapped(body: bytearray) -> bytes:
 
 def decode(data: bytes) -> Manifest:
     """Raises Damaged if no writer can have made this; whether it is the right one is told by the root."""
-    if data[: len(_WHOLE_HEADER)] == _WHOLE_HEADER:
-        return _whole(data[len(_WHOLE_HEADER) :])
+    if data[: len(WHOLE_HEADER)] == WHOLE_HEADER:
+        return _whole(data[len(WHOLE_HEADER) :])
     if len(data) < _HEADER.size:
         raise Damaged(f"a manifest is damaged: it is {len(data)} bytes short. It is not used. See `waycairn doctor`.")
     version, form, checksum = _HEADER.unpack_from(data)

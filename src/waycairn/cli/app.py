@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 from waycairn import __version__
-from waycairn.cli import care, checkpoints, control, crashing, exporting, items, listing, results, stream_acts, streams
+from waycairn.cli import (
+    care,
+    checkpoints,
+    control,
+    crashing,
+    exporting,
+    importing,
+    items,
+    listing,
+    report,
+    results,
+    sessions,
+    stream_acts,
+    streams,
+    sweeping,
+)
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
@@ -41,7 +56,7 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, checkpoints, exporting, control, care, crashing):
+for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
     for command in family.COMMANDS:
         command.add_to(app)
 
@@ -49,6 +64,11 @@ stream = typer.Typer(help="Growing files that are followed into a database.", no
 for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
     command.add_to(stream)
 app.add_typer(stream, name="stream")
+
+session = typer.Typer(help="What training runs wrote down.", no_args_is_help=True)
+for command in sessions.COMMANDS:
+    command.add_to(session)
+app.add_typer(session, name="session")
 
 
 def run() -> int:

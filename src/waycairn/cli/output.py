@@ -119,7 +119,7 @@ class Face:
         sys.stdout.buffer.flush()
 
     def _write_json(self, facts: Mapping[str, Any], indent: int | None) -> None:
-        text = json.dumps(_finite(facts), ensure_ascii=not self.is_unicode, indent=indent, allow_nan=False)
+        text = json_text(facts, indent, ensure_ascii=not self.is_unicode)
         # A lone surrogate (a path that is no UTF-8) has no bytes; JSON can escape it.
         sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace") + b"\n")
 
@@ -140,6 +140,10 @@ class Face:
         lines = [list(columns), *([str(cell) for cell in row] for row in rows)]
         for line in _aligned(lines, [column in right for column in columns]):
             sys.stdout.write(line + "\n")
+
+
+def json_text(facts: Mapping[str, Any], indent: int | None = 2, *, ensure_ascii: bool = True) -> str:
+    return json.dumps(_finite(facts), ensure_ascii=ensure_ascii, indent=indent, allow_nan=False)
 
 
 def no_color() -> bool:

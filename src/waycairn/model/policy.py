@@ -70,16 +70,16 @@ class Pace:
                 return cls(percent=amount)
             case "item" | "items":
                 return cls(items=int(amount))
-            case "ms":
-                return cls(seconds=amount / 1000)
-            case _:
-                return cls(seconds=amount)
+            case unit:
+                return cls(seconds=amount * _SECONDS[unit])
 
 
 _PACE_TEXT = re.compile(
-    r"(?P<auto>auto)|(every\s+)?(?P<amount>\d+(\.\d+)?)?\s*(?P<unit>%|items?|ms|s|seconds?)",
+    r"(?P<auto>auto)|(every\s+)?(?P<amount>\d+(\.\d+)?)?\s*(?P<unit>%|items?|ms|s|seconds?|m|min|minutes?|h|hours?)",
 )
+_SECONDS = {"ms": 0.001} | dict.fromkeys(("s", "second", "seconds"), 1.0)
+_SECONDS |= dict.fromkeys(("m", "min", "minute", "minutes"), 60.0) | dict.fromkeys(("h", "hour", "hours"), 3600.0)
 _PACE_HELP = (
     "pace {!r} is not understood; use None (automatic), 0 (only forced), seconds as a number, "
-    '"30s", "5%", "100 items", "every item", or waycairn.Pace(...)'
+    '"30s", "5m", "5%", "100 items", "every item", or waycairn.Pace(...)'
 )

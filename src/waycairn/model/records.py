@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId, checkpoint_id
+from waycairn.model.journal import JournalRows
 from waycairn.model.states import CheckpointStatus, RunStatus
 
 Json = Mapping[str, Any]
@@ -255,6 +256,8 @@ class NewBlock:
     offset: int
     """In the pack; 0 if inline."""
     inline: bytes | None
+    base: int | None = None
+    """Number of the chunk that this block is the difference to; None if it can be read alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +321,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     drop: Sequence[int] = ()
     """Sequences of checkpoints of this run that this commit replaces; removed in the same transaction."""
     data: Sequence[NewData] = ()
+    journal: JournalRows | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Self
 
 from waycairn.errors import Interrupted
 
-__all__ = ["SignalGate", "interruption"]
+__all__ = ["SignalGate", "grace", "interruption"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -107,13 +107,31 @@ os.register_at_fork(after_in_child=_handlers.forget)
 # -- leaving the process ---------------------------------------------------------------------------------------
 
 
-def interruption(number: int, run: str) -> Interrupted:
-    """The exception with which a run leaves after its cut. If nobody catches it, the process ends with one line on
+_GRACE = 25.0
+"""Seconds; the orchestrators in use give 30 from SIGTERM to SIGKILL."""
+
+
+def grace() -> float:
+    """How many seconds a job has from the signal on: the setting WAYCAIRN_GRACE. Raises ValueError for nonsense."""
+    setting = os.environ.get("WAYCAIRN_GRACE")
+    if setting is None:
+        return _GRACE
+    try:
+        seconds = float(setting)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"WAYCAIRN_GRACE is a number of seconds, such as 25, not {setting!r}")
+    return seconds
+
+
+def interruption(number: int, run: str, said: str = "its cut was taken, nothing is lost") -> Interrupted:
+    """The exception with which a run leaves after its cut (`said` where it was not that). If nobody catches it, the process ends with one line on
     stderr and the exit code that shells give to this signal: 143 for SIGTERM, 130 for SIGINT."""
     name = signal.Signals(number).name
     _exit_by_code()
     return Interrupted(
-        f"run {run!r} was stopped by {name}; its cut was taken, nothing is lost. Run the job again to go on from it.",
+        f"run {run!r} was stopped by {name}; {said}. Run the job again to go on from it.",
         signal=number,
         code=128 + number,
         run=run,

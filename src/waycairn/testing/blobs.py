@@ -152,6 +152,14 @@ class BlobsContract:
             assert blobs.head(PackId(name)) == info
             assert abs(info.modified - time.time()) < 3600
 
+    def test_its_clock_is_that_of_its_files(self, blobs: Blobs) -> None:
+        """Also of an empty place; never before the time of a pack that is there."""
+        assert abs(blobs.now() - time.time()) < 3600
+        name, _ = _write(blobs, [[b"x"]])
+        info = blobs.head(name)
+        assert info is not None
+        assert info.modified <= blobs.now() < info.modified + 60
+
     def test_delete_unfinished_spares_the_young(self, blobs: Blobs) -> None:
         """A writer at work is not disturbed by a clean-up of what is older."""
         writer = blobs.create(new_pack_id(), 10)

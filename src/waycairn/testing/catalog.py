@@ -17,7 +17,9 @@ from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_runs import RunContract
+from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
+from waycairn.testing.catalog_sweeps import SweepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 __all__ = ["CatalogContract"]
@@ -30,8 +32,10 @@ class CatalogContract(
     HistoryContract,
     ItemContract,
     WaitingContract,
+    SessionContract,
     CheckpointContract,
     ChunkContract,
+    SweepContract,
     SharingContract,
 ):
     """All of it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from waycairn.codec.keys import key_digest, keys_of
-from waycairn.model.ids import CheckpointId, RunId, split_checkpoint_id
-from waycairn.model.records import CheckpointFilter, RunRecord
+from waycairn.model.ids import CheckpointId, RunId, checkpoint_id, split_checkpoint_id
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
 from waycairn.upkeep.violation import Violation
@@ -20,6 +20,8 @@ from waycairn.world.history import (
     Entered,
     Event,
     GoingBack,
+    Keeping,
+    Replacing,
     Saved,
     block_digest,
 )
@@ -37,6 +39,10 @@ class Promises:
     checkpoints: dict[CheckpointId, bytes] = field(default_factory=dict)
     """Id to root."""
     paced: set[CheckpointId] = field(default_factory=set)
+    replaced: dict[CheckpointId, int] = field(default_factory=dict)
+    """Id to the lowest commit that takes it away."""
+    keep: dict[str, int] = field(default_factory=dict)
+    """Name of a value to the least number of newest ones that stay."""
     maybe_gone: set[str] = field(default_factory=set)
     """Runs and checkpoints whose deletion had begun."""
     gone: set[str] = field(default_factory=set)
@@ -51,7 +57,9 @@ def compare(core: StoreCore, history: Sequence[Event]) -> list[Violation]:
     listed = {record.id: record for record in core.catalog.list_checkpoints(CheckpointFilter())}
     roots = {id_: record.checkpoint.stored.root for id_, record in listed.items()}
     there = {id_ for id_, record in listed.items() if record.checkpoint.reason == "pace"}
-    found += _checkpoints(promises, roots, [split_checkpoint_id(id_) for id_ in there | promises.paced])
+    found += _checkpoints(
+        promises, roots, [split_checkpoint_id(id_) for id_ in there | promises.paced], _replaced(core, promises, listed)
+    )
     for run, commits in promises.commits.items():
         found += _of_run(core, run, commits, promises)
     return found
@@ -69,6 +77,8 @@ def _promises(history: Sequence[Event]) -> Promises:
                     promises.paced |= {id_} if event.is_paced else set()
             case Saved():
                 promises.checkpoints[event.checkpoint] = event.root
+            case Replacing() | Keeping():
+                _note_retention(promises, event)
             case GoingBack():
                 commits = promises.commits[event.run]
                 promises.commits[event.run] = {at: one for at, one in commits.items() if at <= event.sequence}
@@ -82,6 +92,14 @@ def _promises(history: Sequence[Event]) -> Promises:
             case _:
                 pass
     return promises
+
+
+def _note_retention(promises: Promises, event: Replacing | Keeping) -> None:
+    if isinstance(event, Keeping):
+        promises.keep[event.name] = min(event.keep, promises.keep.get(event.name, event.keep))
+        return
+    for sequence in event.what:
+        promises.replaced.setdefault(checkpoint_id(event.run, sequence), event.sequence)
 
 
 def _order(history: Sequence[Event]) -> Iterator[Violation]:
@@ -126,7 +144,10 @@ def _deletions(core: StoreCore, promises: Promises) -> Iterator[Violation]:
 
 
 def _checkpoints(
-    promises: Promises, roots: Mapping[CheckpointId, bytes], paced: Sequence[tuple[RunId, int]]
+    promises: Promises,
+    roots: Mapping[CheckpointId, bytes],
+    paced: Sequence[tuple[RunId, int]],
+    replaced: Collection[CheckpointId],
 ) -> Iterator[Violation]:
     for id_, root in promises.checkpoints.items():
         run, sequence = split_checkpoint_id(id_)
@@ -136,8 +157,27 @@ def _checkpoints(
             continue
         newer = sum(1 for other, at in paced if other == run and at > sequence)
         is_replaced = id_ in promises.paced and newer >= _KEPT_PACED
-        if not is_replaced and not {id_, run} & promises.maybe_gone:
+        if not is_replaced and id_ not in replaced and not {id_, run} & promises.maybe_gone:
             yield Violation("I1", f"checkpoint {id_} was acknowledged and is not there", {"checkpoint": id_})
+
+
+def _replaced(
+    core: StoreCore, promises: Promises, listed: Mapping[CheckpointId, CheckpointRecord]
+) -> set[CheckpointId]:
+    """Those that may be gone, because the commit that took them away is there, or enough newer values of their name."""
+    runs = {run: core.catalog.get_run(run) for run in {split_checkpoint_id(id_)[0] for id_ in promises.checkpoints}}
+    values = sorted(split_checkpoint_id(id_) for id_, one in listed.items() if one.checkpoint.role == "value")
+    gone: set[CheckpointId] = set()
+    for id_ in promises.checkpoints:
+        of, sequence = split_checkpoint_id(id_)
+        run = runs[of]
+        if run is None:
+            continue
+        newer = sum(1 for other, at in values if other == of and at > sequence)
+        is_behind = run.key == "value" and newer >= promises.keep.get(run.name, newer + 1)
+        if is_behind or (id_ in promises.replaced and run.sequence >= promises.replaced[id_]):
+            gone.add(id_)
+    return gone
 
 
 def _of_run(core: StoreCore, id_: RunId, commits: Mapping[int, Committed], promises: Promises) -> Iterator[Violation]:
@@ -160,6 +200,7 @@ def _of_run(core: StoreCore, id_: RunId, commits: Mapping[int, Committed], promi
     yield from _missing_items(core, run, list(commits.values()))
     yield from _missing_steps(core, run, list(commits.values()))
     yield from _short_outputs(core, run, list(commits.values()))
+    yield from _missing_records(core, run, list(commits.values()))
 
 
 def _missing_items(core: StoreCore, run: RunRecord, commits: Sequence[Committed]) -> Iterator[Violation]:
@@ -218,6 +259,31 @@ def _missing_steps(core: StoreCore, run: RunRecord, commits: Sequence[Committed]
             yield Violation("I1", f"{title} was acknowledged and is not there", {"run": run.id})
         elif there[scope, name] != root:
             yield Violation("I3", f"the result of {title} is not the one that was saved", {"run": run.id})
+
+
+def _missing_records(core: StoreCore, run: RunRecord, commits: Sequence[Committed]) -> Iterator[Violation]:
+    """Of a session: each iteration in the commit that was acknowledged, and all that was logged."""
+    if any(commit.iterations for commit in commits):
+        there = {one.number: one.sequence for one in core.catalog.iterations(run.id)}
+        for commit in commits:
+            for number in commit.iterations:
+                if there.get(number) != commit.sequence:
+                    yield Violation(
+                        "I1",
+                        f"iteration {number} of run {run.id} was acknowledged in commit {commit.sequence} and is "
+                        + (f"in {there[number]}" if number in there else "not there"),
+                        {"run": run.id},
+                    )
+    if any(commit.points for commit in commits):
+        logged = {cut.sequence: len(cut.points) for cut in core.catalog.metrics(run.id)}
+        for commit in commits:
+            if logged.get(commit.sequence, 0) != commit.points:
+                yield Violation(
+                    "I1",
+                    f"commit {commit.sequence} of run {run.id} logged {commit.points} points, "
+                    f"{logged.get(commit.sequence, 0)} are there",
+                    {"run": run.id},
+                )
 
 
 def _short_outputs(core: StoreCore, run: RunRecord, commits: Sequence[Committed]) -> Iterator[Violation]:

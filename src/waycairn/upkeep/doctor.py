@@ -13,7 +13,7 @@ from waycairn.catalog.integrity import problems_of
 from waycairn.errors import StoreError, StoreNotFound, WaycairnError
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
-from waycairn.upkeep import inventory, medium
+from waycairn.upkeep import inventory, medium, mirrored
 from waycairn.upkeep.finding import Finding
 from waycairn.wiring import default_directory, default_url, open_core
 
@@ -154,6 +154,9 @@ def _of_contents(core: StoreCore, packs: Path) -> Iterator[Finding]:
         left = inventory.unfinished(packs)
         if left is not None:
             yield left
+        copies = mirrored.mirror(core)
+        if copies is not None:
+            yield copies
         if isinstance(core.ownership, FileOwnership):
             yield inventory.owner_files(core.ownership.abandoned())
             yield inventory.queue(sorted(Path(core.url).glob("catalog.db.queue*")), core.clock)

@@ -96,6 +96,8 @@ def _index(core: StoreCore) -> Iterator[Violation]:
         facts = {"pack": name}
         if name not in known:
             yield Violation("I6", f"blocks lie in pack {name}, which the catalog does not know", facts)
+        elif name not in ends:
+            continue  # condemned by a sweep, which removes the file before the row
         elif name not in there:
             yield Violation("I6", f"pack {name} is missing", facts)
         elif there[name] < (needed := max(known[name], ends.get(name, 0))):

@@ -34,9 +34,10 @@ def pack_sizes(core: StoreCore) -> tuple[dict[PackId, int], dict[PackId, int]]:
 def packs(core: StoreCore) -> list[Finding]:
     """Packs that the catalog knows against those on disk."""
     known, there = pack_sizes(core)
-    missing = sorted(known.keys() - there.keys())
+    condemned = known.keys() - core.catalog.pack_ends().keys()
+    missing = sorted(known.keys() - there.keys() - condemned)
     short = sorted(name for name, size in known.items() if there.get(name, size) < size)
-    unknown = {name: size for name, size in there.items() if name not in known}
+    unknown = {name: size for name, size in there.items() if name not in known or name in condemned}
     found = [_damage("missing", missing)] if missing else []
     found += [_damage("shorter than they were written", short)] if short else []
     if not found:
@@ -51,8 +52,8 @@ def packs(core: StoreCore) -> list[Finding]:
                 "leftovers",
                 "note",
                 f"{len(unknown)} packs on disk belong to no commit ({size_text(sum(unknown.values()))})",
-                "a save that died before its commit left them, or one is under way just now; nothing needs them",
-                "nothing: they cost space only",
+                "a save or a sweep that died left them, or a save is under way just now; nothing needs them",
+                "waycairn sweep removes those that are old enough",
                 {"packs": len(unknown), "bytes": sum(unknown.values())},
             )
         )
@@ -90,7 +91,7 @@ def unfinished(directory: Path) -> Finding | None:
         "note",
         f"{len(left)} ({size_text(sum(left))})",
         "a save that died in between left them, or one is under way just now; nothing needs them",
-        "nothing: they cost space only",
+        "waycairn sweep removes those that are old enough",
         {"packs": len(left), "bytes": sum(left)},
     )
 
@@ -104,7 +105,7 @@ def owner_files(abandoned: list[Path]) -> Finding:
         "note",
         f"{len(abandoned)} of dead processes",
         "their locks ended with them, so they hold nothing",
-        "nothing: each goes when its run is entered again; `waycairn orphans` lists the runs",
+        "nothing: each goes when its run is entered again, or with `waycairn sweep`; `waycairn orphans` lists the runs",
         {"files": sorted(path.name for path in abandoned)},
     )
 

@@ -50,6 +50,8 @@ def verify(core: StoreCore, checkpoints: Sequence[CheckpointRecord], runs: Itera
         if record.status is CheckpointStatus.DAMAGED:
             verified.broken.append(Broken(record.id, record.damage or "marked without a reason", known=True))
         elif damage := _damage_of(core, record.checkpoint.stored, intact, verified):
+            if core.catalog.get_checkpoint(record.run, record.sequence) is None:
+                continue  # deleted meanwhile, and swept
             core.catalog.mark_checkpoint(record.run, record.sequence, CheckpointStatus.DAMAGED, damage)
             verified.broken.append(Broken(record.id, damage, known=False))
     for run in runs:

@@ -23,13 +23,15 @@ from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
 from waycairn.work.queueing import Queue
 from waycairn.work.run import Run
+from waycairn.work.session import AsyncSession
 from waycairn.work.step import result_types
+from waycairn.work.training import Training
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
-class AsyncRun:
+class AsyncRun(Training):
     """A Run whose writing methods are awaited; see Run for what each promises and raises."""
 
     def __init__(self, execution: Execution) -> None:
@@ -107,11 +109,15 @@ class AsyncRun:
         self._execution.stop_if_asked()
         return taken
 
-    async def save(self, name: str, value: Any, **how: Any) -> CheckpointId:
-        """As Run.save."""
-        write = self._execution.value(name, value, **how)
+    async def save(self, name: str, value: Any, *, wait: bool = True, **facts: Any) -> Any:
+        """As Run.save; a Saving can be awaited."""
         async with self._execution.turn:
-            return await asyncio.to_thread(write)
+            write = self._execution.value(name, value, behind=not wait, **facts)
+            if wait:
+                return await asyncio.to_thread(write)
+            if self._execution.cutter.behind.flight is not None:
+                await asyncio.to_thread(self._execution.cutter.behind.flight.wait)
+            return write()
 
     async def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """As Run.latest."""
@@ -137,6 +143,18 @@ class AsyncRun:
             if write is not None:
                 await asyncio.to_thread(write)
         self._execution.stop_if_asked()
+
+    def log(self, step: int | None = None, **metrics: Any) -> None:
+        """As Run.log; not awaited, it only fills a buffer."""
+        self._execution.log(step, metrics)
+
+    @property
+    def session(self) -> AsyncSession:
+        """As Run.session; its iterations are awaited."""
+        execution = self._execution
+        if not isinstance(execution.session, AsyncSession):
+            execution.session = AsyncSession(execution)
+        return execution.session
 
     async def complete(self, result: Any = None) -> None:
         """As Run.complete."""

@@ -12,7 +12,7 @@ from blake3 import blake3
 from waycairn.codec import decode
 from waycairn.errors import Damaged
 from waycairn.model.encoded import Encoded
-from waycairn.work.state import StateSlot
+from waycairn.work.state import Slot
 
 _VERSION = b"\x01"
 _DIGEST = 16
@@ -26,7 +26,7 @@ def load_cargo(encoded: Encoded) -> bytes:
     return _VERSION + blake3(packed).digest(_DIGEST) + packed
 
 
-def unload_cargo(stored: bytes, state: StateSlot) -> None:
+def unload_cargo(stored: bytes, state: Slot) -> None:
     """Put what was stored back into the user's object. Raises Damaged; then the object is as it was."""
     version, digest, packed = stored[:1], stored[1 : 1 + _DIGEST], stored[1 + _DIGEST :]
     if version != _VERSION or blake3(packed).digest(_DIGEST) != digest:

@@ -6,42 +6,27 @@ encoded here, on the caller's thread, while the user's code stands still.
 
 from __future__ import annotations
 
-import dataclasses
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from waycairn.codec import bundle, decode, encode
-from waycairn.codec.keys import Key, shown
-from waycairn.errors import ItemsOverlap, RunClosed, UsedAfterFork
+from waycairn.codec import bundle, encode
 from waycairn.model.encoded import Encoded
-from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
-from waycairn.model.pace import Pacer
+from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.policy import Pace
-from waycairn.model.records import CheckpointFilter, OutputLength, Progress, RunRecord
-from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.model.records import CheckpointRecord, OutputLength, RunRecord
+from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
-from waycairn.work.guard import StateGuard
-from waycairn.work.output import Output
-from waycairn.work.pending import PendingItems, Taken
-from waycairn.work.request import PACED, Request
-from waycairn.work.state import StateSlot
+from waycairn.upkeep.sweep_due import sweep_if_due
+from waycairn.work.gathering import Gathering
+from waycairn.work.keeping import METRICS, Keeping, is_automatic
+from waycairn.work.pending import Taken
+from waycairn.work.request import MODEL_KIND, PACED, STATE_KIND, Request
+from waycairn.work.saving import Saving
+from waycairn.work.tracking import PARTS, Tracked
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
-
-_KEPT_PACED = 2
-"""Paced checkpoints replace each other; the one before the newest stays, to fall back on if that is damaged."""
-
-
-class Growing(Protocol):
-    """An input that grows, see `queueing`."""
-
-    name: str
-
-    def settle(self, *, keep: bool) -> None: ...
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -50,113 +35,24 @@ class Prepared(msgspec.Struct, frozen=True):
     draft: Draft
     encoded: Encoded | None
     items: Taken
+    request: Request
     started: float
+    copied: float
+    """When it was encoded, and copied where that was to be done."""
+    release: Callable[[], None] | None = None
+    """Gives back the memory that the state was copied to, if it was: then the job goes on meanwhile."""
+    ready: Callable[[], None] | None = None
+    """Waits for the copy, see `Snapshot`."""
 
 
-class Cutter:
+class Cutter(Gathering):
     """Gathers what the next commit of one run holds, and takes it. One thread at a time; `lock` guards it."""
 
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
-        self.store = store
-        self.run: RunId = record.id
-        self.epoch = record.epoch
-        self.sequence = record.sequence
-        self.pacer = Pacer(pace, store.clock.monotonic())
-        self.pacer.expect(record.progress.total)
-        self.lock = threading.RLock()
-        self.state: StateSlot | None = None
-        self.guard = StateGuard()
-        self.outputs: dict[str, Output] = {}
-        self.queues: list[Growing] = []
-        self.items = PendingItems()
-        self.progress = record.progress
-        self.open_item: tuple[str, Key] | None = None
-        self.left_item: tuple[str, Key] | None = None
-        self.wanted: Request | None = None
-        self.is_closed = False
-        self.is_lost: Callable[[], bool] = lambda: False
-        """Whether a newer owner is known to have the run; a hint, see `Hold.is_lost`."""
-        self._boundary: dict[str, int] = {}
-        self._committed_state: Encoded | None = None  # without buffers only: those stay in the store
-        self._paced: deque[int] = deque()
-        self._has_state = False
-        self._forked = False
-
-    # -- items ---------------------------------------------------------------------------------------------------
-
-    def begin_item(self, loop: str, key: Key) -> None:
-        """An item is open from here; no cut may lie inside it. Raises ItemsOverlap if another one is open."""
-        if self.open_item is not None:
-            raise ItemsOverlap(
-                f"item {shown(key)} of loop {loop!r} begins while {shown(self.open_item[1])} of loop "
-                f"{self.open_item[0]!r} is open: what each of them changes could not be told apart. It was not begun. Do "
-                "one after the other; maps that are drained, not iterated, may run at once."
-            )
-        self.open_item = (loop, key)
-        self.left_item = None
-        if self.outputs:
-            self._boundary = {path: output.length for path, output in self.outputs.items()}
-        crashpoint("item.begin")
-
-    def end_item(self, loop: str, keys: Sequence[Key]) -> None:
-        """The item (or batch) is done; it becomes durable with the next cut."""
-        crashpoint("item.end")
-        self.open_item = None
-        if self.queues:
-            self.settle_queues(keep=True)
-        self.items.end(loop, keys)
-
-    def abandon_item(self) -> None:
-        """The open item was left undone: forget what it did to the outputs and, with a state, all since the last cut.
-
-        What the item did to the state cannot be told from what the items before it did, so the last cut stands;
-        the items since then run again.
-        """
-        if self.open_item is None:
-            return
-        self.left_item, self.open_item, self.wanted = self.open_item, None, None
-        self.settle_queues(keep=False)
-        if self.state is None:
-            for path, length in self._boundary.items():
-                self.outputs[path].cut_back(length)
-            return
-        self.items.clear()
-        for output in self.outputs.values():
-            output.cut_back(output.committed)
-        self.put_state_back()
-
-    def undo_item(self, before: Encoded | None) -> None:
-        """The open item failed: outputs as at its beginning, and the state, which is encoded in `before`."""
-        self.settle_queues(keep=False)
-        for path, length in self._boundary.items():
-            self.outputs[path].cut_back(length)
-        if self.state is not None and before is not None:
-            views = before.buffers
-            self.state.restore(decode(before.document, lambda n: views[n], types=self.state.types))
-
-    def settle_queues(self, *, keep: bool) -> None:
-        """What the open item added to queues is in them now, or never was."""
-        for queue in self.queues:
-            queue.settle(keep=keep)
-
-    def put_state_back(self) -> None:
-        """The state as of the last cut, into the user's object."""
-        if self.state is None:
-            return
-        if self._committed_state is not None:
-            document = self._committed_state.document
-            self.state.restore(decode(document, _no_buffer, types=self.state.types))
-            return
-        record = self.store.catalog.latest_checkpoint(self.run, role="state")
-        if record is not None:
-            self.state.restore(self.store.load(record.checkpoint.stored, types=self.state.types))
+        super().__init__(store, record, pace)
+        self.keeping = Keeping()
 
     # -- taking a cut --------------------------------------------------------------------------------------------
-
-    def want(self, request: Request) -> None:
-        """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones."""
-        if self.wanted is None or request != PACED:
-            self.wanted = request
 
     def take(
         self,
@@ -167,8 +63,31 @@ class Cutter:
         error: Mapping[str, Any] | None = None,
     ) -> CheckpointId | None:
         """Commit everything up to here. Returns the id of the checkpoint, None if the cut needed none."""
+        self.behind.settle()
         with self.lock:
             return self.commit(self.prepare(request, steps=steps, status=status, error=error))
+
+    def take_behind(self, request: Request = PACED) -> Saving:
+        """As `take`, but only encode and copy here; a thread of its own writes. One at a time: the one before is waited
+        for, and its error raised here."""
+        self.behind.settle()
+        with self.lock:
+            prepared = self.prepare(request, behind=True)
+        return self.behind.fly(lambda: self._commit_and_sweep(prepared), prepared.release)
+
+    def _commit_and_sweep(self, prepared: Prepared) -> CheckpointId | None:
+        saved = self.commit(prepared)
+        if prepared.draft.drop:
+            sweep_if_due(self.store)
+        return saved
+
+    def value_behind(self, checkpoint: CheckpointDraft) -> Saving:
+        """A value beside the state, copied here and written by a thread of its own."""
+        self.check_usable()
+        return self.behind.save(
+            checkpoint.encoded,
+            lambda copied: self._commit_beside(checkpoint=msgspec.structs.replace(checkpoint, encoded=copied)),
+        )
 
     def prepare(
         self,
@@ -178,14 +97,24 @@ class Cutter:
         status: RunStatus | None = None,
         error: Mapping[str, Any] | None = None,
         detached: bool = False,
+        behind: bool = False,
     ) -> Prepared:
-        """Encode the cut, on the thread of the user's code. `detached` copies what the user could go on changing."""
+        """Encode the cut, on the thread of the user's code. `detached` copies what the user could go on changing,
+        `behind` into memory of the pool, which whoever commits it has to release."""
+        self.behind.settle()
         self.check_usable()
         started = self.store.clock.monotonic()
         self.guard.check(self.state)
-        encoded = self.state.encode() if self.state else None
-        if detached and encoded is not None:
-            encoded = encoded.detached()
+        encoded = release = ready = None
+        if self.state is not None:
+            self.state.check()
+            if behind:
+                snapshot = self.behind.copy(self.state)
+                encoded, release, ready = snapshot.encoded, snapshot.release, snapshot.ready
+            else:
+                encoded = self.state.encode()
+                encoded = encoded.detached() if detached else encoded
+        self.wanted = None
         checkpoint = self._checkpoint(request, encoded)
         outputs = self._outputs_now() if self.outputs else ()
         items = self.items.take()  # what other threads end from here on is in the next cut, also in the counts
@@ -209,15 +138,19 @@ class Cutter:
             outputs=outputs,
             checkpoint=checkpoint,
             drop=self._replaced(checkpoint),
+            journal=self.journal.take(),
         )
         self.progress = progress
-        return Prepared(draft, encoded, items, started)
+        copied = self.store.clock.monotonic()
+        return Prepared(draft, encoded, items, request, started, copied, release, ready)
 
     def commit(self, prepared: Prepared) -> CheckpointId | None:
         """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
         draft = prepared.draft
         with self.lock:
             try:
+                if prepared.ready is not None:
+                    prepared.ready()
                 crashpoint("cut.begin")
                 for output in draft.outputs:
                     self.outputs[output.path].flush_to(output.length)
@@ -226,20 +159,31 @@ class Cutter:
                 if self.sequence == draft.sequence:
                     self._note_committed(draft, prepared.encoded)
                 else:
-                    self._take_back(prepared.items)
+                    self._take_back(prepared)
                 raise
             crashpoint("cut.committed")
             self._note_committed(draft, prepared.encoded)
-            self.pacer.took(prepared.started, self.store.clock.monotonic())
+            now = self.store.clock.monotonic()
+            if prepared.release is None:
+                self.pacer.took(prepared.started, now)
+            stood_still = (now if prepared.release is None else prepared.copied) - prepared.started
+            self.journal.committed(draft.journal, stood_still)
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
-    def _take_back(self, items: Taken) -> None:
+    def _take_back(self, prepared: Prepared) -> None:
+        items = prepared.items
         self.items.give_back(items)
+        self.journal.give_back(prepared.draft.journal)
+        self.wanted = self.wanted or prepared.request
         self.progress = self._counting(-items.count, -items.failed)
 
     def commit_beside(self, **what: Any) -> CheckpointId:
         """A commit of its own, without the items, state and outputs of this moment: a value, a status, the result of a
         step inside an item, where an output begins. `what` is named as in Draft."""
+        self.behind.settle()
+        return self._commit_beside(**what)
+
+    def _commit_beside(self, **what: Any) -> CheckpointId:
         with self.lock:
             self.check_usable()
             self._send(
@@ -256,6 +200,7 @@ class Cutter:
 
     def commit_computed(self) -> None:
         """What workers gave and no fold took yet: nothing of it is to be computed again."""
+        self.behind.settle()
         with self.lock:
             items = self.items.take_computed()
             if items.computed:
@@ -279,6 +224,7 @@ class Cutter:
         self.sequence = draft.sequence
 
     def _checkpoint(self, request: Request, encoded: Encoded | None) -> CheckpointDraft | None:
+        encoded = request.encoded or encoded
         if encoded is None:
             if request.reason is not None:
                 return None  # no state and nothing asked for: items and steps need no checkpoint
@@ -286,17 +232,39 @@ class Cutter:
         elif request.reason is not None and self._is_unchanged(encoded):
             return None
         expires = None if request.ttl is None else self.store.clock.now() + request.ttl
+        is_model = isinstance(self.state, Tracked) and request.kind == STATE_KIND
         return CheckpointDraft(
-            kind=request.kind,
+            kind=MODEL_KIND if is_model else request.kind,
             encoded=encoded,
-            iteration=request.iteration,
+            role=request.role,
+            iteration=self._iteration(request),
             tags=request.tags,
             description=request.description,
-            metadata=request.metadata,
+            metadata=self._facts(request),
             expires=expires,
             reason=request.reason,
             outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
+            **self._compression(),
         )
+
+    def _compression(self) -> dict[str, Any]:
+        if not isinstance(self.state, Tracked) or self.state.compress is None:
+            return {}
+        before = (
+            self.store.catalog.latest_checkpoint(self.run, role="state") if self.state.compress == "delta" else None
+        )
+        return {"compress": self.state.compress, "base": before and before.checkpoint.stored}
+
+    def _iteration(self, request: Request) -> int | None:
+        if request.iteration is None and isinstance(self.state, Tracked):
+            return self.state.iteration
+        return request.iteration
+
+    def _facts(self, request: Request) -> Mapping[str, Any]:
+        if not isinstance(self.state, Tracked):
+            return request.metadata
+        metrics = {METRICS: dict(self.journal.latest)} if self.journal.latest else {}
+        return {**metrics, **request.metadata, PARTS: self.state.names}
 
     def _outputs_now(self) -> list[OutputLength]:
         """Those that grew or shrank since the last cut."""
@@ -309,12 +277,14 @@ class Cutter:
         return last is not None and not encoded.buffers and self._has_state and encoded.document == last.document
 
     def _replaced(self, checkpoint: CheckpointDraft | None) -> Sequence[int]:
-        if checkpoint is None or checkpoint.reason != "pace":
+        if checkpoint is None or not self._is_automatic(checkpoint):
             return ()
-        return [self._paced[i] for i in range(len(self._paced) - _KEPT_PACED + 1)]
+        return self.keeping.replaced_by(self.sequence + 1, checkpoint.metadata.get(METRICS))
+
+    def _is_automatic(self, checkpoint: CheckpointDraft) -> bool:
+        return is_automatic(checkpoint.reason, all_reasons=isinstance(self.state, Tracked))
 
     def _note_committed(self, draft: Draft, encoded: Encoded | None) -> None:
-        self.wanted = None
         for output in draft.outputs:
             self.outputs[output.path].note_committed(output.length)
         if draft.checkpoint is None:
@@ -322,10 +292,8 @@ class Cutter:
         if encoded is not None:
             self._has_state = True
             self._committed_state = None if encoded.buffers else encoded
-        if draft.checkpoint.reason == "pace":
-            self._paced.append(self.sequence)
-            while len(self._paced) > _KEPT_PACED:
-                self._paced.popleft()
+        if self._is_automatic(draft.checkpoint):
+            self.keeping.committed(self.sequence, draft.checkpoint.metadata.get(METRICS), draft.drop)
 
     # -- restoring -----------------------------------------------------------------------------------------------
 
@@ -336,65 +304,18 @@ class Cutter:
         else:
             self._committed_state = encoded
 
-    def note_restored(self, sequence: int) -> None:
+    def keep_beginning(self) -> None:
+        """Items begin beside what is tracked: one that is left undone goes back to a checkpoint, so there has to be one."""
+        if isinstance(self.state, Tracked) and not self._has_state:
+            self.take(Request(reason="start"))
+
+    def note_restored(self, record: CheckpointRecord) -> None:
         """The state stands as it was committed there."""
         assert self.state is not None
+        sequence = record.sequence
+        self.restored = record
         self._has_state = True
         encoded = self.state.encode()
         self._committed_state = None if encoded.buffers else encoded
         self.guard.note_restored(sequence)
-        which = CheckpointFilter(run=self.run, role="state", status=CheckpointStatus.VALID, limit=8)
-        newest = self.store.catalog.list_checkpoints(which)
-        self._paced = deque(sorted(row.sequence for row in newest if row.checkpoint.reason == "pace"))
-
-    # -- progress ------------------------------------------------------------------------------------------------
-
-    def progress_now(self) -> Progress:
-        """Including what is done but not yet committed."""
-        return self._counting(self.items.done, self.items.failed)
-
-    def _counting(self, done: int, failed: int) -> Progress:
-        now = self.progress
-        return dataclasses.replace(now, done=now.done + done, failed=now.failed + failed) if done or failed else now
-
-    def expect(self, total: int) -> None:
-        """So many items there will be."""
-        self.progress = dataclasses.replace(self.progress, total=total)
-        self.pacer.expect(total)
-
-    def tell(self, *, done: int | None, total: int | None, advance: int, note: str | None) -> None:
-        """What `run.progress` was told."""
-        now = self.progress
-        self.progress = Progress(
-            done=(now.done if done is None else done) + advance,
-            failed=now.failed,
-            total=now.total if total is None else total,
-            note=now.note if note is None else note,
-        )
-        self.pacer.expect(self.progress.total)
-
-    # -- use -----------------------------------------------------------------------------------------------------
-
-    def check_usable(self) -> None:
-        if self._forked:
-            raise UsedAfterFork(
-                f"run {self.run} was entered by the parent process; this is a forked child. Nothing was changed. "
-                "Give the work back to the parent, or enter a run of its own in the child.",
-                run=self.run,
-            )
-        if self.is_closed:
-            raise RunClosed(
-                f"run {self.run} was left already; nothing was committed. Enter it again with wc.run(...).",
-                run=self.run,
-            )
-
-    def note_fork(self) -> None:
-        """Called in a forked child."""
-        self._forked = True
-        self.lock = threading.RLock()
-        for output in self.outputs.values():
-            output.abandon()
-
-
-def _no_buffer(number: int) -> memoryview:
-    raise AssertionError(f"a document kept in memory has no buffer {number}")
+        self.keeping.learn(self.store.catalog, record, all_reasons=isinstance(self.state, Tracked))

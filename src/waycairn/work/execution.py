@@ -7,6 +7,7 @@ back as a call that writes. Run makes that call, AsyncRun awaits it in a thread.
 from __future__ import annotations
 
 import functools
+import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,12 +27,14 @@ from waycairn.work.output import OutputFiles
 from waycairn.work.queueing import Queue
 from waycairn.work.reporting import Reporter
 from waycairn.work.request import PACED, STATE_KIND, Request
-from waycairn.work.restoring import attach_state
+from waycairn.work.restoring import attach_state, attach_tracked, let_go, tracked_of
 from waycairn.work.sharing import Share, settle
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
+from waycairn.work.tracking import Compress, part_of
 
 if TYPE_CHECKING:
     from waycairn.work.passing import Looped
+    from waycairn.work.session import Session
 
 Write = Callable[[], CheckpointId | None]
 
@@ -83,6 +86,8 @@ class Execution:
         """Of tasks (async): the lock of whoever encodes and writes, so that commits keep their order."""
         self.is_completed = False
         self.is_in_block = False
+        self.entered_at = store.clock.monotonic()
+        self.session: Session | None = None
         self._steps = Steps(self.cutter)
         self._hold = hold
         self._has_total = record.progress.total is not None and not record.sequence
@@ -164,6 +169,32 @@ class Execution:
             )
         attach_state(self.cutter, target, has_begun=bool(self.loops) or self._steps.has_begun)
 
+    def track(self, objects: Mapping[str, Any], *, rng: bool, strict: bool, compress: Compress | None) -> None:
+        """Keep these beside each other; restored if there is a checkpoint."""
+        cutter = self.cutter
+        cutter.check_usable()
+        if cutter.open_item is not None:
+            raise ValueError(
+                "run.track inside a step or item: its beginning is past. Nothing was done. Track it before the loop."
+            )
+        parts = {name: part_of(name, target) for name, target in objects.items()}
+        tracked = tracked_of(cutter)
+        if twice := sorted(set(parts) & set(tracked.parts)):
+            raise ValueError(f"{', '.join(twice)} is tracked already. Nothing was done. Give it a name of its own.")
+        if compress is not None:
+            from waycairn.chunks import check_compression
+
+            check_compression(compress)
+            tracked.compress = compress
+        tracked.has_rng |= rng
+        attach_tracked(cutter, parts, strict=strict, has_begun=bool(self.loops) or self._steps.has_begun)
+        if rng:
+            cutter.at_first = tracked.restore_rng
+        if not strict:
+            let_go(tracked)
+        if cutter.restored is None:
+            tracked.encode()  # an early TypeError is better than one at the first save, an hour later
+
     def offer(
         self,
         kind: str = STATE_KIND,
@@ -216,19 +247,22 @@ class Execution:
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         ttl: float | None = None,
-    ) -> Callable[[], CheckpointId]:
-        """A value to be saved beside the state."""
+        behind: bool = False,
+    ) -> Callable[[], Any]:
+        """A value to be saved beside the state; `behind`: a call that gives the Saving."""
         check_name("saved value", name)
         self.cutter.check_usable()
         draft = CheckpointDraft(
             kind=name,
             role="value",
-            encoded=encode(value).detached() if self.overlaps else encode(value),
+            encoded=encode(value).detached() if self.overlaps and not behind else encode(value),
             tags=tuple(tags),
             description=description,
             metadata=dict(metadata or {}),
             expires=None if ttl is None else self.store.clock.now() + ttl,
         )
+        if behind:
+            return functools.partial(self.cutter.value_behind, draft)
         return functools.partial(self.cutter.commit_beside, checkpoint=draft)
 
     def progress(self, done: int | None, total: int | None, advance: int, note: str | None) -> Write | None:
@@ -242,13 +276,25 @@ class Execution:
             return self.cut(PACED)
         return None
 
+    def log(self, step: int | None, metrics: Mapping[str, Any]) -> None:
+        """What `run.log` was told."""
+        cutter, journal = self.cutter, self.cutter.journal
+        cutter.check_usable()
+        if step is None:
+            step = journal.step
+        if step is None:
+            journal.log_next(metrics, lambda: self.store.catalog.newest_step(cutter.run))
+        else:
+            journal.log(operator.index(step), metrics)
+
     # -- leaving -------------------------------------------------------------------------------------------------
 
-    def stop_if_asked(self, *, inside: bool = False) -> None:
-        """Raise Interrupted if a signal came; called right after a cut. `inside`: also while an item is open."""
+    def stop_if_asked(self, *, inside: bool = False, said: str | None = None) -> None:
+        """Raise Interrupted if a signal came; called right after a cut, or with what is `said` of there being none.
+        `inside`: also while an item is open."""
         number = self.gate.received
         if number is not None and (inside or self.cutter.open_item is None):
-            raise interruption(number, self.record.name)
+            raise interruption(number, self.record.name, *([] if said is None else [said]))
 
     def complete(self, result: Any, types: Types | None = None, metadata: Mapping[str, Any] | None = None) -> None:
         """The job is done; keep what it returned. Outside a block the run is left at once."""
@@ -268,6 +314,8 @@ class Execution:
             return
         is_failing = True
         try:
+            if error is not None:
+                self.cutter.behind.end()  # an error of its own was logged, and must not hide this one
             for loop in self.loops.values():
                 loop.close()
             if error is None:
@@ -283,9 +331,12 @@ class Execution:
     def _let_go(self) -> None:
         """Of everything that is held, whatever fails."""
         try:
+            self.cutter.behind.end()
             self.reporter.close(self.store.clock.monotonic())
             self.cutter.is_closed = True
             self.files.close()
+            if self.session is not None:
+                self.session.close()
         finally:
             if self._hold is not None:
                 self._hold.release()

@@ -54,9 +54,12 @@ def run(
     )
 
 
-def save(name: str, value: Any, *, tags: Sequence[str] = (), description: str | None = None) -> CheckpointId:
-    """Save a value under a name in the store in use here, last commit wins. Durable when this returns."""
-    return default_store().save(name, value, tags=tags, description=description)
+def save(
+    name: str, value: Any, *, keep: int | None = None, tags: Sequence[str] = (), description: str | None = None
+) -> CheckpointId:
+    """Save a value under a name in the store in use here, last commit wins. Durable when this returns. With `keep` only the
+    newest so many values of that name stay."""
+    return default_store().save(name, value, keep=keep, tags=tags, description=description)
 
 
 def latest(name: str, default: Any = None, *, returns: Any = None) -> Any:

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from waycairn.errors import StateAhead
 from waycairn.model.encoded import Encoded
-from waycairn.work.state import StateSlot
+from waycairn.work.state import Slot
 
 
 class StateGuard:
@@ -24,7 +24,7 @@ class StateGuard:
         """The state was restored from this commit."""
         self._restored_at = sequence
 
-    def note_replayed(self, step: str, sequence: int, state: StateSlot | None) -> None:
+    def note_replayed(self, step: str, sequence: int, state: Slot | None) -> None:
         """A remembered step returned its result instead of being called."""
         self.check(state)
         if state is None or self._restored_at is None or sequence >= self._restored_at:
@@ -32,12 +32,12 @@ class StateGuard:
         if self._before is None:
             self._replayed, self._before = step, _digest(state.encode())
 
-    def enter_loop(self, state: StateSlot | None) -> None:
+    def enter_loop(self, state: Slot | None) -> None:
         """A loop begins: the state is still as restored, and items are counted exactly once from here."""
         self.check(state)
         self._before = None
 
-    def check(self, state: StateSlot | None) -> None:
+    def check(self, state: Slot | None) -> None:
         """Raises StateAhead if the state changed since an older step was replayed."""
         if state is None or self._before is None or _digest(state.encode()) == self._before:
             return

@@ -48,7 +48,7 @@ def leave_by_error(cutter: Cutter, error: BaseException) -> None:
         facts = describe(error, where)
         partial = _partial(cutter, facts)
         cutter.abandon_item()
-        if cutter.state is None and not cutter.items.is_empty:
+        if cutter.state is None and not (cutter.items.is_empty and cutter.journal.is_empty):
             cutter.take(END)
         elif cutter.state is not None:
             cutter.items.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,13 +31,15 @@ class _Written:
         self._handle = -1
         self._written = 0
         """Bytes of the file that were written; the buffer follows."""
+        self._lock = threading.RLock()  # a cut may be written by a thread of its own while the job goes on
 
     def write(self, text: str | bytes) -> int:
         """Add text (encoded) or bytes as they are; returns the number of bytes. If it raises, they were not added."""
         data = text.encode(self._encoding) if isinstance(text, str) else text
-        if len(self._buffer) >= _BUFFER:
-            self._drain()
-        self._buffer += data
+        with self._lock:
+            if len(self._buffer) >= _BUFFER:
+                self._drain()
+            self._buffer += data
         return len(data)
 
     def _drain(self) -> None:
@@ -140,9 +143,10 @@ class Output(_Written):
         return count
 
     def _drain(self) -> None:
-        if self._buffer:
-            _refuse_if_lost(self._is_lost, self.path)
-            super()._drain()
+        with self._lock:
+            if self._buffer:
+                _refuse_if_lost(self._is_lost, self.path)
+                super()._drain()
 
     def flush_to(self, length: int) -> None:
         """Make the first `length` bytes durable; called at a cut, before the transaction."""
@@ -176,12 +180,16 @@ class Output(_Written):
         if self._is_lost():
             return
         crashpoint("output.cut")
+        with self._lock:
+            self._cut_back(length)
+        crashpoint("output.cut.done")
+
+    def _cut_back(self, length: int) -> None:
         del self._buffer[max(length - self._written, 0) :]
         if length < self._written:
             with translated("the output file", self.path):
                 os.ftruncate(self._handle, length)
             self._written = length
-        crashpoint("output.cut.done")
         self.length = length
 
     def close(self) -> None:

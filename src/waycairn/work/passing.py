@@ -92,6 +92,7 @@ class Pass:
                 "remembers, or a run of its own."
             )
         cutter.guard.enter_loop(cutter.state)
+        cutter.keep_beginning()
         catalog = cutter.store.catalog
         count = catalog.loops(cutter.run).get(self.name, 0)
         self._done = DoneKeys(catalog.done_items(cutter.run, self.name), count) if count else None

@@ -40,6 +40,7 @@ class PhaseCall:
             )
             self.child.is_in_block = True
             self.child.cutter.is_lost = cutter.is_lost
+            self.child.cutter.behind.pool = cutter.behind.pool
 
     def _recall(self, record: RunRecord) -> Any:
         """What the completed phase returned. Raises Damaged if that cannot be read."""

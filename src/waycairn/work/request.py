@@ -7,7 +7,10 @@ from typing import Any
 
 import msgspec
 
-STATE_KIND = "processing_state"
+from waycairn.model.encoded import Encoded
+
+STATE_KIND, MODEL_KIND = "processing_state", "model_state"
+"""Of checkpoints that were given no kind: of `run.state`, of what is tracked."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +23,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     ttl: float | None = None
     reason: str | None = None
+    role: str = "state"
+    encoded: Encoded | None = None
+    """What the checkpoint holds instead of the run's state."""
 
 
 PACED = Request(reason="pace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
@@ -24,13 +24,27 @@ from waycairn.work.phase import PhaseCall
 from waycairn.work.queueing import Queue
 from waycairn.work.request import STATE_KIND
 from waycairn.work.restoring import newest_value
+from waycairn.work.saving import Saving
 from waycairn.work.step import check_name, result_types
+from waycairn.work.training import Training
+
+if TYPE_CHECKING:
+    from waycairn.work.session import Session
 
 T = TypeVar("T")
 S = TypeVar("S")
 
 
-class Run:
+class Facts(TypedDict, total=False):
+    """What a saved value may carry. `ttl` is seconds until it may be swept."""
+
+    tags: Sequence[str]
+    description: str | None
+    metadata: Mapping[str, Any] | None
+    ttl: float | None
+
+
+class Run(Training):
     """A run that this process holds. Its methods are called from the thread that entered it.
 
     Everything between two cuts is committed together or not at all; see `each`, `step`, `phase` and `checkpoint`
@@ -299,19 +313,20 @@ class Run:
         self._execution.stop_if_asked()
         return taken
 
-    def save(
-        self,
-        name: str,
-        value: Any,
-        *,
-        tags: Sequence[str] = (),
-        description: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        ttl: float | None = None,
-    ) -> CheckpointId:
-        """Save a value under a name (its kind), beside the state; durable when this returns. See `latest`."""
-        write = self._execution.value(name, value, tags=tags, description=description, metadata=metadata, ttl=ttl)
-        return write()
+    @overload
+    def save(self, name: str, value: Any, *, wait: Literal[True] = ..., **facts: Unpack[Facts]) -> CheckpointId: ...
+
+    @overload
+    def save(self, name: str, value: Any, *, wait: Literal[False], **facts: Unpack[Facts]) -> Saving: ...
+
+    def save(self, name: str, value: Any, *, wait: bool = True, **facts: Unpack[Facts]) -> CheckpointId | Saving:
+        """Save a value under a name (its kind), beside the state; durable when this returns. See `latest`.
+
+        With `wait=False` it is copied and written behind the job: durable when `result()` of what this returns has
+        returned. One at a time: the next save waits for this one, and raises its error unless somebody asked for it.
+        """
+        saved: CheckpointId | Saving = self._execution.value(name, value, behind=not wait, **facts)()
+        return saved
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value that was saved under this name in this run, else `default`."""
@@ -352,6 +367,25 @@ class Run:
         if write is not None:
             write()
             self._execution.stop_if_asked()
+
+    def log(self, step: int | None = None, **metrics: Any) -> None:
+        """Keep numbers of a step: int, float, bool, numpy scalars, tensors of one value. Not durable by itself: they are
+        committed with the next cut, and undone with an item that is left undone.
+
+        Where steps are counted they belong to the open step; else to `step`, or to the one after the newest that was
+        logged, also after a resume. TypeError names a metric that is no number.
+        """
+        self._execution.log(step, metrics)
+
+    @property
+    def session(self) -> Session:
+        """Iterations, rules and patterns of a training run, see Session."""
+        execution = self._execution
+        if execution.session is None:
+            from waycairn.work.session import Session
+
+            execution.session = Session(execution)
+        return execution.session
 
     def complete(self, result: Any = None) -> None:
         """The job is done, whatever its loops say; `result` is kept (kind "result"). Durable when this returns if

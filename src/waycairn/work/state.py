@@ -6,7 +6,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from waycairn.codec import Types, encode
 from waycairn.errors import Damaged
@@ -24,26 +24,58 @@ _LOOKED_AT = 100
 """Elements of a container that are looked at for their types."""
 
 
+class Slot(Protocol):
+    """What a cut holds of a run's state: the object of `run.state`, or all that `run.track` was given."""
+
+    @property
+    def target(self) -> Any: ...
+
+    @property
+    def types(self) -> Types: ...
+
+    @property
+    def optimizers(self) -> Mapping[str, Any]:
+        """Those in it, by name: what they own changes in their steps only."""
+        ...
+
+    def check(self) -> None:
+        """Raises ValueError where a checkpoint must not be written now."""
+        ...
+
+    def encode(self) -> Encoded: ...
+
+    def restore(self, value: Any) -> None: ...
+
+
 class StateSlot:
     """Holds the user's object. `types` are those reachable from it, so that they come back."""
 
     def __init__(self, target: Any) -> None:
         self._put = _putter(target)
-        self._is_stateful = _is_stateful(target)  # once: a protocol check costs 15 µs
+        self._is_stateful = is_stateful(target)  # once: a protocol check costs 15 µs
         self.target = target
-        self.types = Types.of(type(target), *_types_inside(target, 3))
+        self.types = Types.of(type(target), *types_inside(target, 3))
+        self.optimizers: Mapping[str, Any] = {}
+
+    def check(self) -> None:
+        """A state may be written at any cut."""
+
+    def value(self) -> Any:
+        """What is stored of it."""
+        return dict(self.target.state_dict()) if self._is_stateful else self.target
 
     def encode(self) -> Encoded:
         """The state now, on the caller's thread. TypeError names the path of what cannot be stored."""
-        value = self.target
-        if self._is_stateful:
-            value = dict(value.state_dict())
-        return encode(value, types=self.types)  # what could not be restored is refused now, not on resume
+        return encode(self.value(), types=self.types)  # what could not be restored is refused now, not on resume
+
+    def put(self, value: Any) -> None:
+        """As `restore`, raising what the object raises."""
+        self._put(self.target, value)
 
     def restore(self, value: Any) -> None:
         """Put a loaded value into the user's object, in place. Raises Damaged if it is of another shape."""
         try:
-            self._put(self.target, value)
+            self.put(value)
         except (TypeError, ValueError, AttributeError) as error:
             raise Damaged(
                 f"the stored state does not fit the {type(self.target).__name__} that was passed to run.state "
@@ -52,30 +84,35 @@ class StateSlot:
             ) from error
 
 
-def _types_inside(value: Any, levels: int) -> set[type]:
+def types_inside(value: Any, levels: int) -> set[type]:
     """Types of what the first values of its containers are: what the job passes again when it is resumed."""
     if not levels or not isinstance(value, Mapping | list | tuple | set | frozenset | deque):
         return set()
     found: set[type] = set()
     for element in islice(value.values() if isinstance(value, Mapping) else value, _LOOKED_AT):
         found.add(type(element))
-        found |= _types_inside(element, levels - 1)
+        found |= types_inside(element, levels - 1)
     return found
 
 
-def _is_stateful(value: Any) -> bool:
+def is_stateful(value: Any) -> bool:
+    """Whether it hands out its state and takes it back."""
     return isinstance(value, Stateful) and not isinstance(value, type)
 
 
 def _putter(target: Any) -> Callable[[Any, Any], None]:
     """How to put a value into this object in place; TypeError if it is immutable."""
-    if _is_stateful(target):
+    if is_stateful(target):
         return lambda kept, value: kept.load_state_dict(value)
     for kind, put in _CONTAINERS:
         if isinstance(target, kind):
             return put
     if hasattr(type(target), "__array_interface__"):
         return _put_array
+    if hasattr(target, "untyped_storage"):
+        return _put_tensor
+    if hasattr(target, "bit_generator") or hasattr(target, "initial_seed"):
+        return _put_generator
     frozen = _is_frozen(type(target))
     if frozen is None or frozen:
         name = type(target).__name__ if frozen is None else f"frozen {type(target).__name__}"
@@ -139,6 +176,21 @@ def _put_array(kept: Any, value: Any) -> None:
     if kept.shape != value.shape or kept.dtype != value.dtype:
         raise ValueError(f"an array of shape {value.shape} and type {value.dtype} was stored")
     kept[...] = value
+
+
+def _put_tensor(kept: Any, value: Any) -> None:
+    _same_type(kept, value)
+    if kept.shape != value.shape or kept.dtype != value.dtype:
+        raise ValueError(f"a tensor of shape {tuple(value.shape)} and type {value.dtype} was stored")
+    kept.detach().copy_(value.detach())
+
+
+def _put_generator(kept: Any, value: Any) -> None:
+    _same_type(kept, value)
+    if hasattr(kept, "bit_generator"):  # numpy's
+        kept.bit_generator.state = value.bit_generator.state
+    else:  # torch's
+        kept.set_state(value.get_state())
 
 
 _CONTAINERS: tuple[tuple[Any, Callable[[Any, Any], None]], ...] = (

@@ -5,37 +5,42 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from waycairn.codec import Types, encode
+from waycairn.codec import Types
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
-from waycairn.model.ids import CheckpointId, RunId, split_checkpoint_id
+from waycairn.model.ids import RunId, split_checkpoint_id
 from waycairn.model.policy import Durability, Pace
-from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, RunFilter, RunRecord
+from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
-from waycairn.store import CheckpointDraft, StoreCore
+from waycairn.store import StoreCore
 from waycairn.wiring import default_url, open_core
 from waycairn.work.displays import Mode, check_mode
 from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
-from waycairn.work.restoring import newest_value, note_damage
+from waycairn.work.restoring import note_damage
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
+from waycairn.work.values import Values
 from waycairn.world import history
-from waycairn.world.randomness import new_run_id
 
 if TYPE_CHECKING:
+    from waycairn.model.journal import Pattern, PromotedRule
+    from waycairn.model.sweeping import SweepReport
+    from waycairn.upkeep.recovering import Recovered
+    from waycairn.upkeep.sessions import Report
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
 
-class Store:
+class Store(Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
-        self.core = core
+        super().__init__(core)
         self.url = core.url
 
     def run(
@@ -142,15 +147,36 @@ class Store:
             )
         return found
 
-    def load(self, checkpoint: str, *, only: str | None = None, returns: Any = None, strict: bool = True) -> Any:
-        """What a checkpoint holds, verified. `only="model.layer1"` reads just that part. `returns` gives the types;
-        with strict=False unknown types come as readable records. Raises CheckpointNotFound, Damaged, UnknownType."""
+    def load(
+        self,
+        checkpoint: str,
+        *,
+        into: Any = None,
+        only: str | Sequence[str] | None = None,
+        map_location: Any = None,
+        returns: Any = None,
+        strict: bool = True,
+    ) -> Any:
+        """What a checkpoint holds, verified.
+
+        `into`: a tree of dicts, lists and tuples, such as a state_dict(). Its arrays and tensors get the stored contents
+        in place, large ones straight from the disk; the result is the stored state with these in it. ValueError names
+        what does not fit, before anything is changed; Damaged may leave some of them overwritten.
+        `only="model.layer1"` reads just that part, a list of paths a dict of parts. `map_location` is the device for
+        tensors (a torch.device or its name); without it they come back on the CPU, wherever they were. `returns` gives
+        the types; with strict=False unknown types come as readable records.
+        Raises CheckpointNotFound, Damaged, UnknownType; KeyError if there is no such part.
+        """
         found = self.checkpoint(checkpoint)
         types = None if returns is None else Types.of(returns)
         try:
-            return self.core.load(found.checkpoint.stored, types=types, only=only, strict=strict)
+            return self.core.load(
+                found.checkpoint.stored, into=into, types=types, only=only, strict=strict, map_location=map_location
+            )
         except Damaged as error:
-            note_damage(self.core, found, error)
+            # What it means for `into` is the caller's business, and no fact about the checkpoint.
+            damage = error.__cause__ if isinstance(error.__cause__, Damaged) else error
+            note_damage(self.core, found, damage)
             raise
 
     def pin(self, checkpoint: str, pinned: bool = True) -> None:
@@ -226,6 +252,33 @@ class Store:
         self.core.catalog.delete_run(found.id)
         history.note(history.Deleted(what=what))
 
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    def report(self, run: str, key: str | None = None) -> Report:
+        """How the session of a run went, see `waycairn report`. Raises RunNotFound."""
+        from waycairn.upkeep.sessions import report_of
+
+        return report_of(self.core, self.find(run, key).id)
+
+    def rules(self) -> Sequence[PromotedRule]:
+        """The best that any run found of each rule, and who found it."""
+        return self.core.catalog.rule_metadata()
+
+    def patterns(self) -> Sequence[Pattern]:
+        """What any run discovered, by time."""
+        return self.core.catalog.patterns()
+
+    def recover_session(
+        self, mirror: str | os.PathLike[str], name: str | None = None, key: str | None = None
+    ) -> Recovered:
+        """Put a session whose catalog was lost into this store, from its readable copies: `mirror` is their directory,
+        of one run or of all. Iterations, rules, patterns and the states of the newest iterations, exactly; damaged
+        copies are left out with a warning. The run is interrupted then: enter it to go on. Raises RunNotFound, RunError
+        if the store has a run of that name."""
+        from waycairn.upkeep.recovering import find_mirror, recover
+
+        return recover(self.core, find_mirror(Path(mirror), name, key))
+
     # -- streams ---------------------------------------------------------------------------------------------------
 
     def streams(self, sink: str | None = None) -> Sequence[StreamStanding]:
@@ -262,31 +315,27 @@ class Store:
         found = find_stream(self.core, stream, sink)
         return Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit).run(wanted)
 
-    # -- plain values ------------------------------------------------------------------------------------------------
+    # -- upkeep ------------------------------------------------------------------------------------------------------
 
-    def save(self, name: str, value: Any, *, tags: Sequence[str] = (), description: str | None = None) -> CheckpointId:
-        """Save a value under a name, no structure at all: the last commit wins. Durable when this returns."""
-        check_name("saved value", name)
-        run = new_run_id()
-        new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
-        draft = CheckpointDraft(
-            kind="value", role="value", encoded=encode(value), tags=tuple(tags), description=description
-        )
-        return self.core.save_value(new, draft)
+    def sweep(self, *, dry_run: bool = False, grace: float | str = "1h") -> SweepReport:
+        """Give back the bytes of deleted and replaced checkpoints, and what saves that died left behind if it is older than
+        `grace`. Safe beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing
+        is changed. Raises Damaged if a manifest cannot be read: then nothing was removed."""
+        from waycairn.model.units import seconds
+        from waycairn.upkeep.sweep import sweep
 
-    def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
-        """The newest intact value saved under this name, else `default`."""
-        found = self.core.catalog.find_run(None, name, "value")
-        if found is None:
-            return default
-        types = None if returns is None else Types.of(returns)
-        return newest_value(self.core, found.id, "value", default, types)
+        return sweep(self.core, dry_run=dry_run, grace=seconds("grace", grace))
 
     # -- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the connections. Runs of this store must have been left."""
-        self.core.close()
+        """Close the connections, once what `save(..., wait=False)` began is durable (its error is raised here). Runs of
+        this store must have been left."""
+        try:
+            self._behind.settle()
+        finally:
+            self._behind.end()
+            self.core.close()
 
     def __enter__(self) -> Self:
         return self

@@ -42,8 +42,8 @@ class _Plan:
             self.hits[name] += 1
             count = self.hits[name]
             place = self.hits.total() if self.name == _ANY else count
-        if self.record:
-            self._write(name, count)
+            if self.record:
+                self._write(name, count)  # here, so that all that was counted stands there if another thread strikes
         if self.name not in {name, _ANY} or place != self.hit or self._has_struck():
             return
         if self.act in _ERRORS:

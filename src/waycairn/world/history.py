@@ -27,6 +27,8 @@ __all__ = [
     "Entered",
     "Event",
     "GoingBack",
+    "Keeping",
+    "Replacing",
     "Saved",
     "Told",
     "begin",
@@ -74,6 +76,10 @@ class Committed(Event, frozen=True, kw_only=True, tag="commit"):
     """Scope, name and root of the result."""
     outputs: Mapping[str, int] = msgspec.field(default_factory=dict)
     """Path to committed length, of those that changed."""
+    iterations: Sequence[int] = ()
+    """Numbers of iterations of a session."""
+    points: int = 0
+    """Logged points that it holds."""
 
     @classmethod
     def of(cls, commit: Commit) -> Committed:
@@ -92,6 +98,8 @@ class Committed(Event, frozen=True, kw_only=True, tag="commit"):
             queued={queue: stored.root for queue, stored in commit.queued.items()},
             steps=[(step.scope, step.name, step.result.root) for step in commit.steps],
             outputs={output.path: output.length for output in commit.outputs},
+            iterations=[one.number for one in commit.journal.iterations] if commit.journal else (),
+            points=len(commit.journal.points) if commit.journal else 0,
         )
 
 
@@ -100,6 +108,22 @@ class Saved(Event, frozen=True, kw_only=True, tag="value"):
 
     checkpoint: CheckpointId
     root: bytes
+
+
+class Replacing(Event, frozen=True, kw_only=True, tag="replacing"):
+    """The commit with this sequence is about to be made, and checkpoints of its run go with it: not before it is there."""
+
+    run: RunId
+    sequence: int
+    what: Sequence[int]
+    """Their sequences."""
+
+
+class Keeping(Event, frozen=True, kw_only=True, tag="keeping"):
+    """A value is about to be saved under this name, and values older than the newest `keep` go with it."""
+
+    name: str
+    keep: int
 
 
 class GoingBack(Event, frozen=True, kw_only=True, tag="going back"):
@@ -134,7 +158,7 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | GoingBack | Deleting | Deleted | Discarded | Told
+_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Discarded | Told
 _decoder = msgspec.json.Decoder(_Any)
 
 

@@ -1,0 +1,391 @@
+"""What sessions write down: logged points, iterations, rules, patterns. Written by commits, taken back by rewinds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, delete, func, insert, select
+from sqlalchemy.sql.elements import ClauseElement
+
+from waycairn.catalog.columns import (
+    as_text,
+    decode_json,
+    decode_maybe,
+    decode_text,
+    encode_json,
+    encode_maybe,
+    encode_text,
+)
+from waycairn.catalog.database import Row, Session
+from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.points import decode_points, encode_points
+from waycairn.catalog.shapes import nonsense_of, reads
+from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.tables import discovered_patterns as patterns
+from waycairn.catalog.tables import iterations, metrics, rule_metadata, rule_performance, runs
+from waycairn.model.ids import RunId
+from waycairn.model.journal import Iteration, JournalRows, LoggedCut, Pattern, PromotedRule, RuleOptimization
+
+_LOGGED = (
+    metrics.c.sequence,
+    metrics.c.epoch,
+    metrics.c.entered,
+    metrics.c.created,
+    metrics.c.saving,
+    metrics.c.points,
+)
+_ITERATION = (
+    *(iterations.c.number, iterations.c.sequence, iterations.c.epoch, iterations.c.created, iterations.c.took),
+    *(iterations.c.improvement, iterations.c.metrics, iterations.c.facts),
+)
+_RULE = tuple(column for column in rule_performance.c if column.name not in {"run", "place"})
+_PROMOTED = tuple(rule_metadata.c)
+_PATTERN = (runs.c.id, *(column for column in patterns.c if column.name not in {"run", "place"}))
+
+ADD_LOGGED = Statement(
+    "add_logged",
+    "What one cut holds of the metrics.",
+    insert(metrics).values(**{column.name: bindparam(column.name) for column in metrics.c}),
+)
+ADD_ITERATION = Statement(
+    "add_iteration",
+    "An iteration. A second one of that number is refused by the key.",
+    insert(iterations).values(**{column.name: bindparam(column.name) for column in iterations.c}),
+)
+ADD_RULE = Statement(
+    "add_rule",
+    "One trial of a rule.",
+    insert(rule_performance).values(**{column.name: bindparam(column.name) for column in rule_performance.c}),
+)
+ADD_PATTERN = Statement(
+    "add_pattern",
+    "A pattern that was found.",
+    insert(patterns).values(**{column.name: bindparam(column.name) for column in patterns.c}),
+)
+
+
+def _promote(build: Build) -> ClauseElement:
+    name = select(runs.c.name).where(runs.c.num == bindparam("num")).scalar_subquery()
+    others: dict[str, Any] = {
+        column.name: bindparam(column.name) for column in rule_metadata.c if column.name != "name"
+    }
+    added = build.insert(rule_metadata).values(name=name, **others)
+    better: ClauseElement = added.on_conflict_do_update(
+        index_elements=["rule"],
+        set_={column.name: added.excluded[column.name] for column in rule_metadata.c if column.name != "rule"},
+        where=added.excluded.score > rule_metadata.c.score,
+    )
+    return better
+
+
+PROMOTE = Statement(
+    "promote", "The best of its rule, if nothing as good stands there. One changed row says so.", _promote
+)
+
+LOGGED_AFTER = Statement(
+    "logged_after",
+    "A bounded number of the cuts that hold metrics, in order.",
+    select(*_LOGGED)
+    .where(metrics.c.run == NUM, metrics.c.sequence > bindparam("after"))
+    .order_by(metrics.c.sequence)
+    .limit(bindparam("limit", type_=Integer)),
+)
+NEWEST_STEP = Statement(
+    "newest_step", "The highest step.", select(func.max(metrics.c.last)).where(metrics.c.run == NUM)
+)
+ITERATIONS_AFTER = Statement(
+    "iterations_after",
+    "Iterations of later commits, by number.",
+    select(*_ITERATION)
+    .where(iterations.c.run == NUM, iterations.c.sequence > bindparam("after"))
+    .order_by(iterations.c.number),
+)
+GET_ITERATION = Statement(
+    "get_iteration",
+    "The iteration of a number.",
+    select(*_ITERATION).where(iterations.c.run == NUM, iterations.c.number == bindparam("number")),
+)
+NEWEST_ITERATION = Statement(
+    "newest_iteration",
+    "The iteration of the highest number.",
+    select(*_ITERATION).where(iterations.c.run == NUM).order_by(iterations.c.number.desc()).limit(1),
+)
+RULES_AFTER = Statement(
+    "rules_after",
+    "Trials of rules in later commits, in order.",
+    select(*_RULE)
+    .where(rule_performance.c.run == NUM, rule_performance.c.sequence > bindparam("after"))
+    .order_by(rule_performance.c.sequence, rule_performance.c.place),
+)
+PROMOTED_RULES = Statement("promoted_rules", "The best of each rule.", select(*_PROMOTED))
+PATTERNS_AFTER = Statement(
+    "patterns_after",
+    "Patterns that a run found in later commits, in order.",
+    select(*_PATTERN)
+    .join(runs, runs.c.num == patterns.c.run)
+    .where(patterns.c.run == NUM, patterns.c.sequence > bindparam("after"))
+    .order_by(patterns.c.sequence, patterns.c.place),
+)
+ALL_PATTERNS = Statement(
+    "all_patterns",
+    "Patterns that any run found, by time.",
+    select(*_PATTERN).join(runs, runs.c.num == patterns.c.run).order_by(patterns.c.created, patterns.c.place),
+)
+
+_LATER = "Rows of later commits."
+FORGET = tuple(
+    Statement(
+        f"forget_{table.name}",
+        _LATER,
+        delete(table).where(table.c.run == bindparam("num"), table.c.sequence > bindparam("number")),
+    )
+    for table in (metrics, iterations, rule_performance, patterns)
+)
+UNDONE_RULES = Statement(
+    "undone_rules",
+    "Rules whose best a later commit of this run had set.",
+    select(rule_metadata.c.rule).where(
+        rule_metadata.c.run == bindparam("of"), rule_metadata.c.sequence > bindparam("number")
+    ),
+)
+DROP_PROMOTED = Statement(
+    "drop_promoted", "What stands of a rule.", delete(rule_metadata).where(rule_metadata.c.rule == bindparam("which"))
+)
+BEST_LEFT = Statement(
+    "best_left",
+    "The best trial of a rule that still stands, of any run.",
+    select(runs.c.num, runs.c.id, *_RULE)
+    .join(runs, runs.c.num == rule_performance.c.run)
+    .where(rule_performance.c.rule == bindparam("which"), rule_performance.c.candidate)
+    .order_by(rule_performance.c.score.desc(), rule_performance.c.created)
+    .limit(1),
+)
+
+_PAGE = 64
+
+
+class SessionPart(Part):
+    """Implements `ports.SessionRows`."""
+
+    def metrics(self, run: RunId, after: int = -1) -> Iterator[LoggedCut]:
+        values: dict[str, Any] = {"id": run, "after": after, "limit": _PAGE}
+        while rows := self._database.read(lambda session: session.all(LOGGED_AFTER, values)):
+            yield from map(_logged_of, rows)
+            values["after"] = rows[-1][0]
+
+    def newest_step(self, run: RunId) -> int | None:
+        row = self._database.read(lambda session: session.one(NEWEST_STEP, {"id": run}))
+        with nonsense_of(metrics.name):
+            return None if row is None or row[0] is None else int(row[0])
+
+    def iterations(self, run: RunId, after: int = -1) -> Sequence[Iteration]:
+        values = {"id": run, "after": after}
+        return [*map(_iteration_of, self._database.read(lambda session: session.all(ITERATIONS_AFTER, values)))]
+
+    def find_iteration(self, run: RunId, number: int | None = None) -> Iteration | None:
+        statement = NEWEST_ITERATION if number is None else GET_ITERATION
+        values: dict[str, Any] = {"id": run} if number is None else {"id": run, "number": number}
+        row = self._database.read(lambda session: session.one(statement, values))
+        return None if row is None else _iteration_of(row)
+
+    def rules(self, run: RunId, after: int = -1) -> Sequence[RuleOptimization]:
+        values = {"id": run, "after": after}
+        return [*map(_rule_of, self._database.read(lambda session: session.all(RULES_AFTER, values)))]
+
+    def rule_metadata(self) -> Sequence[PromotedRule]:
+        rows = self._database.read(lambda session: session.all(PROMOTED_RULES))
+        return sorted(map(_promoted_of, rows), key=lambda promoted: promoted.rule)  # databases sort as they are told to
+
+    def patterns(self, run: RunId | None = None, after: int = -1) -> Sequence[Pattern]:
+        statement, values = (ALL_PATTERNS, {}) if run is None else (PATTERNS_AFTER, {"id": run, "after": after})
+        return [*map(_pattern_of, self._database.read(lambda session: session.all(statement, values)))]
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+class EncodedJournal:
+    """The rows of a commit, encoded before its transaction: what cannot be stored never takes a lock."""
+
+    def __init__(self, rows: JournalRows, run: RunId, epoch: int, now: float) -> None:
+        steps = [point.step for point in rows.points]
+        self._run = run
+        self._logged = {
+            "epoch": epoch,
+            "entered": rows.entered or now,
+            "created": now,
+            "saving": rows.saving,
+            "first": min(steps, default=None),
+            "last": max(steps, default=None),
+            "count": len(steps),
+            "points": encode_points(rows.points),
+        }
+        self._iterations = [_values_of_iteration(iteration, epoch) for iteration in rows.iterations]
+        self._rules = [_values_of_rule(place, rule) for place, rule in enumerate(rows.rules)]
+        self._patterns = [_values_of_pattern(place, pattern) for place, pattern in enumerate(rows.patterns)]
+
+    def add(self, session: Session, num: int, sequence: int) -> None:
+        """In the transaction of the commit."""
+        where = {"run": num, "sequence": sequence}
+        session.change(ADD_LOGGED, {**self._logged, **where})
+        for iteration in self._iterations:
+            session.change(ADD_ITERATION, {**iteration, **where})
+        for rule in self._rules:
+            promoted = rule["candidate"] and promote(session, num, self._run, {**rule, **where})
+            session.change(ADD_RULE, {**rule, **where, "promoted": promoted})
+        for pattern in self._patterns:
+            session.change(ADD_PATTERN, {**pattern, **where})
+
+
+def promote(session: Session, num: int, run: RunId, rule: Mapping[str, Any]) -> bool:
+    """Whether this trial is the best of its rule now."""
+    return session.change(PROMOTE, {**rule, "num": num, "run": run, "updated": rule["created"]}) == 1
+
+
+def take_back(session: Session, run: RunId, values: Mapping[str, Any]) -> None:
+    """What commits after `number` of run `num` wrote down goes, in the transaction of a rewind."""
+    undone = [row[0] for row in session.all(UNDONE_RULES, {"of": run, "number": values["number"]})]
+    for forget in FORGET:
+        session.change(forget, values)
+    for rule in undone:
+        session.change(DROP_PROMOTED, {"which": rule})
+        best = session.one(BEST_LEFT, {"which": rule})
+        if best is not None:
+            named = dict(zip((column.name for column in _RULE), best[2:], strict=True))
+            promote(session, best[0], best[1], named)
+
+
+def _values_of_iteration(iteration: Iteration, epoch: int) -> dict[str, Any]:
+    improvement = iteration.improvement
+    is_nan = improvement is not None and math.isnan(improvement)  # which SQLite keeps as NULL
+    facts = {
+        **({} if iteration.description is None else {"description": iteration.description}),
+        **({} if iteration.error is None else {"error": dict(iteration.error)}),
+        **({"improvement": "nan"} if is_nan else {}),
+    }
+    return {
+        "number": iteration.number,
+        "epoch": epoch,
+        "created": iteration.ended,
+        "took": iteration.took,
+        "improvement": None if is_nan else improvement,
+        "metrics": _encode_metrics(iteration.metrics),
+        "facts": encode_json(facts),
+    }
+
+
+def _encode_metrics(values: Mapping[str, float]) -> str | None:
+    """JSONB knows no -0.0: such a document goes as text, as one with NaN does."""
+    if any(value == 0 and math.copysign(1, value) < 0 for value in values.values()):
+        return as_text(dict(values))
+    return encode_json(dict(values))
+
+
+@reads(_ITERATION)
+def _iteration_of(row: Row) -> Iteration:
+    number, sequence, epoch, created, took, improvement, measured, facts = row
+    more = decode_json(facts)
+    return Iteration(
+        number=number,
+        sequence=sequence,
+        epoch=epoch,
+        ended=float(created),
+        took=float(took),
+        improvement=math.nan if "improvement" in more else None if improvement is None else float(improvement),
+        metrics={name: float(value) for name, value in decode_json(measured).items()},  # JSONB gives 1e22 as an int
+        description=more.get("description"),
+        error=more.get("error"),
+    )
+
+
+@reads(_LOGGED)
+def _logged_of(row: Row) -> LoggedCut:
+    sequence, epoch, entered, created, saving, points = row
+    return LoggedCut(
+        sequence=sequence,
+        epoch=epoch,
+        entered=float(entered),
+        created=float(created),
+        saving=float(saving),
+        points=decode_points(bytes(points)),
+    )
+
+
+def _values_of_rule(place: int, rule: RuleOptimization) -> dict[str, Any]:
+    return {
+        "place": place,
+        "rule": encode_text(rule.rule),
+        "created": rule.created,
+        "iteration": rule.iteration,
+        "score": rule.score,
+        "baseline": rule.baseline,
+        "improvement": rule.improvement,
+        "candidate": rule.is_candidate,
+        "parameters": encode_json(dict(rule.parameters)),
+        "description": encode_maybe(rule.description),
+    }
+
+
+@reads(_RULE)
+def _rule_of(row: Row) -> RuleOptimization:
+    sequence, rule, created, iteration, score, baseline, improvement, candidate, promoted, parameters, description = row
+    return RuleOptimization(
+        rule=decode_text(rule),
+        score=float(score),
+        baseline=float(baseline),
+        improvement=float(improvement),
+        parameters=decode_json(parameters),
+        description=decode_maybe(description),
+        iteration=iteration,
+        created=float(created),
+        is_candidate=bool(candidate),
+        is_promoted=bool(promoted),
+        sequence=sequence,
+    )
+
+
+@reads(_PROMOTED)
+def _promoted_of(row: Row) -> PromotedRule:
+    rule, run, name, sequence, iteration, updated, score, baseline, improvement, parameters, description = row
+    return PromotedRule(
+        rule=decode_text(rule),
+        score=float(score),
+        baseline=float(baseline),
+        improvement=float(improvement),
+        parameters=decode_json(parameters),
+        description=decode_maybe(description),
+        iteration=iteration,
+        run=RunId(run),
+        name=decode_text(name),
+        sequence=sequence,
+        updated=float(updated),
+    )
+
+
+def _values_of_pattern(place: int, pattern: Pattern) -> dict[str, Any]:
+    return {
+        "place": place,
+        "pattern": encode_text(pattern.pattern),
+        "created": pattern.created,
+        "iteration": pattern.iteration,
+        "effectiveness": pattern.effectiveness,
+        "data": encode_json(pattern.data),
+        "description": encode_maybe(pattern.description),
+    }
+
+
+@reads(_PATTERN)
+def _pattern_of(row: Row) -> Pattern:
+    run, sequence, pattern, created, iteration, effectiveness, data, description = row
+    return Pattern(
+        pattern=decode_text(pattern),
+        effectiveness=float(effectiveness),
+        data=decode_json(data),
+        description=decode_maybe(description),
+        iteration=iteration,
+        created=float(created),
+        run=RunId(run),
+        sequence=sequence,
+    )

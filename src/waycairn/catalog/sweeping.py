@@ -1,0 +1,419 @@
+"""What a sweep asks of the catalog: which chunks nothing refers to, and their removal.
+
+Safe beside commits of any number of processes, without stopping them while it looks:
+
+1. `mark` reads what there is: first the newest commit of each run, then the chunks, then the manifests. A chunk and the
+   manifest that brought it are committed together, so whoever sees the chunk sees the manifest, too.
+2. `condemn` locks the sweep epoch. From here on no commit that found chunks again can end: those before are seen, those
+   after find another epoch and are refused (see `chunk_index.add_data`). Then it looks at what was committed since the
+   mark, takes off what that refers to, removes the rest, and moves the epoch.
+
+A mark is good for one epoch: if another sweep came between, it is made again.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.sql.elements import ClauseElement
+
+from waycairn.catalog.chunk_index import COUNTER
+from waycairn.catalog.database import Row, Session, in_batches
+from waycairn.catalog.filters import any_values, one_of
+from waycairn.catalog.parts import Part
+from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.tables import blocks, chunks, counters, metadata, packs, runs
+from waycairn.errors import Damaged, SweptMeanwhile
+from waycairn.model.ids import PackId, RunId
+from waycairn.model.spans import Spans
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+
+Refers = Callable[[bytes], Runs]
+"""From a manifest to the chunks that it refers to. Raises Damaged."""
+
+REFERRING = tuple(table for table in metadata.sorted_tables if "manifest" in table.c)
+"""Every table with manifests in it, so that none is ever forgotten here. All have `run` and `sequence`."""
+_BASE = blocks.c.get("base")
+"""Number of the chunk that a delta block is the difference to, where the tables know such blocks."""
+_PAGE = 4096
+_RUNS_AT_ONCE = 64
+_MANY = 65536
+"""Ranges that are gathered before they are joined."""
+_SIZES = (1, 16, 256)
+
+SEQUENCES = Statement("sequences", "The newest commit of each run.", select(runs.c.num, runs.c.id, runs.c.sequence))
+NUMS = Statement("nums", "All runs.", select(runs.c.num).order_by(runs.c.num))
+CHUNKS_AFTER = Statement(
+    "chunks_after",
+    "A bounded number of chunks, and the block of each.",
+    select(chunks.c.number, chunks.c.block)
+    .where(chunks.c.number > bindparam("after"))
+    .order_by(chunks.c.number)
+    .limit(bindparam("limit", type_=Integer)),
+)
+LOCK_EPOCH = Statement(
+    "lock_epoch",
+    "Move the sweep epoch: whoever found chunks again under another one is refused from here on.",
+    update(counters).where(counters.c.name == "sweep").values(value=counters.c.value + 1).returning(counters.c.value),
+)
+DROP_CHUNKS = Statement(
+    "drop_chunks",
+    "Remove chunks with consecutive numbers, all of them seen before: numbers are never given out again.",
+    delete(chunks).where(chunks.c.number.between(bindparam("first"), bindparam("last"))),
+)
+_COUNTED = (
+    select(blocks.c.pack, func.count().label("blocks"), func.sum(blocks.c.stored_length).label("bytes"))
+    .where(blocks.c.pack.is_not(None))
+    .group_by(blocks.c.pack)
+    .subquery("counted")
+)
+PACK_FILL = Statement(
+    "pack_fill",
+    "How many blocks lie in each pack, and their bytes. In one statement: a pack whose blocks were read before it would "
+    "look as if it had none.",
+    select(
+        packs.c.id, packs.c.size, func.coalesce(_COUNTED.c.blocks, 0), func.coalesce(_COUNTED.c.bytes, 0)
+    ).select_from(packs.outerjoin(_COUNTED, _COUNTED.c.pack == packs.c.id)),
+)
+ADD_CONDEMNED = Statement(
+    "add_condemned",
+    "A pack that is on disk and that no commit named: none can name it any more.",
+    insert(packs).values(id=bindparam("pack"), size=bindparam("bytes"), digest=b""),
+)
+FORGET_PACK = Statement(
+    "forget_pack",
+    "The file of a condemned pack is gone.",
+    delete(packs).where(packs.c.id == bindparam("pack")),
+)
+
+
+def _claim(build: Build) -> ClauseElement:
+    now, was = bindparam("now", type_=BigInteger), bindparam("due", type_=BigInteger)
+    claimed = build.insert(counters).values(name=bindparam("counter"), value=now)
+    # A time in the future is of a clock that was set back since then: it must not keep sweeps away.
+    is_due = or_(counters.c.value <= was, counters.c.value > now)
+    claimed = claimed.on_conflict_do_update(index_elements=["name"], set_={"value": now}, where=is_due)
+    assert isinstance(claimed, ClauseElement)
+    return claimed
+
+
+CLAIM_TIME = Statement("claim_time", "Note the time of a sweep, unless one was noted lately.", _claim)
+
+
+@cache
+def _manifests(table: Table, *, since: bool) -> Statement:
+    """`skipped` is how manifests begin that refer to no chunk: most of them, and each as long as its state."""
+    which = (
+        [table.c.run == bindparam("num"), table.c.sequence > bindparam("since")]
+        if since
+        else [table.c.run.between(bindparam("first"), bindparam("last"))]
+    )
+    refers = func.substr(table.c.manifest, 1, bindparam("length", type_=Integer)) != bindparam(
+        "skipped", type_=LargeBinary
+    )
+    return Statement(
+        f"manifests_of_{table.name}",
+        "The manifests of these rows.",
+        select(table.c.run, table.c.sequence, table.c.manifest).where(*which, table.c.manifest.is_not(None), refers),
+    )
+
+
+@cache
+def _drop_blocks(count: int) -> Statement:
+    return Statement("drop_blocks", "Remove blocks.", delete(blocks).where(one_of(blocks.c.number, count)))
+
+
+@cache
+def _inline_bytes(count: int) -> Statement:
+    return Statement(
+        "inline_bytes",
+        "Bytes of those of these blocks that lie in the catalog.",
+        select(func.sum(blocks.c.stored_length)).where(one_of(blocks.c.number, count), blocks.c.pack.is_(None)),
+    )
+
+
+@cache
+def _packs_of(count: int) -> Statement:
+    return Statement(
+        "packs_of",
+        "The packs in which these blocks lie, and the bytes of each.",
+        select(blocks.c.pack, blocks.c.stored_length).where(one_of(blocks.c.number, count), blocks.c.pack.is_not(None)),
+    )
+
+
+@cache
+def _which_packs(count: int) -> Statement:
+    return Statement(
+        "which_packs", "Which of these packs have a row.", select(packs.c.id).where(one_of(packs.c.id, count))
+    )
+
+
+@cache
+def _which_chunks(count: int) -> Statement:
+    return Statement(
+        "which_chunks",
+        "Which of these chunks have a row.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count)),
+    )
+
+
+# -- what chunks are built on ------------------------------------------------------------------------------------------
+
+
+def _joined() -> Any:
+    """Chunks that are stored as the difference to another one."""
+    assert _BASE is not None
+    return (
+        select(chunks.c.number, _BASE)
+        .join_from(chunks, blocks, chunks.c.block == blocks.c.number)
+        .where(_BASE.is_not(None))
+    )
+
+
+@cache
+def _all_bases() -> Statement:
+    return Statement("all_bases", "Every chunk that is a difference, and what it is the difference to.", _joined())
+
+
+@cache
+def _bases(count: int) -> Statement:
+    return Statement("bases", "The same of these chunks.", _joined().where(one_of(chunks.c.number, count)))
+
+
+class SweepPart(Part):
+    """Implements `ports.SweepRows`."""
+
+    def mark(self, refers: Refers, skipped: bytes) -> Mark:
+        epoch = self._database.read(_epoch)
+        # The order of these three is what makes it safe, see above.
+        sequences = self._database.read(_sequences)
+        numbers, places = self._chunks()
+        live = self._live(refers, skipped)
+        return Mark(epoch=epoch, sequences=sequences, dead=_dead(numbers, places, live))
+
+    def _chunks(self) -> tuple[array[int], array[int]]:
+        """All numbers, in order, and the block of each: 16 bytes a chunk."""
+        numbers, places = array("q"), array("q")
+        while page := self._database.read(partial(_chunks_after, after=numbers[-1] if numbers else -1)):
+            with nonsense_of(chunks.name):
+                numbers.extend(number for number, _ in page)
+                places.extend(block for _, block in page)
+        return numbers, places
+
+    def _live(self, refers: Refers, skipped: bytes) -> Spans:
+        nums = [num for (num,) in self._database.read(lambda session: session.all(NUMS))]
+        found: set[tuple[int, int]] = set()
+        for at in range(0, len(nums), _RUNS_AT_ONCE):
+            few = nums[at : at + _RUNS_AT_ONCE]
+            values = {"first": few[0], "last": few[-1], "skipped": skipped, "length": len(skipped)}
+            for table in REFERRING:
+                read = partial(_referred, table=table, values=values, refers=refers, since=False)
+                found |= self._database.read(read)
+            if len(found) > _MANY:
+                found = set(Spans(found))
+        if _BASE is None:
+            return Spans(found)
+        return _with_bases(Spans(found), dict(self._database.read(lambda session: session.all(_all_bases()))))
+
+    def condemn(self, mark: Mark, part: Sequence[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
+        return self._database.write(lambda session: _condemn(session, mark, part, refers, skipped))
+
+    def condemn_unknown(self, found: Mapping[PackId, int]) -> Sequence[PackId]:
+        return self._database.write(lambda session: _condemn_unknown(session, found))
+
+    def pack_fill(self) -> Mapping[PackId, PackFill]:
+        rows = self._database.read(lambda session: session.all(PACK_FILL))
+        with nonsense_of(packs.name):
+            return {PackId(name): PackFill(*map(int, facts)) for name, *facts in rows}
+
+    def packs_of(self, part: Iterable[DeadBlock]) -> Mapping[PackId, PackFill]:
+        return self._database.read(lambda session: _packs_of_blocks(session, [block.number for block in part]))
+
+    def forget_packs(self, names: Sequence[PackId]) -> None:
+        if names:
+            rows = [{"pack": name} for name in names]
+            self._database.write(lambda session: session.many(FORGET_PACK, rows))
+
+    def known_packs(self, names: Sequence[PackId]) -> set[PackId]:
+        return self._database.read(lambda session: _known_packs(session, names))
+
+    def has_chunks(self, numbers: Spans) -> bool:
+        return self._database.read(lambda session: _has_chunks(session, numbers))
+
+    def claim_sweep(self, now: float, pause: float) -> bool:
+        values = {"counter": "swept", "now": int(now * 1000), "due": int((now - pause) * 1000)}
+        return self._database.write(lambda session: session.change(CLAIM_TIME, values)) == 1
+
+    def last_sweep(self) -> float | None:
+        row = self._database.read(lambda session: session.one(COUNTER, {"counter": "swept"}))
+        with nonsense_of(counters.name):
+            return None if row is None else int(row[0]) / 1000
+
+
+# -- marking -------------------------------------------------------------------------------------------------------
+
+
+def _epoch(session: Session) -> int:
+    row = session.one(COUNTER, {"counter": "sweep"})
+    with nonsense_of(counters.name):
+        if row is None:
+            raise ValueError("a number is missing")
+        return int(row[0])
+
+
+def _sequences(session: Session) -> dict[int, tuple[RunId, int]]:
+    with nonsense_of(runs.name):
+        return {int(num): (RunId(id_), int(sequence)) for num, id_, sequence in session.all(SEQUENCES)}
+
+
+def _chunks_after(session: Session, after: int) -> list[Row]:
+    return session.all(CHUNKS_AFTER, {"after": after, "limit": _PAGE})
+
+
+def _referred(
+    session: Session, table: Table, values: Mapping[str, object], refers: Refers, *, since: bool
+) -> set[tuple[int, int]]:
+    found: set[tuple[int, int]] = set()
+    for num, sequence, manifest in session.each(_manifests(table, since=since), values):
+        try:
+            found.update(refers(bytes(manifest)))
+        except Damaged as error:
+            raise Damaged(
+                f"the manifest of a row of {table.name} (run number {num}, commit {sequence}) cannot be read, so what it "
+                f"needs is not known and nothing may be swept: {error} Nothing was removed. `waycairn verify` names what "
+                "is damaged; delete that, then sweep again.",
+                table=table.name,
+            ) from error
+    return found
+
+
+def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
+    """What lives, and what that is the difference to, and so on. The one place where bases make chunks live in a mark;
+    `_rescued` does the same for what was committed since."""
+    more: set[int] = set()
+    for number in bases:
+        at = number
+        while at in bases and (at in live or at in more) and bases[at] not in more:
+            at = bases[at]
+            more.add(at)
+    return live | Spans((number, 1) for number in more) if more else live
+
+
+def _dead(numbers: Sequence[int], places: Sequence[int], live: Spans) -> list[DeadBlock]:
+    dead: dict[int, list[int]] = {}
+    used: set[int] = set()
+    for number, block in zip(numbers, places, strict=True):
+        if number in live:
+            used.add(block)
+        else:
+            dead.setdefault(block, []).append(number)
+    return [DeadBlock(block, chunks_of, block not in used) for block, chunks_of in dead.items()]
+
+
+# -- condemning ----------------------------------------------------------------------------------------------------
+
+
+def _condemn(session: Session, mark: Mark, part: Sequence[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
+    # 1. The lock. Nobody who found chunks again commits from here on, and the mark must be of this very epoch.
+    row = session.one(LOCK_EPOCH)
+    if row is None or row[0] != mark.epoch + 1:
+        raise SweptMeanwhile("another sweep was faster. Nothing was removed by this one. Mark again.")
+    # 2. What was committed since the mark keeps what it refers to.
+    rescued = _rescued(session, mark, refers, skipped)
+    dead = [left for block in part if (left := _spare(block, rescued)).chunks]
+    # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
+    numbers = sorted(number for block in dead for number in block.chunks)
+    session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
+    whole = [block.number for block in dead if block.is_whole]
+    inline_bytes = _drop_whole(session, whole)
+    return Condemned(row[0], len(numbers), len(whole), inline_bytes)
+
+
+def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
+    """Remove these blocks; the bytes of those that lay in the catalog."""
+    inline_bytes = 0
+    for batch in in_batches(numbers, _SIZES):
+        values = any_values(batch)
+        row = session.one(_inline_bytes(len(batch)), values)
+        inline_bytes += int(row[0] or 0) if row else 0
+        session.change(_drop_blocks(len(batch)), values)
+    return inline_bytes
+
+
+def _rescued(session: Session, mark: Mark, refers: Refers, skipped: bytes) -> Spans:
+    """What commits since the mark refer to."""
+    found: set[tuple[int, int]] = set()
+    for num, (id_, sequence) in _sequences(session).items():
+        before = mark.sequences.get(num)
+        # The number of a removed run may be given out again: another id is another run.
+        since = before[1] if before is not None and before[0] == id_ else -1
+        if since != sequence:
+            values = {"num": num, "since": since, "skipped": skipped, "length": len(skipped)}
+            for table in REFERRING:
+                found |= _referred(session, table, values, refers, since=True)
+    live = Spans(found)
+    return live if _BASE is None else live | Spans((number, 1) for number in _bases_of(session, live))
+
+
+def _bases_of(session: Session, live: Spans) -> set[int]:
+    """What these chunks are the difference to, and so on."""
+    more: set[int] = set()
+    ask = live.numbers()
+    while ask:
+        rows = [row for batch in in_batches(ask, _SIZES) for row in session.all(_bases(len(batch)), any_values(batch))]
+        ask = [int(base) for _, base in rows if base not in more]
+        more.update(ask)
+    return more
+
+
+def _spare(block: DeadBlock, rescued: Spans) -> DeadBlock:
+    left = [number for number in block.chunks if number not in rescued]
+    return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
+
+
+def _consecutive(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each range without gaps."""
+    return ((first, first + count - 1) for first, count in Spans((number, 1) for number in numbers))
+
+
+# -- packs ---------------------------------------------------------------------------------------------------------
+
+
+def _condemn_unknown(session: Session, found: Mapping[PackId, int]) -> list[PackId]:
+    """Asked for exactly these names, under the lock: a commit that brings one of them comes before, or is refused."""
+    names = list(found)
+    session.one(LOCK_EPOCH)
+    known = _known_packs(session, names)
+    unknown = [name for name in names if name not in known]
+    for name in unknown:
+        session.change(ADD_CONDEMNED, {"pack": name, "bytes": found[name]})
+    return unknown
+
+
+def _known_packs(session: Session, names: Sequence[PackId]) -> set[PackId]:
+    return {
+        PackId(name)
+        for batch in in_batches(names, _SIZES)
+        for (name,) in session.all(_which_packs(len(batch)), any_values(batch))
+    }
+
+
+def _packs_of_blocks(session: Session, numbers: Sequence[int]) -> dict[PackId, PackFill]:
+    found: dict[PackId, PackFill] = {}
+    for batch in in_batches(numbers, _SIZES):
+        for pack, length in session.all(_packs_of(len(batch)), any_values(batch)):
+            before = found.get(PackId(pack), PackFill(0, 0, 0))
+            found[PackId(pack)] = PackFill(0, before.blocks + 1, before.stored_bytes + int(length))
+    return found
+
+
+def _has_chunks(session: Session, numbers: Spans) -> bool:
+    return all(
+        len(session.all(_which_chunks(len(batch)), any_values(batch))) == len(set(batch))
+        for batch in in_batches(numbers.numbers(), _SIZES)
+    )

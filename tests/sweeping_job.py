@@ -1,0 +1,61 @@
+"""Jobs for the tests of sweeps: one that saves what others drop, one that sweeps all the time.
+
+    python sweeping_job.py save FOLDER SECONDS NUMBER
+    python sweeping_job.py sweep FOLDER SECONDS NUMBER
+
+Each prints how long its saves or sweeps took, as a JSON list of milliseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import sys
+import time
+
+import waycairn as wc
+
+PARTS = 10
+"""Few, so that a save finds again what another one has just dropped."""
+
+
+def part(number: int) -> bytes:
+    """Some ride in the catalog, some in packs."""
+    return hashlib.shake_128(b"%d" % number).digest(20_000 if number % 3 else 170_000)
+
+
+def value(seed: str) -> dict[str, object]:
+    chance = random.Random(seed)
+    return {"seed": seed, "parts": [part(chance.randrange(PARTS)) for _ in range(3)]}
+
+
+def save(store: wc.Store, ends: float, number: str) -> list[float]:
+    chance = random.Random(number)
+    took = []
+    for count in range(1 << 20):
+        if time.monotonic() > ends:
+            break
+        name = chance.choice([f"own {number}", "shared"])
+        began = time.perf_counter()
+        store.save(name, value(f"{number} {count}"), keep=chance.choice([1, 2]))
+        took.append(time.perf_counter() - began)
+        if count % 7 == 0:
+            found = store.latest(name)
+            assert found == value(found["seed"])
+    return took
+
+
+def sweep(store: wc.Store, ends: float, _number: str) -> list[float]:
+    took = []
+    while time.monotonic() < ends:
+        report = store.sweep(grace="1h")
+        took.append(report.seconds)
+    return took
+
+
+if __name__ == "__main__":
+    act, folder, seconds, number = sys.argv[1:]
+    with wc.open(folder) as store:
+        times = {"save": save, "sweep": sweep}[act](store, time.monotonic() + float(seconds), number)
+    print(json.dumps([round(1000 * one, 3) for one in times]))
