@@ -217,8 +217,10 @@ def _content_comes_back():
     plain.teardown()
     assert not Path("refused.ckpt").exists()
     there = WaycairnCheckpointIO("store", types=[Mode, Attributes])
-    for where in ("meta", torch.device("meta"), lambda storage, _: torch.empty(0, device="meta").untyped_storage()):
-        assert there.load_checkpoint("own.ckpt", map_location=where)["state"]["weight"].device.type == "meta"
+    for where in ("cpu", torch.device("cpu"), {"cuda:0": "cpu"}, lambda storage, _: storage, lambda _, __: None):
+        assert there.load_checkpoint("own.ckpt", map_location=where)["state"]["weight"].device.type == "cpu"
+    moved = there.load_checkpoint("own.ckpt", map_location=lambda *_: torch.empty(0, device="meta").untyped_storage())
+    assert moved["state"]["weight"].device.type == "meta"
 
 
 def _is_copied_when_it_is_saved():
@@ -238,7 +240,7 @@ def _order_and_errors():
     io.wait()
     # Stopped in the commit: nothing is removed before it, and it is removed afterwards.
     gate = threading.Event()
-    io._behind.after_saves(gate.wait, "a test")
+    io._queue.after_saves(gate.wait, "a test")
     io.save_checkpoint({"number": 2}, "order/b.ckpt")
     io.remove_checkpoint("order/a.ckpt")
     assert Path("order/a.ckpt").exists()

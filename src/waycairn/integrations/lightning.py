@@ -23,8 +23,8 @@ from lightning.fabric.plugins import CheckpointIO
 from waycairn.codec import Types
 from waycairn.errors import CheckpointNotFound, Damaged, RunNotFound, StoreNotFound
 from waycairn.integrations import stubs
-from waycairn.integrations.behind import Behind, Saving, begin_save, store_at
 from waycairn.integrations.mappings import Mappings
+from waycairn.integrations.save_queue import Copied, Copier, SaveQueue, store_at
 from waycairn.integrations.stubs import NoStub, Stub
 from waycairn.model.ids import CheckpointId, split_checkpoint_id
 from waycairn.model.states import CheckpointStatus
@@ -64,7 +64,8 @@ class WaycairnCheckpointIO(CheckpointIO):  # type: ignore[misc]
         self._kinds = tuple(types)
         self._opened: Store | None = None
         self._others: dict[str, Store] = {}
-        self._behind = Behind("lightning", in_flight=_IN_FLIGHT)
+        self._queue = SaveQueue("lightning", in_flight=_IN_FLIGHT)
+        self._copier = Copier()
         self._tidied: set[Path] = set()
 
     # -- what Lightning calls ------------------------------------------------------------------------------------
@@ -78,11 +79,11 @@ class WaycairnCheckpointIO(CheckpointIO):  # type: ignore[misc]
         if storage_options is not None:
             raise TypeError("a store takes no storage_options. Nothing was saved. Leave them out.")
         place = _local(path)
-        self._behind.save(
+        self._queue.save(
             lambda: self._begin(checkpoint, place), lambda saved: self._stand(place, saved), f"saving {place}"
         )
         if self._wait:
-            self._behind.wait()
+            self._queue.wait()
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -95,12 +96,12 @@ class WaycairnCheckpointIO(CheckpointIO):  # type: ignore[misc]
         others in the folder that were found intact), CheckpointNotFound for a stub without content, UnknownType.
         """
         del weights_only
-        self._behind.wait()
+        self._queue.wait()
         place = _local(path)
         stub = _stub_at(place)
         store = self._holding(stub, place)
         try:
-            content = store.load(stub.checkpoint, returns=self._kinds or None)
+            content = store.load(stub.checkpoint, returns=self._kinds or None, map_location=_device(map_location))
         except Damaged as error:
             raise self._damaged(place, stub, error) from error
         loaded: dict[str, Any] = _moved(self._mappings().again(content), map_location)
@@ -110,19 +111,20 @@ class WaycairnCheckpointIO(CheckpointIO):  # type: ignore[misc]
         """Remove a checkpoint when the saves before are durable, never if one of them failed. Content that is pinned
         or that another stub names (a hard link) stays in the store."""
         place = _local(path)
-        self._behind.after_saves(lambda: self._remove(place), f"removing {place}")
+        self._queue.after_saves(lambda: self._remove(place), f"removing {place}")
         if self._wait:
-            self._behind.wait()
+            self._queue.wait()
 
     def teardown(self) -> None:
         """Wait until all is durable. Raises what went wrong. Lightning calls it at the end of a fit, however it ends."""
-        self._behind.stop()
+        self._queue.stop()
+        self._copier.trim()
 
     # -- what others may call --------------------------------------------------------------------------------------
 
     def wait(self) -> None:
         """Return when everything that was saved is durable, for a save outside of a fit. Raises what went wrong."""
-        self._behind.wait()
+        self._queue.wait()
 
     def export_checkpoint(self, path: str | Path, to: str | Path) -> None:
         """Write a checkpoint as a file of Lightning's own, for programs that do not know the store, such as
@@ -137,12 +139,12 @@ class WaycairnCheckpointIO(CheckpointIO):  # type: ignore[misc]
 
     # -- the caller's thread ---------------------------------------------------------------------------------------
 
-    def _begin(self, checkpoint: dict[str, Any], place: Path) -> Saving:
+    def _begin(self, checkpoint: dict[str, Any], place: Path) -> Copied:
         # A name of its own for each save: replacing and removing touch one saved value, whoever else saves at a path
         # that reads the same on another host.
         name = f"{place.name} {new_nonce()[:8]}"
         value = self._mappings().plain(checkpoint)
-        return begin_save(
+        return self._copier.begin(
             self._store(), name, value, types=Types.of(*self._kinds), tags=("lightning",), description=str(place)
         )
 
@@ -279,16 +281,20 @@ def _has(store: Store, stub: Stub) -> bool:
     return store.core.catalog.get_checkpoint(run, sequence) is not None
 
 
+def _device(where: Any) -> Any:
+    """What the store understands of a `map_location` of torch.load: a device. A dict says which device takes the place of
+    which, but what is stored is of none."""
+    return None if callable(where) or isinstance(where, dict) else where
+
+
 def _moved(value: Any, where: Any) -> Any:
-    """Tensors sent to where `map_location` says, which speaks as that of torch.load."""
-    if where is None or isinstance(where, dict):  # what is stored is of no device, so there is nothing to look up
+    """Tensors sent to where a function as `map_location` says."""
+    if not callable(where):
         return value
     from lightning_utilities.core.apply_func import apply_to_collection
     from torch import Tensor
 
     def move(tensor: Tensor) -> Tensor:
-        if not callable(where):
-            return tensor.to(where)
         storage = where(tensor.untyped_storage(), "cpu")
         return tensor if storage is None else tensor.to(storage.device)
 

@@ -27,7 +27,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from waycairn.errors import Damaged
-from waycairn.integrations.behind import Behind, begin_save, store_at
+from waycairn.integrations.save_queue import Copied, Copier, SaveQueue, store_at
 from waycairn.integrations.sigterm import Sigterm
 from waycairn.integrations.trainer_state import collect, history_of, put_back_losses, write_directory
 from waycairn.model.ids import CheckpointId, split_checkpoint_id
@@ -76,7 +76,8 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         self._pace = pace_of(save_every)
         self._keep = keep
         self._on_sigterm = on_sigterm
-        self._behind = Behind("transformers", in_flight=1)
+        self._queue = SaveQueue("transformers", in_flight=1)
+        self._copier = Copier()
         self._sigterm = Sigterm(_is_training)
         self._pacer = Pacer(self._pace, time.monotonic())
         self._took: tuple[float, float] | None = None
@@ -100,7 +101,7 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         self._trainer = trainer
         if self not in trainer.callback_handler.callbacks:
             trainer.add_callback(self)
-        self._behind.wait()
+        self._queue.wait()
         content = self._newest(self._name_for(trainer.args))
         if content is None:
             return None
@@ -113,7 +114,7 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
 
     def wait(self) -> None:
         """Return when every save is durable. Raises what went wrong in one."""
-        self._behind.wait()
+        self._queue.wait()
 
     # -- what the Trainer calls ------------------------------------------------------------------------------------
 
@@ -142,6 +143,8 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         """Save what the steps before gave, if a save is due."""
         del control
         self._remove_folder()
+        if state.global_step == self._first + 1:  # an optimizer has all of its state after a step
+            self._copier.reserve(self._content(state, parts))
         # The loader of a new epoch has drawn its seed by now: these random states are not those to resume with.
         if not self._is_epoch_new:
             self._save_if_due(args, state, parts)
@@ -170,7 +173,8 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
             self._remove_folder()
             if self._ends_here(args, state):
                 self._save(args, state, parts, wait=True)
-            self._behind.stop()
+            self._queue.stop()
+            self._copier.trim()
         finally:
             self._sigterm.put_back()
         if self._sigterm.received and state.global_step < state.max_steps and not self._sigterm.pass_on():
@@ -183,7 +187,7 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         if took is not None:
             self._pacer.took(*took)
         is_due = self._pacer.is_due(time.monotonic())
-        if is_due and not (self._pace.is_automatic and self._behind.is_busy):
+        if is_due and not (self._pace.is_automatic and self._queue.is_busy):
             self._save(args, state, parts)
 
     def _save(self, args: Any, state: Any, parts: dict[str, Any], *, wait: bool = False) -> None:
@@ -191,14 +195,14 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         mark = _mark(state)
         if mark != self._saved and state.global_step > 0:
             began = time.monotonic()
-            self._behind.save(
+            self._queue.save(
                 lambda: self._begin(args, state, parts), lambda saved: self._finish(saved, began), "saving the training"
             )
             self._saved = mark
             if not self._pace.is_automatic:
                 self._pacer.took(began, time.monotonic())
         if wait:
-            self._behind.wait()
+            self._queue.wait()
 
     def _ends_here(self, args: Any, state: Any) -> bool:
         """Whether what was done since the save in on_epoch_end belongs to the training."""
@@ -207,16 +211,23 @@ class WaycairnCallback(TrainerCallback):  # type: ignore[misc]
         # Stopped by a signal amid an epoch, the Trainer has logged the end of an epoch that did not end.
         return not self._sigterm.received or float(state.epoch).is_integer()
 
-    def _begin(self, args: Any, state: Any, parts: dict[str, Any]) -> Any:
-        content = collect(
+    def _begin(self, args: Any, state: Any, parts: dict[str, Any]) -> Copied:
+        return self._copier.begin(
+            self._store(),
+            self._name_for(args),
+            self._content(state, parts),
+            tags=("transformers",),
+            description=_description(state.global_step),
+        )
+
+    def _content(self, state: Any, parts: dict[str, Any]) -> dict[str, Any]:
+        return collect(
             state,
             model=parts["model"],
             optimizer=parts["optimizer"],
             scheduler=parts["lr_scheduler"],
             trainer=self._trainer,
         )
-        description = _description(state.global_step)
-        return begin_save(self._store(), self._name_for(args), content, tags=("transformers",), description=description)
 
     def _finish(self, saved: CheckpointId, began: float) -> None:
         """In the thread behind: the newer one is durable, so older ones may go."""

@@ -6,14 +6,17 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from waycairn.codec import Types, encode
+from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import NewRun
 from waycairn.store import CheckpointDraft
+from waycairn.work.saving import Behind
+from waycairn.work.snapshots import Snapshot
 from waycairn.work.step import check_name
 from waycairn.work.store import Store, default_store, open_store
 from waycairn.world.randomness import new_run_id
@@ -21,43 +24,79 @@ from waycairn.world.randomness import new_run_id
 log = logging.getLogger("waycairn")
 
 
-class Saving(Protocol):
-    """A save that was begun: its content was copied, the caller may change what it saved."""
+class Copied:
+    """A save that was begun: its content was copied, and is written by the thread that asks for the result."""
+
+    def __init__(self, store: Store, run: NewRun, draft: CheckpointDraft, copy: Snapshot) -> None:
+        self._store, self._run, self._draft, self._copy = store, run, draft, copy
 
     def result(self) -> CheckpointId:
-        """Wait until it is durable. Raises what went wrong."""
-        ...
+        """Write it; durable when this returns. Raises what went wrong. To be called once."""
+        try:
+            self._copy.ready()
+            return self._store.core.save_value(self._run, self._draft)
+        finally:
+            self._copy.release()
 
 
-class _Copied:
-    """A save that is written by the thread that asks for its result."""
+class Copier:
+    """Copies values into memory that stays from save to save, from devices by way of pinned memory."""
 
-    def __init__(self, store: Store, run: NewRun, draft: CheckpointDraft) -> None:
-        self._store, self._run, self._draft = store, run, draft
+    def __init__(self) -> None:
+        self._behind = Behind()
 
-    def result(self) -> CheckpointId:
-        return self._store.core.save_value(self._run, self._draft)
+    def reserve(self, value: Any) -> None:
+        """Have memory for a value of this size ready, or soon: the first copy need not wait for it."""
+        self._behind.reserve(_Value(value, None))
+
+    def begin(
+        self,
+        store: Store,
+        name: str,
+        value: Any,
+        *,
+        types: Types | None = None,
+        tags: Sequence[str] = (),
+        description: str | None = None,
+    ) -> Copied:
+        """Copy a value, to be committed under a name. The caller may change it as soon as this returns.
+
+        With `types` a value that could not be restored is refused. Raises TypeError naming the path of what cannot be
+        stored.
+        """
+        check_name("saved value", name)
+        run = new_run_id()
+        new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
+        copy = self._behind.copy(_Value(value, types))
+        draft = CheckpointDraft(
+            kind="value", role="value", encoded=copy.encoded, tags=tuple(tags), description=description
+        )
+        return Copied(store, new, draft, copy)
+
+    def trim(self) -> None:
+        """Nothing is saved soon: let the memory go."""
+        self._behind.trim()
 
 
-def begin_save(
-    store: Store,
-    name: str,
-    value: Any,
-    *,
-    types: Types | None = None,
-    tags: Sequence[str] = (),
-    description: str | None = None,
-) -> Saving:
-    """Copy a value, to be committed under a name: the one place where these integrations hand content to the store.
+class _Value:
+    """A value as `Behind` takes it."""
 
-    With `types` a value that could not be restored is refused. Raises TypeError naming the path of what cannot be stored.
-    """
-    check_name("saved value", name)
-    run = new_run_id()
-    new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
-    encoded = encode(value, types=types).detached()
-    draft = CheckpointDraft(kind="value", role="value", encoded=encoded, tags=tuple(tags), description=description)
-    return _Copied(store, new, draft)
+    optimizers: Mapping[str, Any] = {}
+    """None are named, so nothing is taken to stay as it is until an optimizer's next step."""
+
+    def __init__(self, value: Any, types: Types | None) -> None:
+        self.target = value
+        self._types = types
+        self.types = types or Types.of()
+
+    def check(self) -> None:
+        """It may be saved at any time."""
+
+    def encode(self) -> Encoded:
+        return encode(self.target, types=self._types)
+
+    def restore(self, value: Any) -> None:
+        raise NotImplementedError("a value is loaded, and not put back")
 
 
 def store_at(where: Store | str | os.PathLike[str] | None) -> Store:
@@ -67,7 +106,7 @@ def store_at(where: Store | str | os.PathLike[str] | None) -> Store:
     return where if isinstance(where, Store) else open_store(where)
 
 
-class Behind:
+class SaveQueue:
     """A thread that finishes saves in the order of the calls.
 
     What goes wrong in it is raised by the next call of `save` or `wait`, once; what nobody came for is logged when the
@@ -88,7 +127,7 @@ class Behind:
         self._has_ended = False
         weakref.finalize(self, _tell, name, self._errors)
 
-    def save(self, begin: Callable[[], Saving], then: Callable[[CheckpointId], None], what: str) -> None:
+    def save(self, begin: Callable[[], Copied], then: Callable[[CheckpointId], None], what: str) -> None:
         """Begin a save and return; `then` runs when it is durable. Waits while as many as may be are under way."""
         self._await(self._saves, self._in_flight - 1)
         self.raise_errors()
@@ -142,7 +181,7 @@ class Behind:
             futures[0].result()
             del futures[0]
 
-    def _save(self, saving: Saving, then: Callable[[CheckpointId], None], what: str) -> None:
+    def _save(self, saving: Copied, then: Callable[[CheckpointId], None], what: str) -> None:
         if self._has_ended:
             self._has_failed = self._has_ended = False
         try:
