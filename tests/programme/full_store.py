@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import waycairn as wc
 from waycairn.codec import decode
 from waycairn.codec.keys import Key, keys_of, single_key
@@ -44,6 +46,18 @@ def text(number: int, size: int) -> str:
     return " ".join(f"{number} and {place * number % 7919}" for place in range(size // 10))
 
 
+def numbers(page: int) -> Any:
+    """16 bits each, of few high bytes; from page to page a few low bits are others."""
+    found = (np.frombuffer(noise(4, 20_000), np.uint8).astype("<u2") & 0x0FFF) | 0x3C00
+    found[page::50] ^= 1
+    return found
+
+
+def comparable(value: Any) -> Any:
+    """An array, which is no truth when it is compared, as what it is made of."""
+    return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+
+
 # -- the job ---------------------------------------------------------------------------------------------------------
 
 
@@ -53,6 +67,8 @@ def save_values(store: wc.Store) -> None:
     store.save("table", {"rows": [text(number, 3000) for number in range(9)]})
     store.save("blob", noise(1, LARGE))
     store.save("blob", noise(2, LARGE))
+    for page in range(2):  # as planes, and as the difference to it
+        store.save("numbers", numbers(page), compress="delta")
     first = store.checkpoints("cursor")[-1]
     store.pin(first.id)
 
@@ -228,7 +244,7 @@ def _load(core: StoreCore, stored: Stored, of: tuple[str, str], found: Reading) 
     with found.part():
         encoded = core.load_encoded(stored)
         views = encoded.buffers
-        found.note(*of, value=decode(encoded.document, lambda number: views[number], strict=False))
+        found.note(*of, value=comparable(decode(encoded.document, lambda number: views[number], strict=False)))
 
 
 def _load_parts(core: StoreCore, stored: Stored) -> list[Any]:
@@ -294,5 +310,5 @@ def outcome(store: wc.Store) -> dict[str, Any]:
                 keys_of(block), store.core.load_results(block.results) if block.results else (), strict=False
             )
         }
-        told[name] = (run.status, run.progress.done, results, newest and store.load(newest.id))
+        told[name] = (run.status, run.progress.done, results, newest and comparable(store.load(newest.id)))
     return told
