@@ -114,7 +114,10 @@ def test_an_older_checkpoint_goes_only_behind_the_newer_one(trainings, whole, tm
 def test_a_finished_training_stays_as_it_is(trainings, whole, tmp_path):
     """Started again, it trains no step, though the Trainer does one more before it counts them; nothing new is saved."""
     trainings.run("train", tmp_path)
-    assert alike(trainings.run("train", tmp_path), whole)
+    again = trainings.run("train", tmp_path)
+    assert alike(again, whole)
+    assert again["summaries"] == 1, "that of a call of train() is no part of the training"
+    assert again["handler"], "signals are as they were"
     assert there(tmp_path) == [24, 22]
 
 
