@@ -41,7 +41,7 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.chunks import ChunkReader, ChunkWriter
+    from waycairn.chunks import ChunkReader, ChunkWriter, OpenState
 
 T = TypeVar("T")
 _WRITTEN_AGAIN = 2
@@ -333,6 +333,10 @@ class StoreCore:
         call. Raises Damaged."""
         state = self._reader.open(stored)
         return unbundle(state.document, state.fetch)
+
+    def open(self, stored: Stored) -> OpenState:
+        """What lies in the store, for a caller who decides which buffers are read and where to. Raises Damaged."""
+        return self._reader.open(stored)
 
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""

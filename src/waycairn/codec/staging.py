@@ -201,7 +201,8 @@ def stager_if_needed() -> Stager | None:
         return None
     from waycairn.codec.cuda import Cuda
 
-    return Stager(Cuda())
+    # One generation: the next save is copied only once the one before is durable.
+    return Stager(Cuda(), generations=1)
 
 
 @contextmanager

@@ -68,14 +68,14 @@ class Pace:
         match words["unit"]:
             case "%":
                 return cls(percent=amount)
-            case "item" | "items":
+            case "item" | "items" | "step" | "steps":
                 return cls(items=int(amount))
             case unit:
                 return cls(seconds=amount * _SECONDS[unit])
 
 
 _PACE_TEXT = re.compile(
-    r"(?P<auto>auto)|(every\s+)?(?P<amount>\d+(\.\d+)?)?\s*(?P<unit>%|items?|ms|s|seconds?|m|min|minutes?|h|hours?)",
+    r"(?P<auto>auto)|(every\s+)?(?P<amount>\d+(\.\d+)?)?\s*(?P<unit>%|items?|steps?|ms|s|seconds?|m|min|minutes?|h|hours?)",
 )
 _SECONDS = {"ms": 0.001} | dict.fromkeys(("s", "second", "seconds"), 1.0)
 _SECONDS |= dict.fromkeys(("m", "min", "minute", "minutes"), 60.0) | dict.fromkeys(("h", "hour", "hours"), 3600.0)

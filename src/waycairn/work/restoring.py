@@ -73,7 +73,7 @@ def attach_tracked(cutter: Cutter, parts: Mapping[str, Part], *, strict: bool, h
     """
     tracked = tracked_of(cutter)
     if cutter.restored is not None:
-        _restore_more(cutter, tracked, cutter.restored, parts, strict=strict)
+        _restore_more(cutter, tracked, cutter.restored, parts, strict=strict, has_begun=has_begun)
         return True
     wanted = {**tracked.parts, **parts}
     record, value, fell_back = _newest_intact(cutter, lambda found: _parts_in(cutter, found, wanted))
@@ -89,9 +89,18 @@ def attach_tracked(cutter: Cutter, parts: Mapping[str, Part], *, strict: bool, h
 
 
 def _restore_more(
-    cutter: Cutter, tracked: Tracked, record: CheckpointRecord, parts: Mapping[str, Part], *, strict: bool
+    cutter: Cutter,
+    tracked: Tracked,
+    record: CheckpointRecord,
+    parts: Mapping[str, Part],
+    *,
+    strict: bool,
+    has_begun: bool,
 ) -> None:
-    value = _parts_in(cutter, record, parts)
+    # Those before are put back once more, while nothing has changed them: only what is loaded at once shows which
+    # arrays of different parts share their memory.
+    wanted = parts if has_begun or not parts else {**tracked.parts, **parts}
+    value = _parts_in(cutter, record, wanted)
     _admit(cutter, tracked, record, parts, strict=strict)
     tracked.restore(value, steps=not tracked.steps)
 

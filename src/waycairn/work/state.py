@@ -111,16 +111,16 @@ def _putter(target: Any) -> Callable[[Any, Any], None]:
         return _put_array
     if hasattr(target, "untyped_storage"):
         return _put_tensor
-    if hasattr(target, "bit_generator") or hasattr(target, "initial_seed"):
-        return _put_generator
-    frozen = _is_frozen(type(target))
+    if is_generator(target):
+        return put_generator
+    frozen = is_frozen(type(target))
     if frozen is None or frozen:
         name = type(target).__name__ if frozen is None else f"frozen {type(target).__name__}"
         raise TypeError(_IMMUTABLE.format(name, "..."))
     return _put_fields
 
 
-def _is_frozen(kind: Any) -> bool | None:
+def is_frozen(kind: Any) -> bool | None:
     """Of a dataclass, Struct or model; None for any other type."""
     if dataclasses.is_dataclass(kind):
         return bool(getattr(kind, "__dataclass_params__").frozen)  # noqa: B009 - typeshed does not know it
@@ -161,11 +161,12 @@ def _put_set(kept: MutableSet[Any], value: Any) -> None:
 
 def _put_fields(kept: Any, value: Any) -> None:
     _same_type(kept, value)
-    for name in _field_names(type(kept)):
+    for name in field_names(type(kept)):
         setattr(kept, name, getattr(value, name))
 
 
-def _field_names(kind: Any) -> list[str]:
+def field_names(kind: Any) -> list[str]:
+    """Of a dataclass, Struct or model."""
     if dataclasses.is_dataclass(kind):
         return [field.name for field in dataclasses.fields(kind)]
     return list(getattr(kind, "__struct_fields__", None) or kind.model_fields)
@@ -185,7 +186,13 @@ def _put_tensor(kept: Any, value: Any) -> None:
     kept.detach().copy_(value.detach())
 
 
-def _put_generator(kept: Any, value: Any) -> None:
+def is_generator(value: Any) -> bool:
+    """Whether it is a generator of random numbers of numpy or torch."""
+    return hasattr(value, "bit_generator") or hasattr(value, "initial_seed")
+
+
+def put_generator(kept: Any, value: Any) -> None:
+    """The state of one into the other."""
     _same_type(kept, value)
     if hasattr(kept, "bit_generator"):  # numpy's
         kept.bit_generator.state = value.bit_generator.state

@@ -219,7 +219,11 @@ class Store(Values):
             return 0
         what = [record.id for record in records]
         history.note(history.Deleting(what=what))
-        deleted = self.core.catalog.delete_checkpoints(records[0].run, [record.sequence for record in records])
+        sequences = [record.sequence for record in records]
+        deleted = self.core.catalog.delete_checkpoints(records[0].run, sequences)
+        run = self.core.catalog.get_run(records[0].run)
+        if run is not None:
+            self._forget_copies(run, sequences)
         history.note(history.Deleted(what=what))
         return deleted
 
@@ -241,7 +245,7 @@ class Store(Values):
         return displace(self.core, self.find(run))
 
     def remove(self, run: str) -> None:
-        """Delete a run with everything below it. Raises RunIsHeld."""
+        """Delete a run with everything below it, and the copies of its session. Raises RunIsHeld."""
         found = self.find(run)
         owner = self.core.ownership.holder(found)
         if owner is not None:
@@ -250,7 +254,13 @@ class Store(Values):
         what = [found.id, *(run.id for run in below if run.id != found.id)]
         history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
+        self._forget_copies(found)
         history.note(history.Deleted(what=what))
+
+    def _forget_copies(self, run: RunRecord, sequences: Sequence[int] | None = None) -> None:
+        from waycairn.upkeep.mirror_folder import forget_copies
+
+        forget_copies(self.core, run, sequences)
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from waycairn.codec import Types, encode
 from waycairn.errors import Damaged
 from waycairn.model.encoded import Encoded
 from waycairn.work import chance
+from waycairn.work.placing import Placing
 from waycairn.work.state import StateSlot, is_stateful, types_inside
 
 STATE, STEPS, RNG = "state", "steps", "rng"
@@ -35,7 +36,7 @@ class Part(Protocol):
         """What is stored of it. Shows its memory, uncopied."""
         ...
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:
         """What was stored of it, back into it. Raises what the object raises where it does not fit."""
         ...
 
@@ -53,7 +54,7 @@ class StatefulPart:
     def value(self) -> Any:
         return self.target.state_dict()
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:  # noqa: ARG002 - it places by itself
         self.target.load_state_dict(value)
 
 
@@ -70,11 +71,11 @@ class GroupPart:
     def value(self) -> Any:
         return {name: part.value() for name, part in self.parts.items()}
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:
         if set(value) != set(self.parts):
             raise ValueError(f"{', '.join(value)} were stored, {', '.join(self.parts)} are tracked")
         for name, part in self.parts.items():
-            part.put(value[name])
+            part.put(value[name], placing)
 
 
 class PlainPart:
@@ -87,8 +88,10 @@ class PlainPart:
     def value(self) -> Any:
         return self.slot.value()
 
-    def put(self, value: Any) -> None:
-        self.slot.put(value)
+    def put(self, value: Any, placing: Placing) -> None:
+        placed = placing.put(self.slot.target, value)
+        if placed is not self.slot.target:
+            self.slot.put(placed)
 
 
 class RandomPart:
@@ -103,7 +106,7 @@ class RandomPart:
         version, words, gauss = self._target.getstate()
         return [version, list(words), gauss]
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:  # noqa: ARG002 - nothing of it is shared
         version, words, gauss = value
         self._target.setstate((version, tuple(words), gauss))
 
@@ -121,10 +124,11 @@ class ObjectPart:
     def value(self) -> Any:
         return vars(self._target)
 
-    def put(self, value: Any) -> None:
+    def put(self, value: Any, placing: Placing) -> None:
         attributes = vars(self._target)
+        placed = placing.attributes(attributes, value)
         attributes.clear()
-        attributes.update(value)
+        attributes.update(placed)
 
 
 def part_of(name: str, target: Any) -> Part:
@@ -227,16 +231,17 @@ class Tracked:
     def restore(self, value: Mapping[str, Any], *, steps: bool = True) -> None:
         """A loaded tree, or a part of one, back into the objects, and what it says of steps. Raises Damaged if one of
         them does not take it."""
+        placing = Placing(is_whole=not self.unclaimed)
         for name, part in self.parts.items():
             if name in value:
-                self._put(name, part, value[name])
+                self._put(name, part, value[name], placing)
         if steps:
             self.steps = dict(value.get(STEPS, {}))
             self.rng = value.get(RNG) if self.has_rng else None
 
-    def _put(self, name: str, part: Part, value: Any) -> None:
+    def _put(self, name: str, part: Part, value: Any, placing: Placing) -> None:
         try:
-            part.put(value)
+            part.put(value, placing)
         except Damaged:
             raise
         except Exception as error:
