@@ -5,16 +5,15 @@ One process has the library imported and forks those that train (`forked`), beca
 
 import os
 import signal
-import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("accelerate", reason="accelerate is not installed, which the Trainer needs")
-if not any((Path(place) / "transformers").is_dir() for place in sys.path if place):
-    pytest.skip("transformers is not installed", allow_module_level=True)
+for library in ("torch", "transformers", "accelerate"):  # looked for and not imported: that is for those that train
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed", allow_module_level=True)
 
 import waycairn as wc
 from integrations.forked import Forked
