@@ -11,10 +11,6 @@ from pathlib import Path
 
 import pytest
 
-for library in ("torch", "lightning"):  # looked for and not imported: that is for the processes that train
-    if find_spec(library) is None:
-        pytest.skip(f"{library} is not installed", allow_module_level=True)
-
 import waycairn as wc
 from integrations.forked import Forked
 from waycairn.errors import CheckpointNotFound, Damaged, StoreTooNew
@@ -25,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def trainings():
+    for library in ("torch", "lightning"):  # looked for and not imported: that is for the processes that train
+        if find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     with Forked("lightning_job") as process:
         yield process
 
