@@ -5,19 +5,15 @@ One process has the library imported and forks those that train (`forked`), beca
 
 import os
 import signal
-import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="torch is not installed")
-if not any((Path(place) / "lightning").is_dir() for place in sys.path if place):
-    pytest.skip("lightning is not installed", allow_module_level=True)
-
 import waycairn as wc
 from integrations.forked import Forked
-from waycairn.errors import CheckpointNotFound, Damaged
+from waycairn.errors import CheckpointNotFound, Damaged, StoreTooNew
 from waycairn.integrations import stubs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def trainings():
+    for library in ("torch", "lightning"):  # looked for and not imported: that is for the processes that train
+        if find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     with Forked("lightning_job") as process:
         yield process
 
@@ -177,6 +176,24 @@ def test_a_stub_whose_content_is_gone(trainings, tmp_path):
             store.load(stub.checkpoint)
     assert trainings.wait(trainings.start("fit", tmp_path, resume="last")) == 1
     assert "there is no checkpoint" in (tmp_path / "errors").read_text()
+
+
+def test_a_stub_is_as_the_format_page_shows_it(tmp_path):
+    """Written so and read so; one of a newer version is refused."""
+    shown = (
+        (ROOT / "docs/reference/format.md")
+        .read_text("utf-8")
+        .partition("<!-- stub -->\n```json\n")[2]
+        .partition("\n")[0]
+    )
+    path = tmp_path / "new" / "a.ckpt"
+    stub = stubs.Stub(store="/data/.waycairn", checkpoint="k7f3qx0a9m2d.0")
+    stubs.write_stub(path, stub)
+    assert path.read_text("utf-8") == shown
+    assert stubs.read_stub(path) == stub
+    path.write_text(shown.replace('"waycairn":1', '"waycairn":2'), "utf-8")
+    with pytest.raises(StoreTooNew, match="newer"):
+        stubs.read_stub(path)
 
 
 def test_the_page_runs(trainings, tmp_path):

@@ -5,16 +5,11 @@ One process has the library imported and forks those that train (`forked`), beca
 
 import os
 import signal
-import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("accelerate", reason="accelerate is not installed, which the Trainer needs")
-if not any((Path(place) / "transformers").is_dir() for place in sys.path if place):
-    pytest.skip("transformers is not installed", allow_module_level=True)
 
 import waycairn as wc
 from integrations.forked import Forked
@@ -25,6 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def trainings():
+    for library in (
+        "torch",
+        "transformers",
+        "accelerate",
+    ):  # looked for and not imported: that is for the processes that train
+        if find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     with Forked("transformers_job") as process:
         yield process
 
@@ -114,7 +116,10 @@ def test_an_older_checkpoint_goes_only_behind_the_newer_one(trainings, whole, tm
 def test_a_finished_training_stays_as_it_is(trainings, whole, tmp_path):
     """Started again, it trains no step, though the Trainer does one more before it counts them; nothing new is saved."""
     trainings.run("train", tmp_path)
-    assert alike(trainings.run("train", tmp_path), whole)
+    again = trainings.run("train", tmp_path)
+    assert alike(again, whole)
+    assert again["summaries"] == 1, "that of a call of train() is no part of the training"
+    assert again["handler"], "signals are as they were"
     assert there(tmp_path) == [24, 22]
 
 

@@ -90,6 +90,7 @@ def train(
         "resumed": resumed,
         "weights": [parameter.flatten().tolist() for parameter in trainer.model.parameters()],
         "logs": [_lasting(entry) for entry in trainer.state.log_history if "train_runtime" not in entry],
+        "summaries": sum("train_runtime" in entry for entry in trainer.state.log_history),
         "step": trainer.state.global_step,
         "handled": handled,
         "handler": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,

@@ -1,6 +1,6 @@
 """A small file that stands where a framework expects its checkpoint, and names the one in the store.
 
-    {"waycairn": 1, "store": "/data/.waycairn", "checkpoint": "9f2c…-1"}
+    {"waycairn":1,"store":"/data/.waycairn","checkpoint":"k7f3qx0a9m2d.0"}
 
 `waycairn` is the version of this format. A stub is there only while its checkpoint is: it is written after the commit
 and goes before the content does. While content is being removed its stub has another name, `.NAME.removing`, so that
