@@ -17,7 +17,7 @@ MINUTES ?= 60
 PYTEST_ARGS ?= --numprocesses logical --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture check bench docs lock clean
+.PHONY: help demo test torture conformance check bench docs lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*##/make \1 \t/p' Makefile
@@ -33,6 +33,9 @@ test: $(VENV)/.test  ## the whole test suite
 torture: $(VENV)/.test  ## every fault against every promise, for MINUTES=60, tried in the order of SEED=n
 	@$(COMPILED)
 	PYTHONPATH=src:tests $(BIN)/python -m programme --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+conformance: $(VENV)/.test  ## PyTorch's own tests of its checkpoint writers, against ours: DCP_TESTS=path
+	@DCP_TESTS="$(DCP_TESTS)" $(BIN)/python tests/conformance/torch_dcp.py
 
 check: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check

@@ -18,7 +18,7 @@ create table epoch(value integer);
 insert into epoch values (0);
 create table packs(id text primary key, size integer, digest blob);
 create table blocks(number integer primary key, codec integer, raw integer, stored integer, pack text, offset integer,
-                    inline blob);
+                    inline blob, base integer);
 create table chunks(number integer primary key, id blob, block integer, start integer, length integer);
 create index chunk_ids on chunks(id);
 """
@@ -57,12 +57,13 @@ class SqliteIndex:
             places = {}
             for number in numbers:
                 row = self.database.execute(
-                    "select c.id, c.start, c.length, b.number, b.codec, b.raw, b.stored, b.pack, b.offset, b.inline"
+                    "select c.id, c.start, c.length, b.number, b.codec, b.raw, b.stored, b.pack, b.offset, b.inline, b.base"
                     " from chunks c join blocks b on b.number = c.block where c.number = ?",
                     (number,),
                 ).fetchone()
                 if row:
-                    block = NewBlock(row[3], row[4], row[5], row[6], PackId(row[7]) if row[7] else None, row[8], row[9])
+                    pack = PackId(row[7]) if row[7] else None
+                    block = NewBlock(row[3], row[4], row[5], row[6], pack, row[8], row[9], row[10])
                     places[number] = ChunkPlace(number, ChunkId(row[0]), row[1], row[2], block)
             return places
 
@@ -84,8 +85,11 @@ class SqliteIndex:
                 "insert into packs values (?,?,?)", [(p.id, p.size, p.digest) for p in data.packs]
             )
             self.database.executemany(
-                "insert into blocks values (?,?,?,?,?,?,?)",
-                [(b.number, b.codec, b.raw_length, b.stored_length, b.pack, b.offset, b.inline) for b in data.blocks],
+                "insert into blocks values (?,?,?,?,?,?,?,?)",
+                [
+                    (b.number, b.codec, b.raw_length, b.stored_length, b.pack, b.offset, b.inline, b.base)
+                    for b in data.blocks
+                ],
             )
             self.database.executemany(
                 "insert into chunks values (?,?,?,?,?)",

@@ -1,7 +1,7 @@
 """Jobs for the tests of sweeps: one that saves what others drop, one that sweeps all the time.
 
-    python sweeping_job.py save FOLDER SECONDS NUMBER
-    python sweeping_job.py sweep FOLDER SECONDS NUMBER
+    python sweeping_job.py save STORE NUMBER SAVES
+    python sweeping_job.py sweep STORE NUMBER 0         until there is a file `done` beside the store
 
 Each prints how long its saves or sweeps took, as a JSON list of milliseconds.
 """
@@ -13,6 +13,7 @@ import json
 import random
 import sys
 import time
+from pathlib import Path
 
 import waycairn as wc
 
@@ -30,12 +31,10 @@ def value(seed: str) -> dict[str, object]:
     return {"seed": seed, "parts": [part(chance.randrange(PARTS)) for _ in range(3)]}
 
 
-def save(store: wc.Store, ends: float, number: str) -> list[float]:
+def save(store: wc.Store, number: str, saves: int) -> list[float]:
     chance = random.Random(number)
     took = []
-    for count in range(1 << 20):
-        if time.monotonic() > ends:
-            break
+    for count in range(saves):
         name = chance.choice([f"own {number}", "shared"])
         began = time.perf_counter()
         store.save(name, value(f"{number} {count}"), keep=chance.choice([1, 2]))
@@ -46,16 +45,15 @@ def save(store: wc.Store, ends: float, number: str) -> list[float]:
     return took
 
 
-def sweep(store: wc.Store, ends: float, _number: str) -> list[float]:
+def sweep(store: wc.Store, _number: str, _saves: int) -> list[float]:
     took = []
-    while time.monotonic() < ends:
-        report = store.sweep(grace="1h")
-        took.append(report.seconds)
+    while not Path(store.url).with_name("done").exists():
+        took.append(store.sweep(grace="1h").seconds)
     return took
 
 
 if __name__ == "__main__":
-    act, folder, seconds, number = sys.argv[1:]
-    with wc.open(folder) as store:
-        times = {"save": save, "sweep": sweep}[act](store, time.monotonic() + float(seconds), number)
+    act, place, number, saves = sys.argv[1:]
+    with wc.open(place) as store:
+        times = {"save": save, "sweep": sweep}[act](store, number, int(saves))
     print(json.dumps([round(1000 * one, 3) for one in times]))

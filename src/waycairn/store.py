@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import structs
 
-from waycairn.codec import Packed, Types, decode, unbundle
+from waycairn.codec import Packed, Types, load, unbundle
 from waycairn.errors import StoreError, SweptMeanwhile
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
@@ -41,7 +41,7 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.chunks import ChunkReader, ChunkWriter
+    from waycairn.chunks import ChunkReader, ChunkWriter, OpenState
 
 T = TypeVar("T")
 _WRITTEN_AGAIN = 2
@@ -64,6 +64,10 @@ class CheckpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     expires: float | None = None
     reason: str | None = None
     outputs: Mapping[str, int] = msgspec.field(default_factory=dict)
+    compress: str | None = None
+    """How its large buffers are compressed: None (where a sample pays), "planes" or "delta", see `chunks.compressing`."""
+    base: Stored | None = None
+    """With "delta": the checkpoint before, whose chunks at the same places the new ones may be the difference to."""
 
 
 class StepDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,7 +288,7 @@ class StoreCore:
     def _place_checkpoint(self, draft: CheckpointDraft, written: _Written) -> NewCheckpoint:
         return NewCheckpoint(
             kind=draft.kind,
-            stored=self._write(draft.encoded, written),
+            stored=self._write(draft.encoded, written, draft.compress, draft.base),
             role=draft.role,
             iteration=draft.iteration,
             tags=draft.tags,
@@ -295,18 +299,28 @@ class StoreCore:
             outputs=draft.outputs,
         )
 
-    def _write(self, encoded: Encoded, written: _Written) -> Stored:
-        stored, data = self._writer.write(encoded, anew=written.anew)
+    def _write(
+        self, encoded: Encoded, written: _Written, compress: str | None = None, base: Stored | None = None
+    ) -> Stored:
+        stored, data = self._writer.write(encoded, compress=compress, base=base, anew=written.anew)
         if data is not None:
             written.append(data)
         return stored
 
-    def load(self, stored: Stored, *, types: Types | None = None, only: str | None = None, strict: bool = True) -> Any:
-        """Read, verify and decode. Raises Damaged if any byte that is needed differs from what was saved."""
+    def load(
+        self,
+        stored: Stored,
+        *,
+        into: Any = None,
+        types: Types | None = None,
+        only: str | Sequence[str] | None = None,
+        strict: bool = True,
+        map_location: Any = None,
+    ) -> Any:
+        """Read, verify and decode, anew or `into` arrays and tensors that are there (see `codec.load`). Raises Damaged if
+        any byte that is needed differs from what was saved."""
         state = self._reader.open(stored)
-        if only is None:
-            state.prefetch()
-        return decode(state.document, state.fetch, types=types, only=only, strict=strict)
+        return load(state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location)
 
     def load_encoded(self, stored: Stored) -> Encoded:
         """Read and verify, as it was before it was saved. Raises Damaged."""
@@ -319,6 +333,10 @@ class StoreCore:
         call. Raises Damaged."""
         state = self._reader.open(stored)
         return unbundle(state.document, state.fetch)
+
+    def open(self, stored: Stored) -> OpenState:
+        """What lies in the store, for a caller who decides which buffers are read and where to. Raises Damaged."""
+        return self._reader.open(stored)
 
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""

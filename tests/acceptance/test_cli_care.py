@@ -15,6 +15,7 @@ import pytest
 
 import waycairn as wc
 from commands import document, on_terminal, run_job, waycairn
+from waycairn.catalog.tables import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_a_healthy_store_is_called_healthy(place):
         *("locks", "packs", "owner files", "queue"),
     }
     assert {one["level"] for one in told["findings"]} <= {"ok", "note", "warning"}
-    assert findings["store"]["facts"]["format"] == 1
+    assert findings["store"]["facts"]["format"] == FORMAT
     assert findings["flush"]["facts"]["median_seconds"] > 0
     assert findings["space"]["facts"]["free_bytes"] > 0
     assert findings["packs"]["facts"] == {"packs": 2}
@@ -197,7 +198,7 @@ def test_missing_and_short_packs_are_bad(place):
 def test_leftovers_are_no_damage(place):
     """A pack without a commit, an unfinished one, an owner file of a dead process: notes, exit code 0."""
     folder = _packs(place)[0].parent
-    (folder / ("0" * 32)).write_bytes(b"x" * 10)
+    (folder / f"{folder.name}{'0' * 30}").write_bytes(b"x" * 10)
     (folder / f"{'1' * 32}.unfinished").write_bytes(b"x")
     findings = _findings(place)
     assert findings["leftovers"]["facts"] == {"packs": 1, "bytes": 10}

@@ -267,6 +267,34 @@ def test_a_run_that_was_cut_back(tmp_path: Path) -> None:
         assert facts(store) == before
 
 
+def test_a_line_that_was_cut_short(tmp_path: Path) -> None:
+    """Is written again, and the next ones stand for themselves."""
+    with wc.open(tmp_path) as store:
+        train(store, 3)
+        path = folder(tmp_path) / "session.jsonl"
+        path.write_bytes(path.read_bytes()[:-30])
+        train(store, 5)
+        begun = read_log(folder(tmp_path))
+        assert begun is not None
+        assert (len(begun.cuts), begun.skipped, begun.end) == (5, 0, path.stat().st_size)
+        assert [one.number for rows in begun.cuts.values() for one in rows.iterations] == [1, 2, 3, 4, 5]
+
+
+def test_what_was_deleted_is_in_no_copy(tmp_path: Path) -> None:
+    """A checkpoint takes its file along, a run its folder; another run of that name keeps its own."""
+    with wc.open(tmp_path) as store:
+        train(store, 3)
+        store.delete(f"{store.find('job').id}.2")
+        assert sequences_in(folder(tmp_path)) == [1, 3]
+        first = store.find("job")
+        with store.run("job", fresh=True) as run:
+            run.session.iteration(state={"n": 1})
+        store.remove(first.id)
+        assert sequences_in(folder(tmp_path)) == [1]
+        store.remove("job")
+        assert list((tmp_path / "mirror").iterdir()) == []
+
+
 def test_names_lead_nowhere_else() -> None:
     """Whatever a run is called, its folder is one of its own, below the mirror."""
     runs = [
@@ -414,7 +442,7 @@ def test_the_doctor_looks_at_the_copies(tmp_path: Path) -> None:
     assert told is not None
     assert told["facts"]["damaged"] == {"job": 1}
     with wc.open(tmp_path) as store:
-        store.remove("job")
+        store.core.catalog.delete_run(store.find("job").id)
     newest.unlink()
     told = finding(tmp_path)
     assert told is not None

@@ -367,23 +367,25 @@ def test_one_that_fails_disturbs_nobody(store, caplog):
 def test_saves_beside_sweeps(tmp_path):
     """Three processes save and drop what the others find again while two sweep all the time: every acknowledged value is
     there and whole, no save fails, and afterwards nothing is left."""
-    seconds = float(os.environ.get("WAYCAIRN_TEST_SECONDS", "3"))
+    saves_each = 30
     wc.open(tmp_path / "store").close()
     environment = {**os.environ, "WAYCAIRN_HISTORY": str(tmp_path / "history")}
     jobs = [
         subprocess.Popen(
-            [sys.executable, str(JOB), act, str(tmp_path / "store"), str(seconds), str(number)],
+            [sys.executable, str(JOB), act, str(tmp_path / "store"), str(number), str(saves_each)],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
         )
         for number, act in enumerate(["save", "save", "save", "sweep", "sweep"])
     ]
-    told = [job.communicate()[0] for job in jobs]
+    told = [job.communicate()[0] for job in jobs[:3]]
+    (tmp_path / "done").touch()
+    told += [job.communicate()[0] for job in jobs[3:]]
     assert [job.returncode for job in jobs] == [0] * 5
     saves = sorted(one for lines in told[:3] for one in json.loads(lines))
     sweeps = sorted(one for lines in told[3:] for one in json.loads(lines))
-    assert len(saves) > 100
+    assert len(saves) == 3 * saves_each
     assert len(sweeps) > 10
     print(
         f"{len(saves)} saves, p50 {saves[len(saves) // 2]:.1f} ms, p99 {saves[len(saves) * 99 // 100]:.1f} ms, "

@@ -494,6 +494,25 @@ def test_what_stays_is_said_by_number_and_by_metric(store: wc.Store) -> None:
         run.steps(3, keep="the best")
 
 
+def test_differences_outlive_what_they_are_differences_to(store: wc.Store) -> None:
+    """Small changes of large arrays take a part of their bytes; the save before is replaced and swept, and all of it is
+    still there to the bit."""
+    weights = np.random.default_rng(0).standard_normal(600_000).astype(np.float32)
+    with store.run("small", progress="off") as run:
+        run.track(weights=weights, compress="delta")
+        for step in run.steps(9, save_every=1, keep=1):
+            weights *= np.float32(1 + 1e-6 * (step + 1))
+            if step % 3 == 2:
+                store.sweep(grace=0)
+    store.sweep(grace=0)
+    newest = store.checkpoints("small", role="state", limit=1)[0]
+    assert (store.load(newest.id)["weights"] == weights).all()
+    assert (
+        min(row.checkpoint.stored.new_bytes for row in store.checkpoints("small", role="state")) < 0.9 * weights.nbytes
+    )
+    store.core.verify(newest.checkpoint.stored)
+
+
 def test_the_program_waits_for_a_save_that_nobody_waits_for(tmp_path: Path) -> None:
     """The end of the program is no kill: what is on its way is written."""
     code = textwrap.dedent("""

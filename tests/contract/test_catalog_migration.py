@@ -106,7 +106,8 @@ def schema_of(database):
 
 def clauses(sql):
     """The clauses of a definition; the order of its constraints means nothing."""
-    return tuple(sorted(" ".join(sql.split()).removesuffix(" )").split(", ")))
+    words = " ".join(sql.split()).removesuffix(")")  # a column that was added later stands behind the constraints
+    return tuple(sorted(clause.strip() for clause in words.split(", ")))
 
 
 def postgres_schema_of(connection):

@@ -239,7 +239,37 @@ def leftovers_unfenced() -> None:
     sweep._remove_files = delete_at_once
 
 
+def saved_uncopied() -> None:
+    """A save behind a loop reads the arrays of the job, which goes on changing them."""
+    from waycairn.work.snapshots import Snapshot, SnapshotPool
+
+    SnapshotPool.copy = lambda self, encoded, *_: Snapshot(encoded, lambda: None)
+
+
+def random_numbers_forgotten() -> None:
+    """A resumed loop draws the random numbers of its beginning again."""
+    from waycairn.work.tracking import Tracked
+
+    Tracked.restore_rng = lambda self: None
+
+
+def steps_counted_late() -> None:
+    """A save holds the weights of a step and the count of the one before: it is trained twice."""
+    from waycairn.work.tracking import Tracked
+
+    tree = Tracked.tree
+
+    def one_less(self: Tracked) -> Any:
+        kept = tree(self)
+        return {**kept, "steps": {name: max(0, count - 1) for name, count in kept["steps"].items()}}
+
+    Tracked.tree = one_less
+
+
 MISTAKES = {
+    "saved-uncopied": saved_uncopied,
+    "random-numbers-forgotten": random_numbers_forgotten,
+    "steps-counted-late": steps_counted_late,
     "files-before-rows": files_before_rows,
     "sweep-epoch-ignored": sweep_epoch_ignored,
     "results-not-marked": results_not_marked,

@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import waycairn as wc
 from crash.common import LARGE, STORE, Acks, Told, Workload, blob, check_pages, checkpoints, find, save_pages
 
@@ -48,6 +50,35 @@ def check_checkpoints(store: wc.Store, acks: Acks) -> None:
     ]
     assert found == [(page, page_state(page)) for page in range(1, len(found) + 1)], [page for page, _ in found]
     assert len(found) >= acks.get("page", 0), f"{acks} acknowledged, {len(found)} there"
+
+
+# -- arrays as differences ------------------------------------------------------------------------------------------------
+
+
+def weights(page: int) -> Any:
+    """16-bit numbers of few high bytes and, from page to page, a few other low bits; in all as large as goes to a pack."""
+    low = np.frombuffer(blob(0, 2 * LARGE), np.uint8)
+    numbers = (low.astype("<u2") & 0x0FFF) | 0x3C00
+    numbers[page::40] ^= 1
+    return numbers
+
+
+def save_differences(store: wc.Store, told: Told) -> None:
+    done = store.latest("weights", {"page": 0})["page"]
+    for page in range(done + 1, 8):
+        store.save("weights", {"page": page, "weights": weights(page)}, compress="delta")
+        told(f"page {page}")
+
+
+def check_differences(store: wc.Store, acks: Acks) -> None:
+    found = [store.load(record.id) for record in reversed(checkpoints(store, "weights"))]
+    assert [one["page"] for one in found] == list(range(1, len(found) + 1))
+    assert all(one["weights"].tobytes() == weights(one["page"]).tobytes() for one in found)
+    assert len(found) >= acks.get("page", 0), f"{acks} acknowledged, {len(found)} there"
+    assert store.core.catalog.count_homeless() == 0
+    if len(found) > 1:
+        sizes = [record.checkpoint.stored.new_bytes for record in reversed(checkpoints(store, "weights"))]
+        assert sizes[1] < sizes[0] / 3, "the second is the difference to the first"
 
 
 # -- deleting --------------------------------------------------------------------------------------------------------
@@ -165,5 +196,6 @@ WORKLOADS = {
     "beside": Workload(save_beside_sweeps, check_beside),
     "values": Workload(save_values, check_values),
     "pages": Workload(take_checkpoints, check_checkpoints),
+    "differences": Workload(save_differences, check_differences),
     "forget": Workload(forget_values, check_forgotten),
 }

@@ -27,10 +27,14 @@ ELSEWHERE = {
     "output.cut": "an item that fails after it wrote: the test below",
     "owner.sweep": "unit tests of the owner files",
     "stream.retry.": "dead letters that are tried again: tests of those",
+    "lightning.": "tests of the integrations",
+    "stub.": "tests of the integrations",
+    "transformers.": "tests of the integrations",
     "mirror.aside": "a second run of the same name: tests of the mirror",
     "mirror.rotate": "more copies than are kept: tests of the mirror",
     "recover.committed": "a session out of its copies: tests of the mirror",
     "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
+    "dcp.": "ranks of torch.distributed: tests of the integration",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
 LEAVING_MORE = ("stream.sink.written", 2)

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, running, saving, training
+from crash import batches, following, learning, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -51,7 +51,14 @@ __all__ = [
     "verify",
 ]
 
-WORKLOADS = {**saving.WORKLOADS, **running.WORKLOADS, **batches.WORKLOADS, **following.WORKLOADS, **training.WORKLOADS}
+WORKLOADS = {
+    **saving.WORKLOADS,
+    **running.WORKLOADS,
+    **batches.WORKLOADS,
+    **following.WORKLOADS,
+    **training.WORKLOADS,
+    **learning.WORKLOADS,
+}
 
 
 def verify(workload: str, acks: Acks) -> bool:

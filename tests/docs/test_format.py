@@ -16,7 +16,7 @@ from waycairn.catalog.points import decode_points, encode_points
 from waycairn.chunks import manifest, pack_file
 from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
-from waycairn.chunks.sealing import RAW, Member
+from waycairn.chunks.sealing import DELTA, PLANES, RAW, Member, unseal
 from waycairn.codec import Types, decode, encode
 from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
 from waycairn.fanout import FlightLog
@@ -96,6 +96,27 @@ def test_pack():
     assert pack_file.read_header(header, STORE, PACK) == 4096
     assert pack_file.read_footer(footer, PACK) == [BLOCK]
     assert pack_file.read_trailer(shown("pack trailer"), 8192 + 42 + 64, PACK) == (8192, 42, digest)
+
+
+def test_blocks_of_planes_and_differences():
+    """What a reader makes of them; the frame itself is the business of the compressor."""
+    numbers = bytes(byte for low in range(32) for byte in (low, 0x3C))
+    later = bytearray(numbers)
+    later[10] ^= 0x01
+    later[63] ^= 0x80
+    assert bytes(unseal(PLANES, shown("planes"), 64, "the example")) == numbers
+    assert bytes(unseal(DELTA, shown("delta"), 64, "the example", base=numbers)) == later
+    block = PackedBlock(
+        codec=DELTA,
+        offset=4096,
+        raw_length=64,
+        stored_length=34,
+        stored_hash=blake3(shown("delta")).digest(),
+        members=[Member(9, ChunkId(blake3(later, key=bytes(range(32))).digest()), 64)],
+        base=(8, ChunkId(blake3(numbers, key=bytes(range(32))).digest())),
+    )
+    assert pack_file.footer([block]) == shown("pack footer with a base")
+    assert pack_file.read_footer(shown("pack footer with a base"), PACK) == [block]
 
 
 def test_list_of_running_items(tmp_path):

@@ -26,13 +26,14 @@ from waycairn.catalog.columns import decode_json, decode_place, decode_text
 from waycairn.catalog.shapes import NONSENSE
 from waycairn.catalog.tables import runs
 from waycairn.chunks import manifest, pack_file
-from waycairn.chunks.sealing import RAW, ZSTD, compressed, unseal
+from waycairn.chunks.pack_file import PackedBlock
+from waycairn.chunks.sealing import DELTA, PLANES, RAW, ZSTD, Base, Member, compressed, seal_delta, seal_planes, unseal
 from waycairn.codec import unbundle
 from waycairn.codec.keys import single_key, unpack_keys
 from waycairn.errors import WaycairnError
 from waycairn.fanout import FlightLog, wire
 from waycairn.model.encoded import Encoded
-from waycairn.model.ids import PackId
+from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.tasks import Outcome
 from waycairn.process.files import _read_owner
 
@@ -96,8 +97,10 @@ def decoders(folder: Path) -> list[Decoder]:
         Decoder("manifests", manifests, manifest.decode),
         Decoder("pack headers", [pack[:64] for pack in packs], lambda data: pack_file.read_header(data, "store", PACK)),
         Decoder("pack trailers", [pack[-64:] for pack in packs], lambda data: pack_file.read_trailer(data, 9999, PACK)),
-        Decoder("pack footers", list(map(_footer, packs)), lambda data: pack_file.read_footer(data, PACK)),
-        Decoder("blocks", [compressed(data * 9) for data in keys], _unseal),
+        Decoder(
+            "pack footers", [*map(_footer, packs), _footer_with_base()], lambda data: pack_file.read_footer(data, PACK)
+        ),
+        Decoder("blocks", [compressed(data * 9) for data in keys] + _planes(keys), _unseal),
         Decoder(
             "lists of running items", flights, lambda data: _with_file(data, lambda path: FlightLog(path, 2).close())
         ),
@@ -154,10 +157,27 @@ def _unbundle(data: bytes) -> None:
             part.load(documents.TYPES)
 
 
+def _footer_with_base() -> bytes:
+    member, base = Member(9, ChunkId(bytes(32)), 100), (7, ChunkId(bytes(range(32))))
+    return pack_file.footer([PackedBlock(DELTA, 4096, 100, 20, bytes(32), [member], base)])
+
+
+def _planes(contents: Sequence[bytes]) -> list[bytes]:
+    """Blocks of elements of several widths, and the difference of a content to nothing."""
+    blocks = []
+    for width, content in enumerate(contents[:8], 1):
+        data = content * 9
+        member = Member(1, ChunkId(bytes(32)), len(data))
+        base = Base(2, ChunkId(bytes(32)), bytes(len(data)))
+        found = (seal_planes(member, data, width), seal_delta(member, data, width, base))
+        blocks += [bytes(sealed.parts[0]) for sealed in found if sealed is not None]
+    return blocks
+
+
 def _unseal(data: bytes) -> None:
-    for codec in (RAW, ZSTD, 2):
+    for codec in (RAW, ZSTD, PLANES, DELTA, 4):
         with contextlib.suppress(WaycairnError):
-            unseal(codec, data, len(data) * 9, "a block")
+            unseal(codec, data, len(data) * 9, "a block", base=bytes(len(data) * 9))
 
 
 def _answers() -> list[bytes]:

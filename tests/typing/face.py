@@ -65,4 +65,7 @@ def stores(directory: Path) -> None:
         for record in store.runs(status=wc.RunStatus.FAILED):
             assert_type(record.name, str)
         value: Any = store.load("k7f3qx0a9m2d.42", only="model.layer1")
+        store.load("k7f3qx0a9m2d.42", into={"w": value}, only=["model.layer1", "step"], map_location="cpu")
+        store.save("weights", value, compress="planes")
+        store.import_file("weights.npz", "weights", kind="model_state")
         wc.save("cursor", value)

@@ -60,11 +60,21 @@ CHUNKS_WITHOUT_BLOCK = Statement(
     .select_from(chunks.outerjoin(blocks, chunks.c.block == blocks.c.number))
     .where(blocks.c.number.is_(None)),
 )
+_bases = chunks.alias("bases")
+BLOCKS_WITHOUT_BASE = Statement(
+    "blocks_without_base",
+    "Blocks that are the difference to a chunk which is gone.",
+    select(func.count())
+    .select_from(blocks.outerjoin(_bases, blocks.c.base == _bases.c.number))
+    .where(blocks.c.base.is_not(None), _bases.c.number.is_(None)),
+)
 BLOCKS_NOWHERE = Statement(
     "blocks_nowhere",
     "Blocks without bytes.",
     select(func.count()).select_from(blocks).where(blocks.c.pack.is_(None), blocks.c.inline.is_(None)),
 )
+
+_HOMELESS = (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE, BLOCKS_WITHOUT_BASE)
 
 
 @cache
@@ -116,9 +126,7 @@ class ChunkPart(Part):
             return {PackId(pack): int(end) for pack, end in rows}
 
     def count_homeless(self) -> int:
-        return self._database.read(
-            lambda session: sum(_count(session, statement) for statement in (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE))
-        )
+        return self._database.read(lambda session: sum(_count(session, statement) for statement in _HOMELESS))
 
 
 @reads((packs.c.id, packs.c.size))

@@ -238,15 +238,17 @@ def values_of_block(block: NewBlock) -> dict[str, Any]:
         "pack": block.pack,
         "offset": block.offset,
         "inline": block.inline,
+        "base": block.base,
     }
 
 
 @reads(BLOCK_COLUMNS)
 def block_of(row: Row) -> NewBlock:
-    number, codec, raw_length, stored_length, pack, offset, inline = row
+    number, codec, raw_length, stored_length, pack, offset, inline, base = row
     if not (inline is not None if pack is None else _is_pack(pack)) or min(raw_length, stored_length, offset) < 0:
         raise ValueError(f"block {number} lies nowhere")
-    return NewBlock(number, codec, raw_length, stored_length, None if pack is None else PackId(pack), offset, inline)
+    where = None if pack is None else PackId(pack)
+    return NewBlock(number, codec, raw_length, stored_length, where, offset, inline, base)
 
 
 @reads(CHUNK_COLUMNS)

@@ -339,6 +339,7 @@ blocks = Table(
     Column("pack", String),
     Column("offset", BigInteger, nullable=False),
     Column("inline", LargeBinary),
+    Column("base", BigInteger),  # number of the chunk that a delta block is the difference to
 )
 
 chunks = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -95,6 +96,26 @@ class OpenState:
         brought = self._bring(groups)
         with self._lock:
             self._read.update(brought)
+
+    def read_into(self, targets: Mapping[int, memoryview]) -> None:
+        """Read and verify many buffers, each into the memory that is given for it, of its size: large ones without a
+        copy in between. Damaged leaves some of it overwritten."""
+        wants: list[Want] = []
+        shared: defaultdict[int, list[tuple[memoryview, int]]] = defaultdict(list)
+        for at in dict.fromkeys(self._group_of[number] for number in targets if self._manifest.sizes[number]):
+            members = self._groups[at].members
+            if len(members) == 1:
+                wants += self._wants(at, targets[members[0][0]], 0)
+                continue
+            place = self._places[self._numbers[self._first_chunk[at]]]
+            wants.append(Want(place))
+            shared[place.number] += [(targets[number], start) for number, start in members if number in targets]
+
+        def scatter(place: ChunkPlace, data: Buffer) -> None:
+            for memory, start in shared.get(place.number, ()):
+                memory[:] = data[start : start + len(memory)]
+
+        self._source.read(wants, scatter)
 
     def _bring(self, groups: Iterable[int]) -> dict[int, memoryview]:
         wants: list[Want] = []

@@ -1,8 +1,8 @@
-"""A pack, byte by byte. Version 1; integers little-endian, varints as in `varint`.
+"""A pack, byte by byte. Version 2; integers little-endian, varints as in `varint`.
 
     header, 64 bytes
         0   8   magic, 89 57 43 50 41 43 4B 0A ("\\x89WCPACK\\n")
-        8   2   version, 1
+        8   2   version, 2
        10   2   0
        12   4   alignment: each extent begins at a multiple of it
        16  16   first 16 bytes of BLAKE3 of the id of the store
@@ -13,8 +13,10 @@
         an extent of its own
     footer, in an extent of its own
         number of blocks, then each block:
-            number of its first chunk, codec (0 raw, 1 zstd), offset in the pack, raw length, stored length,
+            number of its first chunk, codec (0 raw, 1 zstd, 2 planes, 3 delta), offset in the pack, raw length, stored
+            length,
             32 bytes BLAKE3 of the stored bytes if the codec is not raw,
+            number and 32 bytes id of its base if the codec is delta,
             number of chunks, then each chunk: number minus the number behind the previous one, length, 32 bytes id
     trailer, 64 bytes, directly behind the footer, at the end of the file
         0   8   offset of the footer
@@ -26,6 +28,8 @@
 The digest covers every byte that means something: header and footer directly, raw blocks by the ids of their chunks
 (keyed by the secret of the store), compressed blocks by their own hash. The chunk index can be built again from
 packs alone, with the same numbers, so that manifests stay readable.
+
+Version 1 had no blocks of codec 2 and 3, and was the same otherwise; it is read, and never written.
 """
 
 from __future__ import annotations
@@ -35,12 +39,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from waycairn.chunks.hashing import plain_hash
-from waycairn.chunks.sealing import RAW, Member
+from waycairn.chunks.sealing import DELTA, RAW, Member
 from waycairn.chunks.varint import Cursor, put, put_signed
 from waycairn.errors import Damaged
 from waycairn.model.ids import ChunkId, PackId
 
-VERSION = 1
+VERSION = 2
+_READS = (1, 2)
 MAGIC = b"\x89WCPACK\n"
 END_MAGIC = b"\x89WCENDS\n"
 _HEADER = struct.Struct("<8sHHI16s16s")
@@ -60,6 +65,8 @@ class PackedBlock:
     stored_hash: bytes | None
     """None if raw: then the ids of its chunks say what its bytes must be."""
     members: Sequence[Member]
+    base: tuple[int, ChunkId] | None = None
+    """Number and id of the chunk that it is the difference to."""
 
 
 def header(store: str, pack: PackId, alignment: int) -> bytes:
@@ -72,8 +79,8 @@ def read_header(data: bytes, store: str, pack: PackId) -> int:
     if len(data) < HEADER_SIZE or data[:8] != MAGIC or plain_hash(data[:48])[:16] != data[48:HEADER_SIZE]:
         raise damaged(pack, "its header is broken")
     _, version, _, alignment, store_hash, pack_id = _HEADER.unpack_from(data)
-    if version != VERSION:
-        raise damaged(pack, f"it has version {version} and this waycairn reads version {VERSION}")
+    if version not in _READS:
+        raise damaged(pack, f"it has version {version} and this waycairn reads versions up to {VERSION}")
     if store_hash != plain_hash(store.encode())[:16]:
         raise damaged(pack, "it belongs to another store")
     if pack_id != bytes.fromhex(pack):
@@ -89,6 +96,9 @@ def footer(blocks: Sequence[PackedBlock]) -> bytes:
         for value in (behind, block.codec, block.offset, block.raw_length, block.stored_length):
             put(out, value)
         out += block.stored_hash or b""
+        if block.base is not None:
+            put(out, block.base[0])
+            out += block.base[1]
         put(out, len(block.members))
         for member in block.members:
             put_signed(out, member.number - behind)
@@ -126,12 +136,13 @@ def read_footer(data: bytes, pack: PackId) -> list[PackedBlock]:
 def _read_block(cursor: Cursor) -> PackedBlock:
     behind, codec, offset, raw_length, stored_length = (cursor.varint() for _ in range(5))
     stored_hash = None if codec == RAW else cursor.take(32)
+    base = (cursor.varint(), ChunkId(cursor.take(32))) if codec == DELTA else None
     members = []
     for _ in range(cursor.varint()):
         number, length = behind + cursor.signed(), cursor.varint()
         members.append(Member(number, ChunkId(cursor.take(32)), length))
         behind = number + 1
-    return PackedBlock(codec, offset, raw_length, stored_length, stored_hash, members)
+    return PackedBlock(codec, offset, raw_length, stored_length, stored_hash, members, base)
 
 
 def damaged(pack: PackId, detail: str) -> Damaged:

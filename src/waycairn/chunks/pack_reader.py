@@ -5,7 +5,7 @@ from __future__ import annotations
 from waycairn.chunks import pack_file
 from waycairn.chunks.hashing import chunk_id, plain_hash
 from waycairn.chunks.pack_file import HEADER_SIZE, TRAILER_SIZE, PackedBlock
-from waycairn.chunks.sealing import unseal
+from waycairn.chunks.sealing import DELTA, unseal
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.model.records import NewBlock, NewChunk, NewData, NewPack, StoreInfo
@@ -26,7 +26,14 @@ def list_pack(blobs: Blobs, info: StoreInfo, pack: PackId) -> NewData:
         packs=[NewPack(pack, size, digest)],
         blocks=[
             NewBlock(
-                block.members[0].number, block.codec, block.raw_length, block.stored_length, pack, block.offset, None
+                block.members[0].number,
+                block.codec,
+                block.raw_length,
+                block.stored_length,
+                pack,
+                block.offset,
+                None,
+                None if block.base is None else block.base[0],
             )
             for block in blocks
         ],
@@ -36,7 +43,8 @@ def list_pack(blobs: Blobs, info: StoreInfo, pack: PackId) -> NewData:
 
 def check_pack(blobs: Blobs, info: StoreInfo, pack: PackId) -> int:
     """Read every byte of a pack, also those that nobody needs any more, and verify it; its size. Raises Damaged
-    naming the place. `ChunkReader.verify` checks what one checkpoint needs instead."""
+    naming the place. `ChunkReader.verify` checks what one checkpoint needs instead. A block that is a difference is
+    verified by its own hash and its form: what it is the difference to lies elsewhere."""
     size, _, blocks = _read_ends(blobs, info, pack)
     end = HEADER_SIZE
     for block in sorted(blocks, key=lambda block: block.offset):
@@ -78,6 +86,9 @@ def _check_block(blobs: Blobs, info: StoreInfo, pack: PackId, block: PackedBlock
             pack=pack,
             offset=block.offset,
         )
+    if block.codec == DELTA:
+        unseal(DELTA, stored, block.raw_length, where, base=bytes(block.raw_length))
+        return
     raw = memoryview(unseal(block.codec, stored, block.raw_length, where))
     start = 0
     for member in block.members:

@@ -21,6 +21,15 @@ Parts = Sequence[Buffer]
 
 
 @dataclass(frozen=True, slots=True)
+class _Cut:
+    """A chunk before it is hashed."""
+
+    parts: Parts
+    group: Group
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class BufferPiece:
     """A chunk of buffers."""
 
@@ -29,9 +38,16 @@ class BufferPiece:
     id: ChunkId
     pays: bool
     """Whether a sample of it says that compression pays."""
+    width: int
+    """Bytes of an element, 0 if that is not known or not the same for all of it."""
+    group: Group
+    at: int
+    """Which chunk of the group it is."""
 
 
-def hash_windows(groups: Sequence[Group], views: Sequence[memoryview], secret: bytes) -> Iterator[list[BufferPiece]]:
+def hash_windows(
+    groups: Sequence[Group], views: Sequence[memoryview], widths: Sequence[int], secret: bytes
+) -> Iterator[list[BufferPiece]]:
     """All chunks of the groups in order, some at a time.
 
     Large ones are hashed ahead by two threads. Chunks of many small buffers are not: a native call for each small
@@ -39,25 +55,34 @@ def hash_windows(groups: Sequence[Group], views: Sequence[memoryview], secret: b
     64 KiB: hash and copy 0.42 s of CPU, joined first 0.63 s).
     """
 
-    def hashed(window: Sequence[Parts]) -> list[BufferPiece]:
-        return [_hash(parts, secret) for parts in window]
+    def hashed(window: Sequence[_Cut]) -> list[BufferPiece]:
+        return [_hash(cut, _width(cut.group, widths), secret) for cut in window]
 
     if any(len(group.members) == 1 for group in groups):
         return map_ahead(hashed, _windows(groups, views))
     return map(hashed, _windows(groups, views))
 
 
-def _hash(parts: Parts, secret: bytes) -> BufferPiece:
+def _hash(cut: _Cut, width: int, secret: bytes) -> BufferPiece:
+    parts = cut.parts
     length = sum(map(len, parts))
-    return BufferPiece(parts, length, chunk_id(parts, secret), sample_pays(max(parts, key=len)))
+    pays = sample_pays(max(parts, key=len))
+    return BufferPiece(parts, length, chunk_id(parts, secret), pays, width, cut.group, cut.at)
 
 
-def _windows(groups: Sequence[Group], views: Sequence[memoryview]) -> Iterator[list[Parts]]:
-    window: list[Parts] = []
+def _width(group: Group, widths: Sequence[int]) -> int:
+    if not widths:
+        return 0
+    found = {widths[number] for number, _ in group.members}
+    return found.pop() if len(found) == 1 else 0
+
+
+def _windows(groups: Sequence[Group], views: Sequence[memoryview]) -> Iterator[list[_Cut]]:
+    window: list[_Cut] = []
     size = 0
     for group in groups:
-        for parts, length in zip(_chunks_of(group, views), group.chunks, strict=True):
-            window.append(parts)
+        for at, (parts, length) in enumerate(zip(_chunks_of(group, views), group.chunks, strict=True)):
+            window.append(_Cut(parts, group, at))
             size += length
             if size >= _WINDOW:
                 yield window

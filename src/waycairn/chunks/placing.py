@@ -83,7 +83,11 @@ class Placing:
 
 def _inline(sealed: Sealed) -> NewBlock:
     data = b"".join(sealed.parts)
-    return NewBlock(sealed.members[0].number, sealed.codec, sealed.raw_length, len(data), None, 0, data)
+    return NewBlock(sealed.members[0].number, sealed.codec, sealed.raw_length, len(data), None, 0, data, _base(sealed))
+
+
+def _base(sealed: Sealed) -> int | None:
+    return None if sealed.base is None else sealed.base.number
 
 
 class _OpenPack:
@@ -112,11 +116,18 @@ class _OpenPack:
     def _list(self, sealed: Sealed, offset: int) -> NewBlock:
         stored_hash = None if sealed.codec == RAW else plain_hash(sealed.parts[0])
         self._listed.append(
-            PackedBlock(sealed.codec, offset, sealed.raw_length, sealed.stored_length, stored_hash, sealed.members)
+            PackedBlock(
+                codec=sealed.codec,
+                offset=offset,
+                raw_length=sealed.raw_length,
+                stored_length=sealed.stored_length,
+                stored_hash=stored_hash,
+                members=sealed.members,
+                base=None if sealed.base is None else (sealed.base.number, sealed.base.id),
+            )
         )
-        return NewBlock(
-            sealed.members[0].number, sealed.codec, sealed.raw_length, sealed.stored_length, self._id, offset, None
-        )
+        number, base = sealed.members[0].number, _base(sealed)
+        return NewBlock(number, sealed.codec, sealed.raw_length, sealed.stored_length, self._id, offset, None, base)
 
     def _append(self, parts: Sequence[Buffer]) -> int:
         offset = self._writer.append(parts)

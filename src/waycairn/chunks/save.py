@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from waycairn.chunks.ahead import map_ahead
+from waycairn.chunks.compressing import Compression
 from waycairn.chunks.cutting import PieceHeads, cut_document
 from waycairn.chunks.hashing import Keys, chunk_id
 from waycairn.chunks.known import FreshNumbers, KnownChunks
@@ -46,6 +47,7 @@ class Save:
         store: str,
         tuning: Tuning,
         anew: bool = False,
+        compression: Compression | None = None,
     ) -> None:
         """`anew`: write every chunk, also those that the store has."""
         self._known = known
@@ -56,6 +58,7 @@ class Save:
         self._keys = keys
         self._store = store
         self._tuning = tuning
+        self._compression = compression
         self._epoch: int | None = None
         self._found_again = False
         self._fresh: dict[ChunkId, int] = {}
@@ -72,7 +75,7 @@ class Save:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
             segments: Sequence[Segment] = [encoded.document] if whole else runs_of(self._write_document(encoded))
             sizes = [view.nbytes for view in encoded.buffers]
-            buffer_runs = runs_of(self._write_buffers(encoded.buffers, sizes))
+            buffer_runs = runs_of(self._write_buffers(encoded, sizes))
             # 2. What does not ride inline is made durable.
             packs, blocks = self._placing.finish()
         except BaseException:
@@ -130,22 +133,23 @@ class Save:
 
     # -- buffers ---------------------------------------------------------------------------------------------
 
-    def _write_buffers(self, buffers: Sequence[memoryview], sizes: Sequence[int]) -> list[int]:
-        if not buffers:
+    def _write_buffers(self, encoded: Encoded, sizes: Sequence[int]) -> list[int]:
+        if not encoded.buffers:
             return []
-        views = [view.cast("B") if view.nbytes else memoryview(b"") for view in buffers]
+        views = [view.cast("B") if view.nbytes else memoryview(b"") for view in encoded.buffers]
         groups = plan_groups(sizes, self._tuning.own_chunk, self._tuning.chunk)
         numbers: list[int] = []
-        for window in hash_windows(groups, views, self._keys.chunk):
+        for window in hash_windows(groups, views, encoded.widths, self._keys.chunk):
             numbers += self._write_window(window)
         return numbers
 
     def _write_window(self, window: Sequence[BufferPiece]) -> list[int]:
         numbers, new = self._number([piece.id for piece in window], [piece.length for piece in window])
-        for at in new:
-            piece = window[at]
-            member = Member(numbers[at], piece.id, piece.length)
-            self._place(seal_buffer(member, piece.parts, pays=piece.pays))
+        pieces = [(Member(numbers[at], window[at].id, window[at].length), window[at]) for at in new]
+        for sealed in map(_sealed, pieces) if self._compression is None else map_ahead(self._compression.seal, pieces):
+            # A sweep may take the base of a difference like a chunk that was found again.
+            self._found_again |= sealed.base is not None
+            self._place(sealed)
         return numbers
 
     # -- both ------------------------------------------------------------------------------------------------
@@ -179,3 +183,7 @@ class Save:
             start += member.length
         self._new_bytes += sealed.stored_length
         self._placing.add(sealed)
+
+
+def _sealed(piece: tuple[Member, BufferPiece]) -> Sealed:
+    return seal_buffer(piece[0], piece[1].parts, pays=piece[1].pays)

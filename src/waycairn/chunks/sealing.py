@@ -1,4 +1,13 @@
-"""Blocks: consecutive new chunks, sealed together. The two hot functions of the store, `seal` and `unseal`."""
+"""Blocks: consecutive new chunks, sealed together. The two hot functions of the store, `seal` and `unseal`.
+
+The stored bytes of a block, by its codec:
+
+    0  raw     the bytes of its chunks, one behind the other
+    1  zstd    the same as one zstd frame
+    2  planes  one byte, the width of the elements; then one zstd frame over the planes (see `planes`) of the one chunk
+    3  delta   one byte, the width; then one zstd frame over the planes of the exclusive or of the one chunk and its
+               base: another chunk of the same length, which the row of the block and the footer of the pack name
+"""
 
 from __future__ import annotations
 
@@ -8,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from waycairn.chunks.planes import WIDEST, difference, join, split
 from waycairn.errors import Damaged
 from waycairn.model.ids import ChunkId
 from waycairn.ports import Buffer
@@ -17,7 +27,7 @@ if TYPE_CHECKING or sys.version_info < (3, 14):
 else:
     from compression import zstd
 
-RAW, ZSTD = 0, 1
+RAW, ZSTD, PLANES, DELTA = 0, 1, 2, 3
 LEVEL = 1
 """Level 3 is slower on everything and larger on JSON lines (measured 0.171 against 0.146)."""
 _WORTH_IT = 0.97
@@ -37,6 +47,15 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """A chunk that the store has, for another to be stored as the difference to it."""
+
+    number: int
+    id: ChunkId
+    data: Buffer
+
+
+@dataclass(frozen=True, slots=True)
 class Sealed:
     """A block ready to be placed. `parts` may still be views of the user's memory."""
 
@@ -45,7 +64,15 @@ class Sealed:
     parts: Sequence[Buffer]
     raw_length: int
     stored_length: int
+    base: Base | None = None
+    """Of a delta block."""
 
+
+_FEW_MATCHES: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: LEVEL,
+    zstd.CompressionParameter.min_match: 7,
+    zstd.CompressionParameter.hash_log: 6,
+}
 
 _threads = threading.local()
 
@@ -59,6 +86,25 @@ def compressed(data: Buffer) -> bytes:
         return compressor.compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
     except BaseException:
         del _threads.compressor  # half-way through a frame
+        raise
+
+
+def compressed_planes(planes: Buffer, width: int) -> bytes:
+    """One frame; a block of it never holds parts of two planes, which would share a code. Nearly without a search for repetitions, which cost time in noise and gain nothing: bfloat16 weights
+    1.49x at 770 MB/s, against 1.46x at 400 with the usual tables of level 1. Runs of equal bytes are found all the same."""
+    compressor: zstd.ZstdCompressor | None = getattr(_threads, "planes", None)
+    if compressor is None:
+        compressor = _threads.planes = zstd.ZstdCompressor(options=_FEW_MATCHES)
+    try:
+        each, view = len(planes) // width, memoryview(planes)
+        parts = [
+            compressor.compress(view[at * each : (at + 1) * each], zstd.ZstdCompressor.FLUSH_BLOCK)
+            for at in range(width - 1)
+        ]
+        parts.append(compressor.compress(view[(width - 1) * each :], zstd.ZstdCompressor.FLUSH_FRAME))
+        return b"".join(parts)
+    except BaseException:
+        del _threads.planes
         raise
 
 
@@ -101,14 +147,47 @@ def sample_pays(data: Buffer) -> bool:
     return len(compressed(sample)) <= len(sample) * _SAMPLE_WORTH_IT
 
 
-def unseal(codec: int, stored: Buffer, raw_length: int, what: str) -> Buffer:
-    """The bytes of a block. Raises Damaged; the ids of its chunks are still to be compared."""
+def seal_planes(member: Member, data: Buffer, width: int) -> Sealed | None:
+    """None if it saves less than 15 %."""
+    frame = bytes((width,)) + compressed_planes(split(data, width), width)
+    if len(frame) > member.length * _SAMPLE_WORTH_IT:
+        return None
+    return Sealed((member,), PLANES, (frame,), member.length, len(frame))
+
+
+def seal_delta(member: Member, data: Buffer, width: int, base: Base) -> Sealed | None:
+    """None if it saves less than 15 %."""
+    frame = bytes((width,)) + compressed_planes(split(difference(data, base.data), width), width)
+    if len(frame) > member.length * _SAMPLE_WORTH_IT:
+        return None
+    return Sealed((member,), DELTA, (frame,), member.length, len(frame), base)
+
+
+def unseal(codec: int, stored: Buffer, raw_length: int, what: str, base: Buffer | None = None) -> Buffer:
+    """The bytes of a block; `base` is what its base holds, where it has one. Raises Damaged; the ids of its chunks are
+    still to be compared."""
     if codec == RAW:
         data = stored
     elif codec == ZSTD:
         data = decompressed(stored, raw_length, what)
+    elif codec == PLANES:
+        data = _joined(stored, raw_length, what)
+    elif codec == DELTA:
+        data = _joined(stored, raw_length, what)
+        if base is None or len(base) != len(data):
+            raise Damaged(
+                f"{what} is damaged: it is the difference to a chunk of another length. See `waycairn doctor`."
+            )
+        data = difference(data, base)
     else:
         raise Damaged(f"{what} has codec {codec}, which this waycairn does not know: it is damaged, or newer.")
     if len(data) != raw_length:
         raise Damaged(f"{what} is damaged: it holds {len(data)} bytes instead of {raw_length}. See `waycairn doctor`.")
     return data
+
+
+def _joined(stored: Buffer, raw_length: int, what: str) -> Buffer:
+    view = memoryview(stored)
+    if not view or not 1 <= view[0] <= WIDEST:
+        raise Damaged(f"{what} is damaged: it has no elements of a width that is split. See `waycairn doctor`.")
+    return join(decompressed(view[1:], raw_length, what), view[0])

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.memory import PAGE, allocate
-from waycairn.chunks.sealing import RAW, unseal
+from waycairn.chunks.sealing import DELTA, RAW, unseal
 from waycairn.chunks.tuning import KIB, MIB
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace, NewBlock
-from waycairn.ports import Blobs, Buffer
+from waycairn.ports import Blobs, Buffer, ChunkRows
 
 _READ = 16 * MIB
 """Neighbouring blocks are read together up to this size."""
@@ -23,6 +23,8 @@ _GAP = 64 * KIB
 _THREADS = 4
 """Two that read while two verify."""
 _PARALLEL_FROM = 1 * MIB
+_DEEPEST = 64
+"""Differences in a row. Writers stop much earlier; a damaged index may go round in circles."""
 
 Take = Callable[[ChunkPlace, Buffer], None]
 """Gets a verified chunk; the buffer may be a view of something larger that is freed with it."""
@@ -72,7 +74,8 @@ class _Batch:
 class ChunkSource:
     """Reads and verifies chunks of one store. Thread-safe."""
 
-    def __init__(self, blobs: Blobs, secret: bytes) -> None:
+    def __init__(self, index: ChunkRows, blobs: Blobs, secret: bytes) -> None:
+        self._index = index
         self._blobs = blobs
         self._secret = secret
 
@@ -82,20 +85,20 @@ class ChunkSource:
         batches = list(_batches(wants))
         if sum(batch.end - batch.first.offset for batch in batches) < _PARALLEL_FROM or len(batches) == 1:
             for batch in batches:
-                self._bring(batch, take)
+                self._bring(batch, take, 0)
             return
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="waycairn-read") as threads:
-            for done in [threads.submit(self._bring, batch, take) for batch in batches]:
+            for done in [threads.submit(self._bring, batch, take, 0) for batch in batches]:
                 done.result()
 
-    def _bring(self, batch: _Batch, take: Take | None) -> None:
+    def _bring(self, batch: _Batch, take: Take | None, depth: int) -> None:
         first = batch.first
         if batch.direct:
             self._read_direct(batch)
             return
         if first.pack is None:
             assert first.inline is not None
-            self._open_block(batch.wants[0], first.inline, take)
+            self._open_block(batch.wants[0], first.inline, take, depth)
             return
         self._check_end(batch)
         stored = allocate(batch.end - first.offset)
@@ -103,7 +106,7 @@ class ChunkSource:
         for wants in batch.wants:
             block = wants[0].place.block
             start = block.offset - first.offset
-            self._open_block(wants, stored[start : start + block.stored_length], take)
+            self._open_block(wants, stored[start : start + block.stored_length], take, depth)
 
     def _check_end(self, batch: _Batch) -> None:
         """A damaged index may claim any length, also one for which there is no memory."""
@@ -129,9 +132,10 @@ class ChunkSource:
         for (want,) in batch.wants:
             self._verify(want.place, memory[want.start : want.start + want.place.length])
 
-    def _open_block(self, wants: Sequence[Want], stored: Buffer, take: Take | None) -> None:
+    def _open_block(self, wants: Sequence[Want], stored: Buffer, take: Take | None, depth: int) -> None:
         block = wants[0].place.block
-        raw = memoryview(unseal(block.codec, stored, block.raw_length, _describe_block(block)))
+        base = self._read_base(wants[0].place, depth) if block.codec == DELTA else None
+        raw = memoryview(unseal(block.codec, stored, block.raw_length, _describe_block(block), base))
         for want in wants:
             place = want.place
             data = raw[place.start : place.start + place.length]
@@ -140,6 +144,21 @@ class ChunkSource:
                 want.memory[want.start : want.start + place.length] = data
             if take:
                 take(place, data)
+
+    def _read_base(self, place: ChunkPlace, depth: int) -> memoryview:
+        """What a chunk is the difference to, verified by the id of its own."""
+        number = place.block.base
+        base = None if number is None else self._index.locate_chunks([number]).get(number)
+        if base is None or depth == _DEEPEST:
+            raise _without_base(
+                place, number, "which the chunk index does not have" if base is None else "round in a circle"
+            )
+        memory = allocate(base.length)
+        try:
+            self._bring(_Batch(_is_direct([Want(base, memory)]), [[Want(base, memory)]]), None, depth + 1)
+        except Damaged as error:
+            raise _without_base(place, number, f"which cannot be read: {error}") from None
+        return memory
 
     def _verify(self, place: ChunkPlace, data: Buffer) -> None:
         if len(data) == place.length and chunk_id((data,), self._secret) == place.id:
@@ -153,6 +172,16 @@ class ChunkSource:
             pack=block.pack,
             offset=block.offset,
         )
+
+
+def _without_base(place: ChunkPlace, base: int | None, why: str) -> Damaged:
+    return Damaged(
+        f"chunk {place.number} in {_describe_block(place.block)} is stored as the difference to chunk {base}, {why}. "
+        "Every checkpoint that needs it is lost unless another copy of the store has it. See `waycairn doctor`.",
+        chunk=base,
+        pack=place.block.pack,
+        offset=place.block.offset,
+    )
 
 
 def _describe_block(block: NewBlock) -> str:

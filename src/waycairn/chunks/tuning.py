@@ -38,5 +38,7 @@ class Tuning:
     """A pack is closed and another begun above this."""
     numbers: int = 4096
     """Chunk numbers reserved at a time."""
+    chain: int = 4
+    """Differences in a row, from a chunk to one that is whole. Each is one more chunk to read on the way back."""
     remembered: int = 65536
     """Chunks whose numbers are kept in memory at the least (twice that at the most; about 200 bytes each)."""

@@ -15,6 +15,7 @@ from waycairn.cli import (
     control,
     crashing,
     exporting,
+    importing,
     items,
     listing,
     report,
@@ -55,7 +56,7 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, control, sweeping, care, crashing):
+for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
     for command in family.COMMANDS:
         command.add_to(app)
 

@@ -63,9 +63,10 @@ from __future__ import annotations
 
 from waycairn.codec.bundles import Packed, bundle, unbundle
 from waycairn.codec.decoding import decode
+from waycairn.codec.loading import load
 from waycairn.codec.records import Record
 from waycairn.codec.registry import register
 from waycairn.codec.tree import encode
 from waycairn.codec.types import Types
 
-__all__ = ["Packed", "Record", "Types", "bundle", "decode", "encode", "register", "unbundle"]
+__all__ = ["Packed", "Record", "Types", "bundle", "decode", "encode", "load", "register", "unbundle"]

@@ -22,11 +22,12 @@ Array = np.ndarray[Any, Any]
 class ArrayRegion:
     """The memory of one array. Its node is [mark, dtype, shape, strides or nil, offset, place]."""
 
-    __slots__ = ("_array", "_node", "high", "low", "root")
+    __slots__ = ("_array", "_node", "high", "low", "root", "width")
 
     def __init__(self, array: Array, node: list[Node]) -> None:
         self._array = array
         self._node = node
+        self.width = _width(array.dtype)
         root = array if array.base is None else _root(array)
         if root is None:
             self._array = root = np.ascontiguousarray(array)
@@ -60,6 +61,13 @@ class ArrayRegion:
 
     def place(self, where: int | bytes) -> None:
         self._node[5] = where
+
+
+def _width(dtype: np.dtype[Any]) -> int:
+    """Of the numbers that lie one behind the other: 0 for records and text."""
+    if dtype.kind in "biufmM":
+        return dtype.itemsize
+    return dtype.itemsize // 2 if dtype.kind == "c" else 0
 
 
 def _address(array: Array) -> int:
@@ -161,6 +169,49 @@ def find_pack(kind: type) -> Pack | None:
     return generators.PACK.get(kind)
 
 
+# -- arrays that are there -------------------------------------------------------------------------------------------
+
+
+class _ArrayFiller:
+    """See `filling.Filler`."""
+
+    code = codes.ARRAY
+
+    def takes(self, target: Any) -> bool:
+        return isinstance(target, np.ndarray)
+
+    def describe(self, target: Array) -> str:
+        return _in_words(target.dtype, target.shape)
+
+    def describe_stored(self, node: list[Any]) -> str:
+        return _in_words(restore(node[1]), node[2])
+
+    def refuse(self, target: Array) -> str | None:
+        if not target.flags.writeable:
+            return "that is read-only"
+        repeats = any(length > 1 and not stride for length, stride in zip(target.shape, target.strides, strict=True))
+        return "that shows the same element more than once" if repeats else None
+
+    def fits(self, target: Array, node: list[Any]) -> bool:
+        return list(target.shape) == node[2] and bool(restore(node[1]) == target.dtype)
+
+    def memory(self, target: Array, node: list[Any]) -> memoryview | None:
+        _, __, ___, strides, offset, ____ = node
+        order = _dense_order(target)
+        if order is None or offset or not target.nbytes:
+            return None
+        as_stored = target.flags.c_contiguous if strides is None else list(target.strides) == strides
+        return _bytes_of(np.asarray(target).transpose(order)) if as_stored else None
+
+    def copy(self, target: Array, value: Array) -> None:
+        target[...] = value
+
+
+def _in_words(dtype: np.dtype[Any], shape: Sequence[int]) -> str:
+    return f"a numpy array of {dtype} and shape {tuple(shape)}"
+
+
+FILLER = _ArrayFiller()
 UNPACK: dict[int, Unpack] = {
     codes.ARRAY: _unpack_array,
     codes.NUMPY_SCALAR: _unpack_scalar,

@@ -40,7 +40,12 @@ def bundle(parts: Sequence[Encoded | None]) -> Encoded:
     """All parts, in order."""
     heads = [None if part is None else (part.document, len(part.buffers)) for part in parts]
     document = _encode(heads)
-    return Encoded(document, [view for part in parts if part is not None for view in part.buffers])
+    there = [part for part in parts if part is not None]
+    return Encoded(
+        document,
+        [view for part in there for view in part.buffers],
+        widths=[width for part in there for width in part.widths or (0,) * len(part.buffers)],
+    )
 
 
 def unbundle(document: bytes, fetch: Fetch) -> list[Packed | None]:

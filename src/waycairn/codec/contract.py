@@ -21,6 +21,8 @@ class Region(Protocol):
 
     low: int
     high: int
+    width: int
+    """Bytes of an element, 0 if they are not of one width. Of a complex number: of its parts."""
 
     @property
     def root(self) -> object: ...
@@ -77,6 +79,8 @@ class Unpacking(Protocol):
     """The decoding walk."""
 
     strict: bool
+    device: Any
+    """Where tensors shall lie, as torch names it; None for the CPU."""
     kept: dict[Any, Any]
     """What one decoding keeps for itself, such as the storages it made."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,13 +14,15 @@ from waycairn.codec import codes, containers, records, registry, scalars
 from waycairn.codec.contract import Unpack, Unpacking
 from waycairn.codec.marks import Mark
 from waycairn.codec.plain import every_kind
+from waycairn.codec.problems import Carried
 from waycairn.codec.records import Record, Shape
-from waycairn.codec.selecting import NoSuchPart, select
+from waycairn.codec.selecting import NoSuchPart, select, select_each
 from waycairn.codec.types import Types
 from waycairn.errors import Damaged, StoreTooNew, UnknownType, WaycairnError
 
 Fetch = Callable[[int], memoryview]
 
+_T = TypeVar("_T")
 _LENGTH = struct.Struct("<I")
 
 # What Python and its libraries raise when they are handed nonsense. Errors of the user's own hooks are wrapped
@@ -43,43 +45,53 @@ def decode(
     fetch: Fetch,
     *,
     types: Types | None = None,
-    only: str | None = None,
+    only: str | Sequence[str] | None = None,
     strict: bool = True,
 ) -> Any:
     """The state again, bit-identical and of its types.
 
     `fetch(i)` gives buffer `i`; it is called once for each buffer that is needed. A writable view is adopted, not
-    copied: it belongs to the state from then on. Tensors come back on the CPU.
+    copied: it belongs to the state from then on. Tensors come back on the CPU. (`load` reads from a store: many buffers
+    at once, to other devices, and into arrays and tensors that are there.)
 
     `only="model.layer1"` decodes that part alone (keys, indices and attributes joined by dots) and fetches only its
-    buffers; keys that begin with the rest of the path and a dot give a dict of them. KeyError if there is no such
-    part.
+    buffers; keys that begin with the rest of the path and a dot give a dict of them. A list of paths gives a dict of
+    path to part. KeyError if there is no such part.
 
     Types are looked up in `types` and in the registry, never imported. An unknown one raises UnknownType, or with
     `strict=False` becomes a Record. Raises Damaged for any bytes that are not a document, StoreTooNew for a document
     of a later version.
     """
-    try:
-        return _decode(document, fetch, types, only, strict=strict)
-    except RecursionError:
-        return _on_fresh_stack(lambda: _decode(document, fetch, types, only, strict=strict))
 
-
-def _decode(document: bytes | memoryview, fetch: Fetch, types: Types | None, only: str | None, *, strict: bool) -> Any:
-    try:
-        flags, shapes, body = _open(memoryview(document))
-        decoder = _MARKED if flags & codes.MARKED else _UNMARKED
+    def decoded() -> Any:
+        flags, shapes, raw = opened(document)
         walk = Unwalk(shapes, fetch, types, strict=strict)
-        raw = decoder.decode(body)
         if only is not None:
-            return select(walk, raw, only)
+            return walk.value(select(walk, raw, only) if isinstance(only, str) else select_each(walk, raw, only))
         return walk.value(raw) if flags & codes.MARKED else raw
+
+    return on_enough_stack(lambda: translated(decoded))
+
+
+def translated(call: Callable[[], _T]) -> _T:
+    """What bytes that are nonsense raise, as Damaged."""
+    try:
+        return call()
     except NoSuchPart as error:
         raise KeyError(str(error)) from None
+    except Carried as carried:
+        raise carried.error from carried.error.__cause__
     except (WaycairnError, RecursionError):
         raise
     except _NONSENSE as error:
         raise _damaged(error) from error
+
+
+def opened(document: bytes | memoryview) -> tuple[int, dict[bytes, Shape], Any]:
+    """Flags, shapes and the tree of nodes."""
+    flags, shapes, body = _open(memoryview(document))
+    decoder = _MARKED if flags & codes.MARKED else _UNMARKED
+    return flags, shapes, decoder.decode(body)
 
 
 def _open(document: memoryview) -> tuple[int, dict[bytes, Shape], memoryview]:
@@ -107,9 +119,16 @@ def _damaged(error: BaseException) -> Damaged:
     )
 
 
-def _on_fresh_stack(call: Callable[[], Any]) -> Any:
+def on_enough_stack(call: Callable[[], _T]) -> _T:
     """A caller near Python's recursion limit still gets its state: a thread begins with an empty stack."""
-    outcome: list[Any] = []
+    try:
+        return call()
+    except RecursionError:
+        return _on_fresh_stack(call)
+
+
+def _on_fresh_stack(call: Callable[[], _T]) -> _T:
+    outcome: list[_T] = []
     problem: list[BaseException] = []
 
     def run() -> None:
@@ -131,8 +150,11 @@ def _on_fresh_stack(call: Callable[[], Any]) -> Any:
 class Unwalk:
     """One decoding."""
 
-    def __init__(self, shapes: dict[bytes, Shape], fetch: Fetch, types: Types | None, *, strict: bool) -> None:
+    def __init__(
+        self, shapes: dict[bytes, Shape], fetch: Fetch, types: Types | None, *, strict: bool, device: Any = None
+    ) -> None:
         self.strict = strict
+        self.device = device
         self.kept: dict[Any, Any] = {}
         self._shapes = shapes
         self._fetch = fetch
@@ -191,6 +213,10 @@ class Unwalk:
         if view.nbytes < size:
             raise ValueError("a buffer is shorter than what lies in it")
         return view
+
+    def adopt(self, number: int, memory: memoryview) -> None:
+        """Memory that holds this buffer already."""
+        self._memory[number] = memory
 
     def _bring(self, number: int) -> memoryview:
         view = memoryview(self._fetch(number)).cast("B")

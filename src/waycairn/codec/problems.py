@@ -27,6 +27,14 @@ class Unstorable(Exception):
         return TypeError(f"{self.path} {self.reason} Nothing was stored.")
 
 
+class Carried(Exception):
+    """An error for the caller that is not about the stored bytes, on its way through what takes errors for damage."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class TooDeep(Unstorable):
     """Nested beyond the limit: either it contains itself, or it really is that deep."""
 

@@ -11,24 +11,26 @@ from collections.abc import Iterable
 
 from waycairn.codec.codes import ALIGNMENT, INLINE
 from waycairn.codec.contract import Region
+from waycairn.codec.staging import is_on_its_way
 
 
-def place(regions: Iterable[Region]) -> list[memoryview]:
-    """Tell each region where its bytes lie, and return the buffers."""
+def place(regions: Iterable[Region]) -> tuple[list[memoryview], list[int]]:
+    """Tell each region where its bytes lie, and return the buffers and the width of the elements of each."""
     by_root: dict[int, list[Region]] = {}
     for region in regions:
         by_root.setdefault(id(region.root), []).append(region)
     buffers: list[memoryview] = []
+    widths: list[int] = []
     for members in by_root.values():
         for group in _overlapping(members):
-            _place_group(group, buffers)
-    return buffers
+            _place_group(group, buffers, widths)
+    return buffers, widths
 
 
-def _place_group(group: list[Region], buffers: list[memoryview]) -> None:
+def _place_group(group: list[Region], buffers: list[memoryview], widths: list[int]) -> None:
     if len(group) == 1:
         view = group[0].alone()
-        if view.nbytes <= INLINE:
+        if view.nbytes <= INLINE and not is_on_its_way(view):
             group[0].place(view.tobytes())
             return
     else:
@@ -40,6 +42,8 @@ def _place_group(group: list[Region], buffers: list[memoryview]) -> None:
     for region in group:
         region.place(len(buffers))
     buffers.append(view)
+    width = group[0].width
+    widths.append(width if all(region.width == width for region in group) else 0)
 
 
 def _overlapping(members: list[Region]) -> list[list[Region]]:

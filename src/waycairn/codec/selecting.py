@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from waycairn.codec import codes
@@ -18,21 +18,26 @@ class NoSuchPart(Exception):
     """Says how far the path led and what is there."""
 
 
+def select_each(walk: Unpacking, raw: Any, paths: Sequence[str]) -> dict[str, Any]:
+    """The nodes at several paths, by path."""
+    return {path: select(walk, raw, path) for path in paths}
+
+
 def select(walk: Unpacking, raw: Any, path: str) -> Any:
-    """The value at `path`. Raises NoSuchPart, and the usual errors on damaged data."""
+    """The node at `path`, not made into its value yet. Raises NoSuchPart, and the usual errors on damaged data."""
     done: list[str] = []
     rest = path
     while rest:
-        children = dict(_children(walk, raw))
+        children = {str(key): holder[at] for key, holder, at in slots(walk, raw)}
         found = _longest(children, rest)
         if found is None:
             beneath = {name[len(rest) + 1 :]: child for name, child in children.items() if name.startswith(rest + ".")}
             if beneath:
-                return {name: walk.value(child) for name, child in beneath.items()}
+                return beneath
             raise NoSuchPart(_missing(done, rest, children))
         done.append(found)
         raw, rest = children[found], rest[len(found) + 1 :]
-    return walk.value(raw)
+    return raw
 
 
 def _longest(children: Iterable[str], rest: str) -> str | None:
@@ -41,28 +46,29 @@ def _longest(children: Iterable[str], rest: str) -> str | None:
     return max(fitting, key=len, default=None)
 
 
-def _children(walk: Unpacking, raw: Any) -> Iterator[tuple[str, Any]]:
+def slots(walk: Unpacking, raw: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """The parts of a node: the key of each, and where it stands, `holder[at]`."""
     if type(raw) is dict:
-        for key, child in raw.items():
-            yield str(key), child
+        for key in list(raw):
+            yield key, raw, key
     elif type(raw) is not list:
         return
     elif not raw or type(raw[0]) is not Mark:
-        yield from _numbered(raw)
+        yield from _numbered(raw, 0)
     elif raw[0].code in _SEQUENCES:
-        yield from _numbered(raw[_SEQUENCES[raw[0].code] :])
+        yield from _numbered(raw, _SEQUENCES[raw[0].code])
     elif raw[0].code in _PAIRS:
-        items = raw[_PAIRS[raw[0].code] :]
-        for key, child in zip(items[::2], items[1::2], strict=True):
-            yield str(walk.value(key)), child
+        for at in range(_PAIRS[raw[0].code], len(raw) - 1, 2):
+            yield walk.value(raw[at]), raw, at + 1
     elif raw[0].code == codes.RECORD:
         _, fields = walk.shape_of(raw[0])
-        yield from zip(fields, raw[1:], strict=True)
+        for at, (field, _) in enumerate(zip(fields, raw[1:], strict=True), 1):
+            yield field, raw, at
 
 
-def _numbered(raw: list[Any]) -> Iterator[tuple[str, Any]]:
-    for at, child in enumerate(raw):
-        yield str(at), child
+def _numbered(raw: list[Any], first: int) -> Iterator[tuple[int, list[Any], int]]:
+    for at in range(first, len(raw)):
+        yield at - first, raw, at
 
 
 def _missing(done: list[str], rest: str, children: dict[str, Any]) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from waycairn.codec import codes
+from waycairn.codec import codes, staging
 from waycairn.codec.contract import Node, Pack, Packing, Unpack, Unpacking
 from waycairn.codec.marks import Mark, mark
-from waycairn.codec.problems import Unstorable
+from waycairn.codec.problems import Carried, Unstorable
 
 _TENSOR, _VALUE = mark(codes.TENSOR), mark(codes.TORCH_VALUE)
 
@@ -28,13 +28,14 @@ class TensorRegion:
     """The memory of one tensor. Its node is [mark, dtype, shape, strides or nil, offset, flags, place]; strides and
     offset count elements."""
 
-    __slots__ = ("_node", "_tensor", "high", "low", "root")
+    __slots__ = ("_node", "_tensor", "high", "low", "root", "width")
 
     def __init__(self, tensor: torch.Tensor, node: list[Node]) -> None:
         self._tensor = tensor
         self._node = node
         self.root = tensor.untyped_storage()
         size = tensor.element_size()
+        self.width = size // 2 if tensor.is_complex() else size
         self.low = int(tensor.storage_offset()) * size
         reach = sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.stride(), strict=True))
         self.high = self.low + (int(reach) + 1) * size
@@ -62,9 +63,11 @@ class TensorRegion:
 
 
 def _bytes_of(tensor: torch.Tensor, count: int) -> memoryview:
-    """The memory of `count` elements from the tensor's first one on, uncopied if it lies on the CPU."""
-    shown: Any = tensor.as_strided((count,), (1,)).view(torch.uint8).cpu().numpy()
-    return memoryview(shown)
+    """The memory of `count` elements from the tensor's first one on, uncopied if it lies on the CPU. What lies on a
+    device may be copied there later, see `staging`."""
+    flat: Any = tensor.as_strided((count,), (1,)).view(torch.uint8)
+    copied = staging.take(flat)
+    return memoryview(flat.cpu().numpy()) if copied is None else copied
 
 
 def _pack_tensor(walk: Packing, value: torch.Tensor) -> Node:
@@ -108,7 +111,7 @@ def _view(walk: Unpacking, dtype: torch.dtype, shape: Any, layout: tuple[Any, An
         strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
     if len(strides) != len(shape) or not all(type(n) is int and 0 <= n < 2**62 for n in (*shape, *strides, offset)):
         raise ValueError("not the shape of a tensor")
-    empty = torch.empty(0, dtype=dtype, device="cpu")
+    empty = torch.empty(0, dtype=dtype, device=walk.device or "cpu")
     if not prod(shape):
         return empty.new_empty(shape)
     reach = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
@@ -119,11 +122,22 @@ def _view(walk: Unpacking, dtype: torch.dtype, shape: Any, layout: tuple[Any, An
 def _storage(walk: Unpacking, where: Any, memory: memoryview) -> torch.UntypedStorage:
     """One storage for all tensors that show the same buffer."""
     if type(where) is not int:
-        return torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
+        return _placed(walk, memory)
     storage = walk.kept.get((torch, where))
     if storage is None:
-        storage = walk.kept[torch, where] = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
+        storage = walk.kept[torch, where] = _placed(walk, memory)
     return storage
+
+
+def _placed(walk: Unpacking, memory: memoryview) -> torch.UntypedStorage:
+    """On the device that was asked for: as it is on the CPU, else copied there."""
+    flat = torch.frombuffer(memory, dtype=torch.uint8)
+    if walk.device is None:
+        return flat.untyped_storage()
+    try:
+        return flat.to(walk.device).untyped_storage()
+    except RuntimeError as error:  # its memory is full, or the driver is gone
+        raise Carried(error) from None
 
 
 def _pack_value(walk: Packing, value: Any) -> Node:
@@ -173,4 +187,61 @@ def find_pack(kind: type) -> Pack | None:
     return _PACK.get(kind)
 
 
+# -- tensors that are there ------------------------------------------------------------------------------------------
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""What is copied instead of the elements: not every dtype can be copied, and these keep every bit."""
+
+
+class _TensorFiller:
+    """See `filling.Filler`."""
+
+    code = codes.TENSOR
+
+    def takes(self, target: Any) -> bool:
+        return isinstance(target, torch.Tensor)
+
+    def describe(self, target: torch.Tensor) -> str:
+        return _in_words(_name(target.dtype), target.shape)
+
+    def describe_stored(self, node: list[Any]) -> str:
+        return _in_words(node[1], node[2])
+
+    def refuse(self, target: torch.Tensor) -> str | None:
+        if type(target) not in _PACK:
+            return f"of the kind {type(target).__name__}, which is not written to"
+        if target.device.type == "meta" or target.layout is not torch.strided or target.is_nested:
+            return "without memory of its own (meta, sparse or nested)"
+        repeats = any(length > 1 and not stride for length, stride in zip(target.shape, target.stride(), strict=True))
+        return "that shows the same element more than once" if repeats else None
+
+    def fits(self, target: torch.Tensor, node: list[Any]) -> bool:
+        return bool(list(target.shape) == node[2] and _name(target.dtype) == node[1])
+
+    def memory(self, target: torch.Tensor, node: list[Any]) -> memoryview | None:
+        _, __, ___, strides, offset, ____, _____ = node
+        plain = target.detach()
+        if plain.device.type != "cpu" or offset or not plain.numel() or plain.is_conj() or plain.is_neg():
+            return None
+        as_stored = plain.is_contiguous() if strides is None else list(plain.stride()) == strides
+        reach = sum((length - 1) * stride for length, stride in zip(plain.shape, plain.stride(), strict=True))
+        return _bytes_of(plain, plain.numel()) if as_stored and reach + 1 == plain.numel() else None
+
+    def copy(self, target: torch.Tensor, value: torch.Tensor) -> None:
+        target, value = target.detach(), value.detach()
+        bits = _BITS.get(target.element_size())
+        try:
+            if bits is None or target.is_conj() or target.is_neg():
+                target.copy_(value)
+            else:
+                target.view(bits).copy_(value.view(bits))
+        except RuntimeError as error:
+            raise Carried(error) from None
+
+
+def _in_words(dtype: str, shape: Any) -> str:
+    return f"a tensor of {dtype} and shape {tuple(shape)}"
+
+
+FILLER = _TensorFiller()
 UNPACK: dict[int, Unpack] = {codes.TENSOR: _unpack_tensor, codes.TORCH_VALUE: _unpack_value}

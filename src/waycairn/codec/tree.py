@@ -61,10 +61,10 @@ def _encode(state: Any, types: Types | None, *, careful: bool) -> Encoded:
         node = walk.node(state)
     except Unstorable as problem:
         raise problem.refusal() from None
-    buffers = regions.place(walk.regions)
+    buffers, widths = regions.place(walk.regions)
     head = walk.head()
     document = head + _write(node)
-    return Encoded(document, buffers, partial(find_cuts, document, len(head)))
+    return Encoded(document, buffers, partial(find_cuts, document, len(head)), widths)
 
 
 def _write(node: Node) -> bytes:

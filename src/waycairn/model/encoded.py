@@ -19,6 +19,9 @@ class Encoded:
     document: bytes
     buffers: Sequence[memoryview] = ()
     cuts: Callable[[], Sequence[int]] = tuple
+    widths: Sequence[int] = ()
+    """Bytes of an element of each buffer, 0 where that is not known or not the same for all of it; empty: of none. They
+    guide compression only."""
 
     @property
     def size(self) -> int:
@@ -30,4 +33,4 @@ class Encoded:
         """The same with buffers of its own, which further changes of the state cannot reach."""
         if not self.buffers:
             return self
-        return Encoded(self.document, [memoryview(bytes(view)) for view in self.buffers], self.cuts)
+        return Encoded(self.document, [memoryview(bytes(view)) for view in self.buffers], self.cuts, self.widths)

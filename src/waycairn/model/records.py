@@ -256,6 +256,8 @@ class NewBlock:
     offset: int
     """In the pack; 0 if inline."""
     inline: bytes | None
+    base: int | None = None
+    """Number of the chunk that this block is the difference to; None if it can be read alone."""
 
 
 @dataclass(frozen=True, slots=True)

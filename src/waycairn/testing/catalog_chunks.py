@@ -63,7 +63,7 @@ class ChunkContract(CatalogCase):
         number = catalog.reserve_numbers(4)
         pack = new_pack_id()
         inline = NewBlock(number, 0, 6, 6, None, 0, b"abcdef")
-        packed = NewBlock(number + 2, 2, 2**33, 2**32, pack, 2**40, None)
+        packed = NewBlock(number + 2, 3, 2**33, 2**32, pack, 2**40, None, base=number + 1)
         chunks = [
             NewChunk(number, a_chunk_id(b"a"), number, 0, 2),
             NewChunk(number + 1, a_chunk_id(b"b"), number, 2, 4),
@@ -107,12 +107,15 @@ class ChunkContract(CatalogCase):
         assert catalog.count_homeless() == 0
 
     def test_chunks_without_bytes_are_counted(self, catalog: Catalog) -> None:
-        """A chunk whose block is not there, and a block that lies neither in a pack nor inline."""
+        """A chunk whose block is not there, a block that lies neither in a pack nor inline, and one whose base is gone."""
         run = added(catalog)
-        first = catalog.reserve_numbers(2)
+        first = catalog.reserve_numbers(4)
         chunk = NewChunk(first, a_chunk_id(b"c"), first + 9, 0, 1)
-        catalog.commit(
-            a_cut(run.id, 1, data=[NewData(blocks=[NewBlock(first + 1, 0, 1, 1, None, 0, None)], chunks=[chunk])])
-        )
-        assert catalog.count_homeless() == 2
+        blocks = [
+            NewBlock(first + 1, 0, 1, 1, None, 0, None),
+            NewBlock(first + 2, 3, 1, 1, None, 0, b"x", base=first + 8),
+            NewBlock(first + 3, 3, 1, 1, None, 0, b"x", base=first),
+        ]
+        catalog.commit(a_cut(run.id, 1, data=[NewData(blocks=blocks, chunks=[chunk])]))
+        assert catalog.count_homeless() == 3
         assert catalog.pack_ends() == {}

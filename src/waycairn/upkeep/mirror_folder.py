@@ -222,6 +222,24 @@ def sequences_in(folder: Path) -> list[int]:
     return sorted(int(path.stem) for path in folder.glob("*.json") if path.stem.isascii() and path.stem.isdigit())
 
 
+def forget_copies(core: StoreCore, run: RunRecord, sequences: Sequence[int] | None = None) -> None:
+    """What a person deleted is not kept as a copy either: some commits, or by default the whole run, with that which
+    had its name before."""
+    folder = folder_of(core, run)
+    begun = read_log(folder) if folder is not None and folder.is_dir() else None
+    if folder is None or begun is None or begun.run["id"] != run.id:
+        return
+    with translated("the mirror of a session", folder):
+        if sequences is None:
+            for place in (folder.with_name(folder.name + FORMER), folder):
+                shutil.rmtree(place, ignore_errors=True)
+            flush_directory(folder.parent)
+            return
+        for sequence in sequences:
+            _path(folder, sequence).unlink(missing_ok=True)
+        flush_directory(folder)
+
+
 # -- reading -------------------------------------------------------------------------------------------------------
 
 

@@ -37,10 +37,12 @@ class Prepared(msgspec.Struct, frozen=True):
     items: Taken
     request: Request
     started: float
-    ready: float
+    copied: float
     """When it was encoded, and copied where that was to be done."""
     release: Callable[[], None] | None = None
     """Gives back the memory that the state was copied to, if it was: then the job goes on meanwhile."""
+    ready: Callable[[], None] | None = None
+    """Waits for the copy, see `Snapshot`."""
 
 
 class Cutter(Gathering):
@@ -103,15 +105,15 @@ class Cutter(Gathering):
         self.check_usable()
         started = self.store.clock.monotonic()
         self.guard.check(self.state)
-        encoded = release = None
+        encoded = release = ready = None
         if self.state is not None:
             self.state.check()
-            encoded = self.state.encode()
             if behind:
-                snapshot = self.behind.pool.copy(encoded)
-                encoded, release = snapshot.encoded, snapshot.release
-            elif detached:
-                encoded = encoded.detached()
+                snapshot = self.behind.copy(self.state)
+                encoded, release, ready = snapshot.encoded, snapshot.release, snapshot.ready
+            else:
+                encoded = self.state.encode()
+                encoded = encoded.detached() if detached else encoded
         self.wanted = None
         checkpoint = self._checkpoint(request, encoded)
         outputs = self._outputs_now() if self.outputs else ()
@@ -139,13 +141,16 @@ class Cutter(Gathering):
             journal=self.journal.take(),
         )
         self.progress = progress
-        return Prepared(draft, encoded, items, request, started, self.store.clock.monotonic(), release)
+        copied = self.store.clock.monotonic()
+        return Prepared(draft, encoded, items, request, started, copied, release, ready)
 
     def commit(self, prepared: Prepared) -> CheckpointId | None:
         """Make a prepared cut durable: outputs first, then the one transaction. On error it is as if never prepared."""
         draft = prepared.draft
         with self.lock:
             try:
+                if prepared.ready is not None:
+                    prepared.ready()
                 crashpoint("cut.begin")
                 for output in draft.outputs:
                     self.outputs[output.path].flush_to(output.length)
@@ -161,7 +166,7 @@ class Cutter(Gathering):
             now = self.store.clock.monotonic()
             if prepared.release is None:
                 self.pacer.took(prepared.started, now)
-            stood_still = (now if prepared.release is None else prepared.ready) - prepared.started
+            stood_still = (now if prepared.release is None else prepared.copied) - prepared.started
             self.journal.committed(draft.journal, stood_still)
             return checkpoint_id(self.run, self.sequence) if draft.checkpoint else None
 
@@ -239,7 +244,16 @@ class Cutter(Gathering):
             expires=expires,
             reason=request.reason,
             outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
+            **self._compression(),
         )
+
+    def _compression(self) -> dict[str, Any]:
+        if not isinstance(self.state, Tracked) or self.state.compress is None:
+            return {}
+        before = (
+            self.store.catalog.latest_checkpoint(self.run, role="state") if self.state.compress == "delta" else None
+        )
+        return {"compress": self.state.compress, "base": before and before.checkpoint.stored}
 
     def _iteration(self, request: Request) -> int | None:
         if request.iteration is None and isinstance(self.state, Tracked):

@@ -30,7 +30,7 @@ from waycairn.work.request import PACED, STATE_KIND, Request
 from waycairn.work.restoring import attach_state, attach_tracked, let_go, tracked_of
 from waycairn.work.sharing import Share, settle
 from waycairn.work.step import StepCall, Steps, arguments_digest, check_name, result_types
-from waycairn.work.tracking import part_of
+from waycairn.work.tracking import Compress, part_of
 
 if TYPE_CHECKING:
     from waycairn.work.passing import Looped
@@ -169,7 +169,7 @@ class Execution:
             )
         attach_state(self.cutter, target, has_begun=bool(self.loops) or self._steps.has_begun)
 
-    def track(self, objects: Mapping[str, Any], *, rng: bool, strict: bool) -> None:
+    def track(self, objects: Mapping[str, Any], *, rng: bool, strict: bool, compress: Compress | None) -> None:
         """Keep these beside each other; restored if there is a checkpoint."""
         cutter = self.cutter
         cutter.check_usable()
@@ -181,6 +181,11 @@ class Execution:
         tracked = tracked_of(cutter)
         if twice := sorted(set(parts) & set(tracked.parts)):
             raise ValueError(f"{', '.join(twice)} is tracked already. Nothing was done. Give it a name of its own.")
+        if compress is not None:
+            from waycairn.chunks import check_compression
+
+            check_compression(compress)
+            tracked.compress = compress
         tracked.has_rng |= rng
         attach_tracked(cutter, parts, strict=strict, has_begun=bool(self.loops) or self._steps.has_begun)
         if rng:

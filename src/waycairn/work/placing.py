@@ -22,8 +22,8 @@ class Placing:
         """`is_whole`: all of it was loaded at once, which is what shows what shares memory. Else all is filled, until it
         is loaded once more, whole."""
         self._is_whole = is_whole
-        self._filled: list[tuple[Any, Any]] = []
-        """Arrays and tensors that are there, and what was put into them."""
+        self._filled: dict[int, list[tuple[Any, Any]]] = {}
+        """Arrays and tensors that are there, and what was put into them, by what owns the memory of either."""
         self._taken: dict[int, Any] = {}
         """Other objects that hold something already, by id; kept, so that the ids stay theirs."""
 
@@ -58,7 +58,7 @@ class Placing:
             kept = value
         else:
             kept[...] = value
-        self._filled.append((kept, value))
+        self._note(kept, value)
         return kept
 
     def _tensor(self, kept: Any, value: Any) -> Any:
@@ -67,12 +67,18 @@ class Placing:
             kept = value
         else:
             kept.detach().copy_(value.detach())
-        self._filled.append((kept, value))
+        self._note(kept, value)
         return kept
+
+    def _note(self, kept: Any, value: Any) -> None:
+        for owner in {_owner(kept), _owner(value)}:
+            self._filled.setdefault(owner, []).append((kept, value))
 
     def _shares_alike(self, kept: Any, value: Any) -> bool:
         return not self._is_whole or all(
-            _overlap(kept, other) == _overlap(value, stored) for other, stored in self._filled
+            _overlap(kept, other) == _overlap(value, stored)
+            for owner in (_owner(kept), _owner(value))
+            for other, stored in self._filled.get(owner, ())
         )
 
     def _generator(self, kept: Any, value: Any) -> Any:
@@ -125,6 +131,15 @@ def is_array(value: Any) -> bool:
 def is_tensor(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _owner(value: Any) -> int:
+    """A number that all arrays or tensors have in common that could overlap."""
+    if is_tensor(value):
+        return int(value.untyped_storage().data_ptr())
+    while getattr(value, "base", None) is not None:
+        value = value.base
+    return id(value)
 
 
 def _overlap(one: Any, other: Any) -> bool:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
 
+from waycairn.codec.staging import Stager, stager_if_needed
+from waycairn.codec.transfers import Transfer
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId
-from waycairn.work.snapshots import SnapshotPool
+from waycairn.work.snapshots import Snapshot, SnapshotPool
+from waycairn.work.state import Slot
 from waycairn.world.crashpoints import crashpoint
 
 log = logging.getLogger("waycairn")
@@ -94,8 +97,31 @@ class Behind:
 
     def __init__(self) -> None:
         self.pool = SnapshotPool()
+        self.stager: Stager | None = None
+        """Copies what lies on devices; made once the process uses one."""
         self.flight: Saving | None = None
         self._lock = threading.Lock()
+
+    def reserve(self, state: Slot) -> None:
+        """Have memory for a copy of this state ready, or soon."""
+        self.stager = self.stager or stager_if_needed()
+        if self.stager is None:
+            self.pool.reserve(state.encode().size)
+            return
+        with self.stager.measure() as measure:
+            size = state.encode().size
+        self.pool.reserve(size)
+        self.stager.reserve(measure.size)
+
+    def copy(self, state: Slot) -> Snapshot:
+        """The state as it is now, encoded. The caller may change it as soon as this returns."""
+        self.stager = self.stager or stager_if_needed()
+        if self.stager is None:
+            return self.pool.copy(state.encode())
+        with self.stager.stage(state.optimizers) as stage:
+            encoded = state.encode()
+            snapshot = self.pool.copy(encoded, stage.has)
+        return _joined(snapshot, stage.transfer)
 
     def settle(self) -> None:
         """What is on its way is durable when this returns; its error is raised here."""
@@ -121,7 +147,21 @@ class Behind:
         if self.flight is not None:
             self.flight.wait()
             self.flight = None
+        self.trim()
+
+    def trim(self) -> None:
+        """Nothing is saved soon: let memory go."""
         self.pool.trim()
+        if self.stager is not None:
+            self.stager.trim()
+
+
+def _joined(snapshot: Snapshot, transfer: Transfer) -> Snapshot:
+    def release() -> None:
+        transfer.release()
+        snapshot.release()
+
+    return Snapshot(snapshot.encoded, release, transfer.wait)
 
 
 def _yield_to_the_job() -> None:

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from waycairn.model.encoded import Encoded
 
@@ -58,6 +58,8 @@ class Snapshot:
 
     encoded: Encoded
     release: Callable[[], None]
+    ready: Callable[[], None] = lambda: None
+    """To be called, on any thread, before it is read: devices may still be copying. Raises what went wrong with that."""
 
 
 class SnapshotPool:
@@ -75,17 +77,19 @@ class SnapshotPool:
             if size and not any(memory.size >= size for memory in self._free):
                 self._free = [Memory(_rounded(size))]
 
-    def copy(self, encoded: Encoded) -> Snapshot:
+    def copy(self, encoded: Encoded, is_ours: Callable[[memoryview], bool] = lambda _: False) -> Snapshot:
         """The state in memory of ours; the caller may change it as soon as this returns. Only the first copy of a state
-        that grew waits for fresh memory."""
-        places, size = _places(encoded.buffers)
+        that grew waits for fresh memory. `is_ours` tells which buffers are left as they are."""
+        buffers = [view for view in encoded.buffers if not is_ours(view)]
+        places, size = _places(buffers)
         if not size:
             return Snapshot(encoded, lambda: None)
         memory = self._take(size)
         memory.wait()
-        _copy_all(encoded.buffers, places, memory)
-        views = [memory.view[start : start + view.nbytes] for start, view in zip(places, encoded.buffers, strict=True)]
-        return Snapshot(Encoded(encoded.document, views, encoded.cuts), lambda: self._give_back(memory))
+        _copy_all(buffers, places, memory)
+        copies = iter([memory.view[start : start + view.nbytes] for start, view in zip(places, buffers, strict=True)])
+        views = [view if is_ours(view) else next(copies) for view in encoded.buffers]
+        return Snapshot(replace(encoded, buffers=views), lambda: self._give_back(memory))
 
     def trim(self) -> None:
         """Nobody will copy soon: let the memory go."""

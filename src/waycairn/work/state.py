@@ -33,6 +33,11 @@ class Slot(Protocol):
     @property
     def types(self) -> Types: ...
 
+    @property
+    def optimizers(self) -> Mapping[str, Any]:
+        """Those in it, by name: what they own changes in their steps only."""
+        ...
+
     def check(self) -> None:
         """Raises ValueError where a checkpoint must not be written now."""
         ...
@@ -50,6 +55,7 @@ class StateSlot:
         self._is_stateful = is_stateful(target)  # once: a protocol check costs 15 µs
         self.target = target
         self.types = Types.of(type(target), *types_inside(target, 3))
+        self.optimizers: Mapping[str, Any] = {}
 
     def check(self) -> None:
         """A state may be written at any cut."""

@@ -142,7 +142,7 @@ class StepLoop:
         cutter.keeping.policy = self._keep
         cutter.at_first = self._tracked.restore_rng
         cutter.expect_steps(done, self.count)
-        cutter.behind.pool.reserve(self._tracked.encode().size)
+        cutter.behind.reserve(self._tracked)
         self._saved = done
         if done:
             log.info("loop %r goes on at step %d of %d", self.name, done, self.count)
@@ -165,7 +165,7 @@ class StepLoop:
             self._landed(moment)
         elif step == 0:
             # Optimizers make their state in the first step: now it is known how much memory a copy takes.
-            cutter.behind.pool.reserve(self._tracked.encode().size)
+            cutter.behind.reserve(self._tracked)
         if self._execution.gate.received:
             self._stop()
         if cutter.wanted:
@@ -219,5 +219,5 @@ class StepLoop:
         cutter.behind.settle()
         if self._tracked.steps[self.name] != self._saved or cutter.wanted:
             cutter.take(cutter.wanted or END)
-        cutter.behind.pool.trim()
+        cutter.behind.trim()
         self._execution.stop_if_asked()

@@ -147,15 +147,36 @@ class Store(Values):
             )
         return found
 
-    def load(self, checkpoint: str, *, only: str | None = None, returns: Any = None, strict: bool = True) -> Any:
-        """What a checkpoint holds, verified. `only="model.layer1"` reads just that part. `returns` gives the types;
-        with strict=False unknown types come as readable records. Raises CheckpointNotFound, Damaged, UnknownType."""
+    def load(
+        self,
+        checkpoint: str,
+        *,
+        into: Any = None,
+        only: str | Sequence[str] | None = None,
+        map_location: Any = None,
+        returns: Any = None,
+        strict: bool = True,
+    ) -> Any:
+        """What a checkpoint holds, verified.
+
+        `into`: a tree of dicts, lists and tuples, such as a state_dict(). Its arrays and tensors get the stored contents
+        in place, large ones straight from the disk; the result is the stored state with these in it. ValueError names
+        what does not fit, before anything is changed; Damaged may leave some of them overwritten.
+        `only="model.layer1"` reads just that part, a list of paths a dict of parts. `map_location` is the device for
+        tensors (a torch.device or its name); without it they come back on the CPU, wherever they were. `returns` gives
+        the types; with strict=False unknown types come as readable records.
+        Raises CheckpointNotFound, Damaged, UnknownType; KeyError if there is no such part.
+        """
         found = self.checkpoint(checkpoint)
         types = None if returns is None else Types.of(returns)
         try:
-            return self.core.load(found.checkpoint.stored, types=types, only=only, strict=strict)
+            return self.core.load(
+                found.checkpoint.stored, into=into, types=types, only=only, strict=strict, map_location=map_location
+            )
         except Damaged as error:
-            note_damage(self.core, found, error)
+            # What it means for `into` is the caller's business, and no fact about the checkpoint.
+            damage = error.__cause__ if isinstance(error.__cause__, Damaged) else error
+            note_damage(self.core, found, damage)
             raise
 
     def pin(self, checkpoint: str, pinned: bool = True) -> None:
@@ -198,7 +219,11 @@ class Store(Values):
             return 0
         what = [record.id for record in records]
         history.note(history.Deleting(what=what))
-        deleted = self.core.catalog.delete_checkpoints(records[0].run, [record.sequence for record in records])
+        sequences = [record.sequence for record in records]
+        deleted = self.core.catalog.delete_checkpoints(records[0].run, sequences)
+        run = self.core.catalog.get_run(records[0].run)
+        if run is not None:
+            self._forget_copies(run, sequences)
         history.note(history.Deleted(what=what))
         return deleted
 
@@ -220,7 +245,7 @@ class Store(Values):
         return displace(self.core, self.find(run))
 
     def remove(self, run: str) -> None:
-        """Delete a run with everything below it. Raises RunIsHeld."""
+        """Delete a run with everything below it, and the copies of its session. Raises RunIsHeld."""
         found = self.find(run)
         owner = self.core.ownership.holder(found)
         if owner is not None:
@@ -229,7 +254,13 @@ class Store(Values):
         what = [found.id, *(run.id for run in below if run.id != found.id)]
         history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
+        self._forget_copies(found)
         history.note(history.Deleted(what=what))
+
+    def _forget_copies(self, run: RunRecord, sequences: Sequence[int] | None = None) -> None:
+        from waycairn.upkeep.mirror_folder import forget_copies
+
+        forget_copies(self.core, run, sequences)
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from waycairn.codec import Types, encode
 from waycairn.errors import Damaged
@@ -19,6 +19,8 @@ from waycairn.work.state import StateSlot, is_stateful, types_inside
 
 STATE, STEPS, RNG = "state", "steps", "rng"
 RESERVED = {STATE: "run.state keeps it", STEPS: "run.steps counts them", RNG: "say rng=True"}
+
+Compress = Literal["planes", "delta"]
 
 PARTS = "waycairn.tracked"
 """In the metadata of a checkpoint: the names of what it holds."""
@@ -43,36 +45,36 @@ class StatefulPart:
     """Anything with state_dict and load_state_dict."""
 
     def __init__(self, target: Any) -> None:
-        self._target = target
+        self.target = target
 
     @property
     def types(self) -> Types:
         return Types.of(*types_inside(self.value(), 4))
 
     def value(self) -> Any:
-        return self._target.state_dict()
+        return self.target.state_dict()
 
     def put(self, value: Any, placing: Placing) -> None:  # noqa: ARG002 - it places by itself
-        self._target.load_state_dict(value)
+        self.target.load_state_dict(value)
 
 
 class GroupPart:
     """Several of those, as a list, tuple or dict: two optimizers, a model for each fold."""
 
     def __init__(self, target: Sequence[Any] | Mapping[str, Any]) -> None:
-        self._parts = {str(name): StatefulPart(one) for name, one in _named(target)}
+        self.parts = {str(name): StatefulPart(one) for name, one in _named(target)}
 
     @property
     def types(self) -> Types:
-        return Types.of(*(kind for part in self._parts.values() for kind in part.types))
+        return Types.of(*(kind for part in self.parts.values() for kind in part.types))
 
     def value(self) -> Any:
-        return {name: part.value() for name, part in self._parts.items()}
+        return {name: part.value() for name, part in self.parts.items()}
 
     def put(self, value: Any, placing: Placing) -> None:
-        if set(value) != set(self._parts):
-            raise ValueError(f"{', '.join(value)} were stored, {', '.join(self._parts)} are tracked")
-        for name, part in self._parts.items():
+        if set(value) != set(self.parts):
+            raise ValueError(f"{', '.join(value)} were stored, {', '.join(self.parts)} are tracked")
+        for name, part in self.parts.items():
             part.put(value[name], placing)
 
 
@@ -171,6 +173,7 @@ class Tracked:
         self.has_rng = False
         self.rng: Mapping[str, Any] | None = None
         """As it was stored, until the first step begins."""
+        self.compress: Compress | None = None
         self.unclaimed: set[str] = set()
         """Parts of the checkpoint that this entry goes on from which nobody has tracked yet."""
 
@@ -183,6 +186,17 @@ class Tracked:
     @property
     def types(self) -> Types:
         return Types.of(*(kind for part in self.parts.values() for kind in part.types))
+
+    @property
+    def optimizers(self) -> dict[str, Any]:
+        return {name: target for name, target in self._stateful() if hasattr(target, "param_groups")}
+
+    def _stateful(self) -> Iterator[tuple[str, Any]]:
+        for name, part in self.parts.items():
+            if isinstance(part, StatefulPart):
+                yield name, part.target
+            elif isinstance(part, GroupPart):
+                yield from ((f"{name}[{key}]", one.target) for key, one in part.parts.items())
 
     @property
     def iteration(self) -> int | None:

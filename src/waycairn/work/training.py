@@ -8,6 +8,7 @@ from waycairn.model.policy import Pace
 from waycairn.model.retention import Keep
 from waycairn.work.step import check_name
 from waycairn.work.stepping import StepLoop, WhenBusy
+from waycairn.work.tracking import Compress
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -18,7 +19,9 @@ class Training:
 
     _execution: Execution
 
-    def track(self, *, rng: bool = False, strict: bool = True, **objects: Any) -> None:
+    def track(
+        self, *, rng: bool = False, strict: bool = True, compress: Compress | None = None, **objects: Any
+    ) -> None:
         """Keep these objects in every checkpoint, and put them back as they were when the run is resumed.
 
             run.track(model=model, optimizer=optimizer, scheduler=scheduler, data=loader, rng=True)
@@ -27,13 +30,15 @@ class Training:
         waycairn.training.Batches; also several in a list or dict), containers, arrays, tensors, dataclasses, generators
         of random numbers, objects of your own (their attributes). Restored here, in place; the random numbers of Python,
         numpy and torch (`rng`) where the first step begins. They are read while a save copies them, so nothing else may
-        change them between steps.
+        change them between steps. `compress` is for large tensors: "planes" compresses their bytes by significance
+        (bfloat16 weights to about two thirds), "delta" also stores them as the difference to the save before where that is
+        smaller; both are lossless, need numpy, and make saves slower, not the loop.
 
         Raises ValueError for a name that is used twice, or, unless `strict=False`, where the checkpoint that the run goes
         on from holds other names; TypeError for what cannot be stored or changed in place, or `data` without a state;
         Damaged if nothing that is intact fits. A damaged checkpoint is passed over for the newest intact one.
         """
-        self._execution.track(objects, rng=rng, strict=strict)
+        self._execution.track(objects, rng=rng, strict=strict, compress=compress)
 
     def steps(
         self,

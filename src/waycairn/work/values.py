@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import msgspec
@@ -10,7 +12,7 @@ import msgspec
 from waycairn.codec import Types, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId
-from waycairn.model.records import NewRun
+from waycairn.model.records import NewRun, Stored
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.work.restoring import newest_value
 from waycairn.work.saving import Behind, Saving
@@ -20,11 +22,16 @@ from waycairn.world.randomness import new_run_id
 
 class Facts(TypedDict, total=False):
     """What a saved value may carry. Of those with `keep` the newest so many stay, and pinned ones; older ones of that name
-    go in the same transaction, and a sweep gives their bytes back."""
+    go in the same transaction, and a sweep gives their bytes back.
+
+    `compress` is for large arrays and tensors of numbers: "planes" compresses their bytes by significance (bfloat16
+    weights to about two thirds, at 0.7 GB/s), "delta" also stores them as the difference to the value saved before
+    under this name, where that is smaller. Both are lossless and need numpy."""
 
     keep: int | None
     tags: Sequence[str]
     description: str | None
+    compress: Literal["planes", "delta"] | None
 
 
 class Values:
@@ -54,6 +61,11 @@ class Values:
             raise ValueError(
                 f"keep is how many of the newest values of {name!r} stay: 1 or more, or None for all, not {keep!r}"
             )
+        compress = facts.get("compress")
+        if compress is not None:
+            from waycairn.chunks import check_compression
+
+            check_compression(compress)
         self._behind.settle()
         run = new_run_id()
         new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
@@ -63,6 +75,8 @@ class Values:
             encoded=encode(value),
             tags=tuple(facts.get("tags", ())),
             description=facts.get("description"),
+            compress=compress,
+            base=self._newest_stored(name) if compress == "delta" else None,
         )
         if wait:
             return self.core.save_value(new, draft, keep)
@@ -77,6 +91,32 @@ class Values:
         of fresh memory takes longer than the copy itself."""
         self._behind.pool.reserve(encode(value).size)
 
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        name: str,
+        *,
+        kind: str = "value",
+        tags: Sequence[str] = (),
+        description: str | None = None,
+    ) -> CheckpointId:
+        """Save the arrays of a .npz or .safetensors file under a name, as `save` does: a dict of name to array or tensor,
+        bit by bit as in the file. safetensors come as tensors where torch is installed. `latest` reads the kind "value".
+        Raises CannotImport (in waycairn.upkeep.importing) for a file that cannot be read; then nothing was saved."""
+        from waycairn.upkeep.importing import read_arrays
+
+        check_name("saved value", name)
+        path = Path(path)
+        draft = CheckpointDraft(
+            kind=kind,
+            role="value",
+            encoded=encode(read_arrays(path)),
+            tags=tuple(tags),
+            description=f"imported from {path.name}" if description is None else description,
+        )
+        run = new_run_id()
+        return self.core.save_value(NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None), draft)
+
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""
         found = self.core.catalog.find_run(None, name, "value")
@@ -84,3 +124,9 @@ class Values:
             return default
         types = None if returns is None else Types.of(returns)
         return newest_value(self.core, found.id, "value", default, types)
+
+    def _newest_stored(self, name: str) -> Stored | None:
+        """Where the value lies that was saved last under this name."""
+        run = self.core.catalog.find_run(None, name, "value")
+        newest = None if run is None else self.core.catalog.latest_checkpoint(run.id, role="value")
+        return None if newest is None else newest.checkpoint.stored

@@ -1,4 +1,5 @@
-"""Format 2: what a session writes down. Written as it was released; never edited afterwards."""
+"""Format 2: what a session writes down, and the base of a block that is stored as a difference. Written as it was
+released; never edited afterwards."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ _JSON = sa.Text().with_variant(JSONB(), "postgresql")
 
 
 def upgrade() -> None:
+    op.add_column("blocks", sa.Column("base", sa.BigInteger(), nullable=True))
     op.create_table(
         "metrics",
         sa.Column("run", _NUMBER, nullable=False),

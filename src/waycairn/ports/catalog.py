@@ -1,10 +1,9 @@
-"""The small contracts between layers, with their fine print. `testing` holds the behavioural suites for them."""
+"""What exists and who holds it, in groups of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId
 from waycairn.model.journal import Iteration, LoggedCut, Pattern, PromotedRule, RuleOptimization
@@ -28,115 +27,6 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
-from waycairn.model.tasks import Outcome, Task
-
-Buffer = bytes | bytearray | memoryview
-
-
-class Clock(Protocol):
-    """Time as waycairn sees it, so that tests can move it."""
-
-    def now(self) -> float:
-        """Seconds since 1970, UTC. May jump."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds, never going back within this process."""
-        ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """Anything that can hand out its state and take it back."""
-
-    def state_dict(self) -> Mapping[str, Any]: ...
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None: ...
-
-
-# -- blobs ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class BlobCapabilities:
-    alignment: int
-    """Offsets and lengths of appended extents should be multiples of this (4096 for O_DIRECT; 1 if it is no matter)."""
-    local_path: bool
-    """Packs are files of this host and may be memory-mapped."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlobInfo:
-    name: PackId
-    size: int
-    modified: float
-
-
-class BlobWriter(Protocol):
-    """One pack being written. Nothing is visible under its name before `finish` returned.
-
-    Not thread-safe towards the caller; it may use threads of its own.
-    """
-
-    def append(self, parts: Sequence[Buffer]) -> int:
-        """Add the parts one behind the other, padded to the alignment; returns the offset of the first byte.
-
-        The writer keeps no reference to the buffers after `finish` or `abort`; until then the caller must not
-        change them.
-        """
-        ...
-
-    def finish(self) -> int:
-        """Make the pack durable under its name and return its size: the end of the last part, without padding.
-        Raises StoreFull, StoreReadOnly, WriteFailed; after an error the pack does not exist (once `abort` was called)
-        and the caller still has the data."""
-        ...
-
-    def abort(self) -> None:
-        """Remove what was written. Safe to call at any time, twice, and after finish (then it does nothing)."""
-        ...
-
-
-class Blobs(Protocol):
-    """Where pack files lie. A pack is written once, whole, under a random name, and never changed.
-
-    Thread-safe. Every method raises StoreUnreachable when the place does not answer.
-    """
-
-    @property
-    def capabilities(self) -> BlobCapabilities: ...
-
-    def create(self, name: PackId, size_hint: int) -> BlobWriter:
-        """Begin a pack of about `size_hint` bytes (preallocated where possible)."""
-        ...
-
-    def read_into(self, name: PackId, offset: int, target: memoryview) -> None:
-        """Fill `target` from the pack. Raises Damaged if the pack is missing or too short."""
-        ...
-
-    def head(self, name: PackId) -> BlobInfo | None: ...
-
-    def list(self) -> Iterator[BlobInfo]:
-        """All packs, any order. May be incomplete on a remote place: never derive a deletion from it alone."""
-        ...
-
-    def delete(self, name: PackId) -> None:
-        """Idempotent: a missing pack is not an error."""
-        ...
-
-    def now(self) -> float:
-        """By the clock that `modified` goes by, in seconds since 1970: that of the place, not of this process."""
-        ...
-
-    def delete_unfinished(self, before: float) -> int:
-        """Remove what writers that died left behind, if it was not touched since `before` (seconds since 1970);
-        how many. What `list` shows is never touched, nor, where that can be told, what a living writer is at."""
-        ...
-
-
-# -- catalog -------------------------------------------------------------------------------------------------
 
 
 class RunRows(Protocol):
@@ -339,7 +229,8 @@ class ChunkRows(Protocol):
         ...
 
     def count_homeless(self) -> int:
-        """Chunks whose block does not exist, and blocks that lie neither in a pack nor inline: 0 in a sound index."""
+        """Chunks whose block does not exist, blocks that lie neither in a pack nor inline, and blocks whose base does not
+        exist: 0 in a sound index."""
         ...
 
 
@@ -417,96 +308,3 @@ class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, Checkpoin
         ...
 
     def close(self) -> None: ...
-
-
-# -- ownership -----------------------------------------------------------------------------------------------
-
-
-class Hold(Protocol):
-    """A claim that this process has on one run in one epoch."""
-
-    @property
-    def owner(self) -> Owner: ...
-
-    def is_lost(self) -> bool:
-        """True once the claim is known to be gone (lease ran out, a newer epoch). Only a hint: commits are fenced."""
-        ...
-
-    def release(self) -> None:
-        """Give it back. Idempotent; does nothing in a forked child."""
-        ...
-
-
-class Ownership(Protocol):
-    """Who holds a run. Safety comes from the epoch in every commit; this decides only who may try."""
-
-    def claim(self, run: RunId, epoch: int) -> Hold | None:
-        """Hold this epoch of the run, before the catalog names it; None if another living process does."""
-        ...
-
-    def holder(self, run: RunRecord) -> Owner | None:
-        """The living owner of the run's present epoch, None if its owner is dead or it was left."""
-        ...
-
-    def has_rival(self, run: RunRecord) -> bool:
-        """Whether an owner before may still run, as the row was found: it was displaced by force, or its lease ran
-        out where it cannot be seen."""
-        ...
-
-    def forget(self, run: RunId, before_epoch: int) -> None:
-        """Remove what dead owners of older epochs left behind; a living one notices. Idempotent."""
-        ...
-
-
-# -- working in parallel -------------------------------------------------------------------------------------
-
-
-class Job(Protocol):
-    """What an executor runs for each task. Picklable if its function is. None of its methods raises."""
-
-    is_async: bool
-
-    def perform(self, number: int, value: Any) -> Outcome: ...
-
-    async def perform_async(self, number: int, value: Any) -> Outcome: ...
-
-    def failed(self, number: int, error: BaseException) -> Outcome:
-        """The outcome of a call that ended with this error."""
-        ...
-
-
-class Executor(Protocol):
-    """Runs a job for many tasks, away from the thread that asks. One map uses it, from one thread."""
-
-    workers: int
-    """How many run at once."""
-    is_local: bool
-    """Whether they run in this process, so that results and errors are handed over as they are."""
-
-    def start(self, job: Job, post: Callable[[Sequence[Outcome], float], None], flights: Flights) -> None:
-        """Begin. `post` is called from any thread with what became of tasks and the seconds that took; before a task
-        runs, its digest stands in the slot of its worker (`flights.begin`)."""
-        ...
-
-    def submit(self, tasks: Sequence[Task]) -> None:
-        """Hand out tasks: one worker does them, in their order. Returns at once. Once an outcome asked to wait (`after`),
-        what was handed out and has not begun waits too."""
-        ...
-
-    def tend(self, now: float) -> None:
-        """Called several times a second: whatever runs out of time is ended here."""
-        ...
-
-    def close(self) -> None:
-        """Stop. Nothing is posted after this; what still runs is given up."""
-        ...
-
-
-class Flights(Protocol):
-    """Which items run right now, kept outside this process so that its death leaves their names behind."""
-
-    path: str
-
-    def begin(self, slot: int, digest: bytes) -> None: ...
-
-    def end(self, slot: int) -> None: ...

@@ -1,0 +1,43 @@
+"""The small contracts between layers, with their fine print. `testing` holds the behavioural suites for them."""
+
+from __future__ import annotations
+
+from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter
+from waycairn.ports.catalog import (
+    Catalog,
+    CheckpointRows,
+    ChunkRows,
+    CommitRows,
+    ItemRows,
+    RunRows,
+    SessionRows,
+    SweepRows,
+    WaitingRows,
+)
+from waycairn.ports.ownership import Hold, Ownership
+from waycairn.ports.parallel import Executor, Flights, Job
+from waycairn.ports.world import Buffer, Clock, Stateful
+
+__all__ = [
+    "BlobCapabilities",
+    "BlobInfo",
+    "BlobWriter",
+    "Blobs",
+    "Buffer",
+    "Catalog",
+    "CheckpointRows",
+    "ChunkRows",
+    "Clock",
+    "CommitRows",
+    "Executor",
+    "Flights",
+    "Hold",
+    "ItemRows",
+    "Job",
+    "Ownership",
+    "RunRows",
+    "SessionRows",
+    "Stateful",
+    "SweepRows",
+    "WaitingRows",
+]
