@@ -81,5 +81,5 @@ _SECONDS = {"ms": 0.001} | dict.fromkeys(("s", "second", "seconds"), 1.0)
 _SECONDS |= dict.fromkeys(("m", "min", "minute", "minutes"), 60.0) | dict.fromkeys(("h", "hour", "hours"), 3600.0)
 _PACE_HELP = (
     "pace {!r} is not understood; use None (automatic), 0 (only forced), seconds as a number, "
-    '"30s", "5m", "5%", "100 items", "every item", or waycairn.Pace(...)'
+    '"30s", "5m", "5%", "100 items", "100 steps", "every item", or waycairn.Pace(...)'
 )
