@@ -38,8 +38,6 @@ Refers = Callable[[bytes], Runs]
 
 REFERRING = tuple(table for table in metadata.sorted_tables if "manifest" in table.c)
 """Every table with manifests in it, so that none is ever forgotten here. All have `run` and `sequence`."""
-_BASE = blocks.c.get("base")
-"""Number of the chunk that a delta block is the difference to, where the tables know such blocks."""
 _PAGE = 4096
 _RUNS_AT_ONCE = 64
 _MANY = 65536
@@ -167,11 +165,10 @@ def _which_chunks(count: int) -> Statement:
 
 def _joined() -> Any:
     """Chunks that are stored as the difference to another one."""
-    assert _BASE is not None
     return (
-        select(chunks.c.number, _BASE)
+        select(chunks.c.number, blocks.c.base)
         .join_from(chunks, blocks, chunks.c.block == blocks.c.number)
-        .where(_BASE.is_not(None))
+        .where(blocks.c.base.is_not(None))
     )
 
 
@@ -216,8 +213,6 @@ class SweepPart(Part):
                 found |= self._database.read(read)
             if len(found) > _MANY:
                 found = set(Spans(found))
-        if _BASE is None:
-            return Spans(found)
         return _with_bases(Spans(found), dict(self._database.read(lambda session: session.all(_all_bases()))))
 
     def condemn(self, mark: Mark, part: Sequence[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
@@ -357,7 +352,7 @@ def _rescued(session: Session, mark: Mark, refers: Refers, skipped: bytes) -> Sp
             for table in REFERRING:
                 found |= _referred(session, table, values, refers, since=True)
     live = Spans(found)
-    return live if _BASE is None else live | Spans((number, 1) for number in _bases_of(session, live))
+    return live | Spans((number, 1) for number in _bases_of(session, live))
 
 
 def _bases_of(session: Session, live: Spans) -> set[int]:

@@ -34,7 +34,7 @@ def epoch_to_commit_under(
     fresh = {chunk.number for one in data for chunk in one.chunks}
     named = Spans(run for manifest in manifests for run in runs_in(manifest))
     # A block that is the difference to a chunk needs that one, too, and no manifest names it.
-    bases = {base for one in data for block in one.blocks if (base := getattr(block, "base", None)) is not None}
+    bases = {block.base for one in data for block in one.blocks if block.base is not None}
     older = Spans((number, 1) for number in {*named.numbers(), *bases} if number not in fresh)
     packs = names_of(data)
     return epoch if catalog.has_chunks(older) and _are_ours(catalog, blobs, packs) else None
