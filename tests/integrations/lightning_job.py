@@ -223,6 +223,22 @@ def _content_comes_back():
     assert moved["state"]["weight"].device.type == "meta"
 
 
+def by_omegaconf():
+    """Hyper-parameters as containers, and their class, as Lightning keeps them then."""
+    from omegaconf import DictConfig, OmegaConf
+
+    content = {
+        "hyper_parameters": OmegaConf.create({"rate": 0.1, "half": "${rate}", "layers": [{"width": 3}]}),
+        "hparams_type": DictConfig,
+    }
+    WaycairnCheckpointIO("store", wait=True).save_checkpoint(content, "conf.ckpt")
+    again = WaycairnCheckpointIO("store").load_checkpoint("conf.ckpt")
+    assert again == content
+    assert type(again["hyper_parameters"]) is DictConfig
+    assert OmegaConf.to_container(again["hyper_parameters"], resolve=False)["half"] == "${rate}"
+    assert again["hyper_parameters"].layers[0].width == 3
+
+
 def _is_copied_when_it_is_saved():
     io = WaycairnCheckpointIO("store")
     live = torch.zeros(300_000)

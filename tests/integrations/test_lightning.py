@@ -138,6 +138,13 @@ def test_the_plugin_by_itself(trainings, tmp_path):
     trainings.run("by_itself", tmp_path)
 
 
+def test_containers_of_omegaconf(trainings, tmp_path):
+    """They come back as what they are, unresolved."""
+    if find_spec("omegaconf") is None:
+        pytest.skip("omegaconf is not installed")
+    trainings.run("by_omegaconf", tmp_path)
+
+
 def test_bfloat16_weights(trainings, tmp_path):
     """They come back to the bit, in another process, too."""
     trainings.run("fit", tmp_path, steps=4, dtype="bfloat16")

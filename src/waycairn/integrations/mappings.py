@@ -33,7 +33,8 @@ class Mappings:
         self._make: dict[str, Making] = {_DICT: dict, "argparse:Namespace": lambda content: Namespace(**content)}
         self._classes: dict[str, type] = {}
         for kind in kinds:
-            self._add(kind, dict, kind)
+            if issubclass(kind, dict):  # an Enum or a dataclass is the codec's own affair
+                self._add(kind, dict, kind)
         self._add_lightning()
         self._add_omegaconf()
 
@@ -49,7 +50,7 @@ class Mappings:
         if known is not None:
             name, take = known
             return {_TYPE: name, _CONTENT: self.plain(take(value))}
-        if kind is type and qualified_name(value) in self._classes:
+        if isinstance(value, type) and qualified_name(value) in self._classes:
             return {_TYPE: _CLASS, _CONTENT: qualified_name(value)}
         return value
 
@@ -81,8 +82,6 @@ class Mappings:
         )
 
     def _add(self, kind: type, take: Taking, make: Making) -> None:
-        if not issubclass(kind, dict) and make is kind:
-            return  # an Enum or a dataclass: the codec's own affair
         name = qualified_name(kind)
         self._take[kind], self._make[name], self._classes[name] = (name, take), make, kind
 
@@ -103,6 +102,4 @@ class Mappings:
 
 
 def _without_resolving(container: Any) -> Any:
-    from omegaconf import OmegaConf  # type: ignore[import-not-found]
-
-    return OmegaConf.to_container(container, resolve=False)
+    return sys.modules["omegaconf"].OmegaConf.to_container(container, resolve=False)
