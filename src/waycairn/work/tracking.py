@@ -229,7 +229,7 @@ class Tracked:
         return tree
 
     def restore(self, value: Mapping[str, Any], *, steps: bool = True) -> None:
-        """A loaded tree, or a part of one, back into the objects, and what it says of steps. Raises Damaged if one of
+        """A loaded tree, or a part of one, back into the objects, and what it says of steps. Raises ValueError if one of
         them does not take it."""
         placing = Placing(is_whole=not self.unclaimed)
         for name, part in self.parts.items():
@@ -245,11 +245,10 @@ class Tracked:
         except Damaged:
             raise
         except Exception as error:
-            raise Damaged(
+            raise ValueError(
                 f"what was stored of {name!r} does not fit what is tracked now ({type(error).__name__}: {error}). Nothing "
                 f"was committed; {name!r} may be changed in memory. Track an object of the same shape, or use fresh=True, or another "
-                "key, to start anew.",
-                part=name,
+                "key, to start anew."
             ) from error
 
     def restore_rng(self) -> None:
