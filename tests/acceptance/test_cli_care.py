@@ -15,6 +15,7 @@ import pytest
 
 import waycairn as wc
 from commands import document, on_terminal, run_job, waycairn
+from waycairn.catalog.tables import FORMAT
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_a_healthy_store_is_called_healthy(place):
         *("locks", "packs", "owner files", "queue"),
     }
     assert {one["level"] for one in told["findings"]} <= {"ok", "note", "warning"}
-    assert findings["store"]["facts"]["format"] == 1
+    assert findings["store"]["facts"]["format"] == FORMAT
     assert findings["flush"]["facts"]["median_seconds"] > 0
     assert findings["space"]["facts"]["free_bytes"] > 0
     assert findings["packs"]["facts"] == {"packs": 2}
