@@ -26,7 +26,7 @@ def test_both_faces_have_the_same_words() -> None:
     assert len(public(wc.Run)) <= 20
 
 
-@pytest.mark.parametrize("name", sorted(public(wc.Run)))
+@pytest.mark.parametrize("name", sorted(name for name in public(wc.Run) if callable(getattr(wc.Run, name))))
 def test_both_faces_take_the_same_arguments(name: str) -> None:
     """What is passed on whole (`**how`) counts as the same."""
     wanted = inspect.signature(getattr(wc.Run, name)).parameters

@@ -38,6 +38,7 @@ def rotate_logs() -> None:
     """The file gets another name, and a new one takes its place."""
     if not ROTATED.exists():
         LIVING.rename(ROTATED)
+        _flush(LIVING.parent)  # else a power cut may keep only the rename below, over the file that is not renamed yet
     if not LIVING.exists():
         _lay(LATER)
 
