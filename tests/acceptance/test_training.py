@@ -456,9 +456,7 @@ def test_sigterm_ends_the_loop_with_a_save(tmp_path: Path, grace: str, text: str
                 assert newest.checkpoint.reason == "signal"
 
 
-def test_a_save_waits_for_the_one_before_or_leaves_itself_out(
-    store: wc.Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_save_waits_for_the_one_before_or_leaves_itself_out(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every N steps, on a slow disk: with "wait" none is left out, with "skip" the loop never waits."""
     commit = StoreCore.commit
 

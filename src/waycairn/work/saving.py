@@ -19,9 +19,10 @@ from waycairn.world.crashpoints import crashpoint
 
 log = logging.getLogger("waycairn")
 
-_NICE = 5
+_NICE = 10
 """Its threads (Linux counts niceness by thread, and new threads inherit it) yield to the job, which is what the user
-waits for. Much higher, and a thread that the job waits for, because it holds the interpreter, would be left asleep."""
+waits for. At 19, with every processor busy, 64 MiB took 2.9 s instead of 0.6: a thread that holds the interpreter is left
+asleep, and the job waits for it, too."""
 
 
 class Saving:
