@@ -221,7 +221,7 @@ class Bench:
                 torch.mm(matrix, matrix)
             state[f"w{step % 64:02}"].add_(1e-3)
 
-        seconds, turn = 120, 50
+        seconds, turn = 240, 20
         with self.open() as store, store.run("loop", progress="off") as run:
             run.track(model=state, rng=True)
             bare = saving = 0.0

@@ -481,6 +481,20 @@ def test_a_save_waits_for_the_one_before_or_leaves_itself_out(store: wc.Store, m
     assert skipping[0] == 12, "the end of the run is saved in any case"
 
 
+def test_left_to_itself_it_saves_at_a_pace_that_it_can_afford(store: wc.Store) -> None:
+    """ "auto": soon for the first time, then so that saving takes about a hundredth of the time."""
+    weights = np.random.rand(500_000)
+    with store.run("auto", progress="off") as run:
+        run.track(weights=weights)
+        for _ in run.steps(120, save_every="auto", keep=None):
+            time.sleep(0.01)
+            weights += 1
+        saved = [row.created for row in store.checkpoints("auto", kind="model_state")][::-1]
+        assert 1 <= len(saved) <= 6
+        started = store.find("auto").created
+        assert saved[0] - started < 1
+
+
 def test_what_stays_is_said_by_number_and_by_metric(store: wc.Store) -> None:
     """The newest, the best by what was logged, pinned ones and those that were asked for; the bytes of the others come back."""
     weights = np.zeros(300_000)

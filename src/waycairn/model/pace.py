@@ -17,8 +17,10 @@ class Pacer:
     one run has one pacer and its owner's thread asks it.
     """
 
-    def __init__(self, policy: Pace, now: float) -> None:
+    def __init__(self, policy: Pace, now: float, *, believes_the_first: bool = False) -> None:
+        """`believes_the_first`: cuts are rare and dear, so the first one says what they cost, and not a third of it."""
         self.policy = policy
+        self._is_guess = believes_the_first
         self.cost = _FIRST_COST
         self.spent = 0.0
         self._last = now
@@ -34,6 +36,10 @@ class Pacer:
             self._total = total
             self._plan(self._last)
 
+    def begin(self, now: float) -> None:
+        """Work begins now; what was before does not count."""
+        self._plan(now)
+
     def is_due(self, now: float, items: int = 1) -> bool:
         """Count finished items (or an offered cut) and say whether a cut should be taken now."""
         self._items += items
@@ -47,7 +53,8 @@ class Pacer:
         """A cut was taken between these times (seconds, monotonic)."""
         cost = ended - started
         self.spent += cost
-        self.cost += _LEARN * (cost - self.cost)
+        self.cost += (1.0 if self._is_guess else _LEARN) * (cost - self.cost)
+        self._is_guess = False
         self._plan(ended)
 
     def _plan(self, now: float) -> None:

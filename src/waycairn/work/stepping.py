@@ -65,7 +65,9 @@ class StepLoop:
         self._keep = keep
         self._execution = execution
         self._cutter: Cutter = execution.cutter
-        self._pacer = Pacer(pace_of(save_every, execution.pace), execution.store.clock.monotonic())
+        self._pacer = Pacer(
+            pace_of(save_every, execution.pace), execution.store.clock.monotonic(), believes_the_first=True
+        )
         self._pacer.expect(count)
         self._waits_for_it = when_busy == "wait" and self._pacer.policy.items is not None
         self._grace = grace()
@@ -146,7 +148,7 @@ class StepLoop:
         self._saved = done
         if done:
             log.info("loop %r goes on at step %d of %d", self.name, done, self.count)
-        self._pacer.took(0.0, self._now())
+        self._pacer.begin(self._now())
         return range(done, self.count)
 
     def _begin(self, step: int) -> None:
