@@ -21,7 +21,7 @@ from waycairn.upkeep.report_chart import Line, chart, ticks
 from waycairn.upkeep.report_data import comparison_facts, report_facts, write_csv
 from waycairn.upkeep.report_html import page
 from waycairn.upkeep.report_text import BARS, PLAIN_BARS, compared_lines, lines_of, seconds_text, sparkline
-from waycairn.upkeep.sessions import Curve, Report, compare, is_lower_better, periods_of
+from waycairn.upkeep.sessions import Curve, SessionReport, compare, is_lower_better, periods_of
 
 NAN, INF = math.nan, math.inf
 NOW = 1_800_000_000.0
@@ -64,7 +64,7 @@ def a_report(values=(0.1, 0.5, NAN, 0.4), name="job", **given):
         "periods": periods_of(cuts, iterations),
         "took": [one.took for one in iterations],
     }
-    return Report(**{**facts, **given})
+    return SessionReport(**{**facts, **given})
 
 
 # -- computing -----------------------------------------------------------------------------------------------------

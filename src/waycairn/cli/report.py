@@ -16,7 +16,7 @@ from waycairn.cli.naming import Key, RunName, offered_runs
 from waycairn.cli.output import BAD_USE, Face, Refused
 
 if TYPE_CHECKING:
-    from waycairn.upkeep.sessions import Difference, Report
+    from waycairn.upkeep.sessions import Difference, SessionReport
 
 
 class Format(StrEnum):
@@ -85,7 +85,7 @@ def _format(face: Face, form: Format | None, output: Path | None) -> Format:
     return form or Format.TEXT
 
 
-def _print(face: Face, form: Format, reports: Sequence[Report], differences: Sequence[Difference]) -> None:
+def _print(face: Face, form: Format, reports: Sequence[SessionReport], differences: Sequence[Difference]) -> None:
     if form is Format.JSON:
         face.document(_facts(reports, differences))
         return
@@ -97,7 +97,9 @@ def _print(face: Face, form: Format, reports: Sequence[Report], differences: Seq
     sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
 
-def _text(form: Format, reports: Sequence[Report], differences: Sequence[Difference], *, is_unicode: bool) -> str:
+def _text(
+    form: Format, reports: Sequence[SessionReport], differences: Sequence[Difference], *, is_unicode: bool
+) -> str:
     if form is Format.HTML:
         from waycairn.upkeep.report_html import page
 
@@ -120,7 +122,7 @@ def _text(form: Format, reports: Sequence[Report], differences: Sequence[Differe
     return "\n".join(lines[:-1]) + "\n"
 
 
-def _facts(reports: Sequence[Report], differences: Sequence[Difference]) -> dict[str, Any]:
+def _facts(reports: Sequence[SessionReport], differences: Sequence[Difference]) -> dict[str, Any]:
     from waycairn.upkeep.report_data import comparison_facts, report_facts
 
     if len(reports) == 1:

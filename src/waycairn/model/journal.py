@@ -63,7 +63,7 @@ class RuleOptimization(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     baseline: float
     improvement: float
-    """(score - baseline) / |baseline|: 0.1 is 10 %."""
+    """``(score - baseline) / |baseline|``: 0.1 is 10 %."""
     parameters: Json = msgspec.field(default_factory=dict)
     description: str | None = None
     iteration: int | None = None

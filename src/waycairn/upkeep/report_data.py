@@ -8,13 +8,13 @@ from typing import Any, TextIO
 
 from waycairn.model.journal import JournalRows
 from waycairn.upkeep.mirror import rows_facts
-from waycairn.upkeep.sessions import Curve, Difference, Period, Report
+from waycairn.upkeep.sessions import Curve, Difference, Period, SessionReport
 from waycairn.upkeep.sizes import iso
 
 CSV_COLUMNS = ("run", "name", "key", "by", "metric", "place", "time", "value")
 
 
-def report_facts(report: Report) -> dict[str, Any]:
+def report_facts(report: SessionReport) -> dict[str, Any]:
     """Everything in it. Times are ISO 8601 in UTC, durations seconds."""
     run = report.run
     rows = rows_facts(JournalRows(iterations=report.iterations, rules=report.rules, patterns=report.patterns))
@@ -70,7 +70,7 @@ def _period_facts(period: Period) -> dict[str, Any]:
     }
 
 
-def write_csv(file: TextIO, reports: Sequence[Report]) -> None:
+def write_csv(file: TextIO, reports: Sequence[SessionReport]) -> None:
     """One row a value: what a spreadsheet or a data frame wants. Floats as Python writes them, exactly."""
     out = csv.writer(file, lineterminator="\n")
     out.writerow(CSV_COLUMNS)

@@ -23,7 +23,7 @@ from waycairn.upkeep.report_text import (
     seconds_text,
     share_text,
 )
-from waycairn.upkeep.sessions import Curve, Difference, Report
+from waycairn.upkeep.sessions import Curve, Difference, SessionReport
 
 _ROWS = 200
 """Values in the table beside a chart; of more, every so many-th is shown."""
@@ -58,7 +58,7 @@ caption { text-align: left; color: var(--soft); padding: .3rem 0; } th, td { tex
 """
 
 
-def page(report: Report, other: Report | None = None, differences: Sequence[Difference] = ()) -> str:
+def page(report: SessionReport, other: SessionReport | None = None, differences: Sequence[Difference] = ()) -> str:
     """The whole file. With another report both are drawn into the same charts."""
     reports = [report] if other is None else [report, other]
     names = _names(reports)
@@ -81,7 +81,7 @@ def page(report: Report, other: Report | None = None, differences: Sequence[Diff
     )
 
 
-def _names(reports: Sequence[Report]) -> list[str]:
+def _names(reports: Sequence[SessionReport]) -> list[str]:
     names = [one.run.name + ("" if one.run.key is None else f" [{one.run.key}]") for one in reports]
     return (
         names
@@ -90,7 +90,7 @@ def _names(reports: Sequence[Report]) -> list[str]:
     )
 
 
-def _subtitle(report: Report) -> str:
+def _subtitle(report: SessionReport) -> str:
     run = report.run
     return f"{run.id}, {run.status.value}, {moment(run.created)} to {moment(run.updated)}"
 
@@ -103,7 +103,7 @@ def _legend(names: Sequence[str]) -> str:
     return f"<p>{keys}</p>"
 
 
-def _overview(report: Report, name: str) -> str:
+def _overview(report: SessionReport, name: str) -> str:
     tiles = "".join(
         f'<div class="tile"><dt>{escape(what)}</dt><dd>{escape(value)}</dd></div>' for what, value in overview(report)
     )
@@ -132,7 +132,7 @@ def _comparison(names: Sequence[str], differences: Sequence[Difference]) -> str:
 # -- charts --------------------------------------------------------------------------------------------------------
 
 
-def _charts(reports: Sequence[Report], names: Sequence[str]) -> str:
+def _charts(reports: Sequence[SessionReport], names: Sequence[str]) -> str:
     wanted = list(dict.fromkeys((curve.name, curve.source) for report in reports for curve in report.curves))
     figures = [
         _metric_figure(f"c{place}", metric, source, reports, names) for place, (metric, source) in enumerate(wanted)
@@ -142,7 +142,7 @@ def _charts(reports: Sequence[Report], names: Sequence[str]) -> str:
     return f'<h2>Progress</h2>\n<div class="charts">{"".join(figures)}</div>' if figures else ""
 
 
-def _metric_figure(id_: str, metric: str, source: str, reports: Sequence[Report], names: Sequence[str]) -> str:
+def _metric_figure(id_: str, metric: str, source: str, reports: Sequence[SessionReport], names: Sequence[str]) -> str:
     curves = [
         (name, report, curve)
         for name, report in zip(names, reports, strict=True)
@@ -170,7 +170,7 @@ def _metric_figure(id_: str, metric: str, source: str, reports: Sequence[Report]
     )
 
 
-def _described(curve: Curve, report: Report, name: str) -> str:
+def _described(curve: Curve, report: SessionReport, name: str) -> str:
     best = curve.best
     if best is None:
         return f"{name} no numbers".strip()
@@ -180,7 +180,7 @@ def _described(curve: Curve, report: Report, name: str) -> str:
     return f"{name} {lowest} {figure(curve.values[best])} at {curve.source} {curve.places[best]:,}{flat}".strip()
 
 
-def _breaks(report: Report, curve: Curve) -> list[float]:
+def _breaks(report: SessionReport, curve: Curve) -> list[float]:
     """The first place of each later entry."""
     found = []
     for period in report.periods[1:]:
@@ -190,7 +190,7 @@ def _breaks(report: Report, curve: Curve) -> list[float]:
     return found
 
 
-def _took_figure(reports: Sequence[Report], names: Sequence[str]) -> str:
+def _took_figure(reports: Sequence[SessionReport], names: Sequence[str]) -> str:
     curves = [(name, report, _took_curve(report)) for name, report in zip(names, reports, strict=True)]
     words = "; ".join(
         f"{name if len(names) > 1 else ''} median {seconds_text(report.median_took)}, slowest {seconds_text(report.slowest_took)}".strip()
@@ -205,7 +205,7 @@ def _took_figure(reports: Sequence[Report], names: Sequence[str]) -> str:
     return f"<figure><h3>{title}</h3><figcaption>{escape(words)}.</figcaption>{drawn}{table}</figure>"
 
 
-def _took_curve(report: Report) -> Curve:
+def _took_curve(report: SessionReport) -> Curve:
     numbers = [one.number for one in report.iterations]
     ended = [one.ended for one in report.iterations]
     return Curve(name="took", source="iteration", lower=True, places=numbers, at=ended, values=report.took)
@@ -221,7 +221,7 @@ def _thin(curve: Curve) -> list[tuple[int, float]]:
     return list(zip(curve.places, curve.values, strict=True))[::stride]
 
 
-def _both(curves: Sequence[tuple[str, Report, Curve]]) -> list[list[str]]:
+def _both(curves: Sequence[tuple[str, SessionReport, Curve]]) -> list[list[str]]:
     columns = [dict(_thin(curve)) for _, _, curve in curves]
     places = sorted({place for column in columns for place in column})
     return [[str(place), *(repr(column[place]) if place in column else "" for column in columns)] for place in places]
@@ -230,12 +230,12 @@ def _both(curves: Sequence[tuple[str, Report, Curve]]) -> list[list[str]]:
 # -- lists ---------------------------------------------------------------------------------------------------------
 
 
-def _details_of(report: Report, name: str) -> str:
+def _details_of(report: SessionReport, name: str) -> str:
     """Beside another session its overview stands here: what differs comes first."""
     return (_overview(report, name) if name else "") + _lists(report, name)
 
 
-def _lists(report: Report, name: str) -> str:
+def _lists(report: SessionReport, name: str) -> str:
     of = f" of {name}" if name else ""
     listed = (
         (f"Rules{of}", RULE_COLUMNS, rule_rows(report)),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from waycairn.upkeep.sessions import Curve, Difference, Report
+from waycairn.upkeep.sessions import Curve, Difference, SessionReport
 from waycairn.upkeep.sizes import duration_text
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -19,7 +19,7 @@ _MOST = 8
 """Rows of a list that grows with the session."""
 
 
-def lines_of(report: Report, *, is_unicode: bool = True) -> list[str]:
+def lines_of(report: SessionReport, *, is_unicode: bool = True) -> list[str]:
     """Headings, tables and sparklines. ASCII only if asked."""
     run = report.run
     keyed = "" if run.key is None else f" key {run.key}"
@@ -36,7 +36,7 @@ def lines_of(report: Report, *, is_unicode: bool = True) -> list[str]:
     return lines if is_unicode else [line.encode("ascii", "backslashreplace").decode() for line in lines]
 
 
-def compared_lines(first: Report, second: Report, differences: Sequence[Difference]) -> list[str]:
+def compared_lines(first: SessionReport, second: SessionReport, differences: Sequence[Difference]) -> list[str]:
     """Two sessions side by side."""
     names = [f"{report.run.name} ({report.run.id})" for report in (first, second)]
     rows = [
@@ -49,7 +49,7 @@ def compared_lines(first: Report, second: Report, differences: Sequence[Differen
 # -- parts ---------------------------------------------------------------------------------------------------------
 
 
-def overview(report: Report) -> list[list[str]]:
+def overview(report: SessionReport) -> list[list[str]]:
     """Name and value of each figure of the whole session."""
     overhead = report.overhead
     rows = [
@@ -67,13 +67,13 @@ def overview(report: Report) -> list[list[str]]:
     return rows
 
 
-def _took(report: Report) -> str:
+def _took(report: SessionReport) -> str:
     if report.median_took is None or report.slowest_took is None:
         return "none yet"
     return f"{seconds_text(report.median_took)} (median), {seconds_text(report.slowest_took)} (slowest)"
 
 
-def _resumes(report: Report) -> str:
+def _resumes(report: SessionReport) -> str:
     if not report.resumes:
         return "none"
     return f"{report.resumes:,}; {seconds_text(report.standstill)} between the last commits and the next entries"
@@ -82,7 +82,7 @@ def _resumes(report: Report) -> str:
 CURVE_COLUMNS = ["metric", "by", "first", "last", "best", "at", "plateau", "progress"]
 
 
-def _curve_row(curve: Curve, report: Report, *, is_unicode: bool) -> list[str]:
+def _curve_row(curve: Curve, report: SessionReport, *, is_unicode: bool) -> list[str]:
     best = curve.best
     return [
         curve.name,
@@ -99,7 +99,7 @@ def _curve_row(curve: Curve, report: Report, *, is_unicode: bool) -> list[str]:
 RULE_COLUMNS = ["rule", "tried", "best score", "baseline", "improvement", "promoted"]
 
 
-def rule_rows(report: Report) -> list[list[str]]:
+def rule_rows(report: SessionReport) -> list[list[str]]:
     """One row a rule: its best trial, and how often it was promoted."""
     names = dict.fromkeys(rule.rule for rule in report.rules)
     rows = []
@@ -115,7 +115,7 @@ def rule_rows(report: Report) -> list[list[str]]:
 PATTERN_COLUMNS = ["pattern", "found", "effectiveness", "description"]
 
 
-def pattern_rows(report: Report) -> list[list[str]]:
+def pattern_rows(report: SessionReport) -> list[list[str]]:
     """One row a pattern, as it was found last."""
     newest = {pattern.pattern: pattern for pattern in report.patterns}
     times = [pattern.pattern for pattern in report.patterns]
@@ -128,7 +128,7 @@ def pattern_rows(report: Report) -> list[list[str]]:
 PERIOD_COLUMNS = ["entry", "from", "at work", "iterations", "points", "saving", "before it"]
 
 
-def period_rows(report: Report) -> list[list[str]]:
+def period_rows(report: SessionReport) -> list[list[str]]:
     return [
         [
             str(period.epoch),
@@ -146,7 +146,7 @@ def period_rows(report: Report) -> list[list[str]]:
 ERROR_COLUMNS = ["iteration", "error"]
 
 
-def error_rows(report: Report) -> list[list[str]]:
+def error_rows(report: SessionReport) -> list[list[str]]:
     return [[str(one.number), f"{(one.error or {})['type']}: {(one.error or {})['message']}"] for one in report.failed]
 
 

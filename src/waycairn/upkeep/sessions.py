@@ -72,7 +72,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class SessionReport:
     """A session as a whole. Times are seconds, or seconds since 1970."""
 
     run: RunRecord
@@ -139,7 +139,7 @@ class Report:
 
 def report_of(
     core: StoreCore, run: RunId, *, lower: Sequence[str] | None = None, tolerance: float = TOLERANCE
-) -> Report:
+) -> SessionReport:
     """Read what is committed of a run. `lower` names metrics of which less is better; by default that is told from
     their names. Raises RunNotFound."""
     record = core.catalog.get_run(run)
@@ -147,7 +147,7 @@ def report_of(
         raise RunNotFound(f"there is no run {run} in the store at {core.url}. See `waycairn runs`.", run=run)
     cuts = list(core.catalog.metrics(run))
     iterations = list(core.catalog.iterations(run))
-    return Report(
+    return SessionReport(
         run=record,
         curves=[*_curves_of_iterations(iterations, lower), *_curves_of_steps(cuts, lower)],
         iterations=iterations,
@@ -244,7 +244,7 @@ class Difference:
         return (self.second - self.first) / abs(self.first)
 
 
-def compare(first: Report, second: Report) -> list[Difference]:
+def compare(first: SessionReport, second: SessionReport) -> list[Difference]:
     """Side by side: what both have, or one of them."""
     names = list(dict.fromkeys(curve.name for report in (first, second) for curve in report.curves))
     found = [_of_metric(name, first.curve(name), second.curve(name)) for name in names]

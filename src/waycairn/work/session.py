@@ -24,7 +24,7 @@ from waycairn.work.restoring import note_damage
 from waycairn.work.step import check_name
 
 if TYPE_CHECKING:
-    from waycairn.upkeep.sessions import Report
+    from waycairn.upkeep.sessions import SessionReport
     from waycairn.work.execution import Execution
 
 log = logging.getLogger("waycairn")
@@ -210,7 +210,7 @@ class Session:
         description: str | None = None,
         iteration: int | None = None,
     ) -> RuleOptimization:
-        """A rule was tried. Returns the trial; its improvement is (score - baseline) / |baseline|. One that improved by
+        """A rule was tried. Returns the trial; its improvement is ``(score - baseline) / |baseline|``. One that improved by
         more than `promote_over` becomes what the store knows of the rule (`store.rules()`), if it scores better than
         what stands there. Committed with the next cut, or iteration."""
         self._cutter.check_usable()
@@ -348,7 +348,7 @@ class Session:
             note_damage(store, record, error)
             raise
 
-    def report(self) -> Report:
+    def report(self) -> SessionReport:
         """How it went, as committed: progress, best values, plateau, time, resumes, rules, patterns. See
         `waycairn report`."""
         from waycairn.upkeep.sessions import report_of

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from waycairn.model.journal import Pattern, PromotedRule
     from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.recovering import Recovered
-    from waycairn.upkeep.sessions import Report
+    from waycairn.upkeep.sessions import SessionReport
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
@@ -264,7 +264,7 @@ class Store(Values):
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
-    def report(self, run: str, key: str | None = None) -> Report:
+    def report(self, run: str, key: str | None = None) -> SessionReport:
         """How the session of a run went, see `waycairn report`. Raises RunNotFound."""
         from waycairn.upkeep.sessions import report_of
 
