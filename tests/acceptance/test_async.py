@@ -17,7 +17,7 @@ from waycairn.errors import Interrupted
 
 
 def public(face: type) -> set[str]:
-    return {name for name in vars(face) if not name.startswith("_")}
+    return {name for name in dir(face) if not name.startswith("_")}
 
 
 def test_both_faces_have_the_same_words() -> None:

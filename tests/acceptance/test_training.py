@@ -103,6 +103,16 @@ def test_what_was_saved_behind_the_job_is_what_it_was_at_the_call(store: wc.Stor
         }
 
 
+def test_a_state_alone_has_a_name(store: wc.Store) -> None:
+    """run.save(state, wait=False): no name was given, so it is that of models; a name alone is a mistake."""
+    with store.run("alone", progress="off") as run:
+        saving = run.save({"w": np.arange(9)}, wait=False)
+        assert saving.result() == run.checkpoints("model_state")[0].id
+        assert list(run.latest("model_state")["w"]) == list(range(9))
+        with pytest.raises(TypeError, match="gives none"):
+            run.save("w")
+
+
 def test_an_error_behind_the_job_is_raised_at_the_next_call(store: wc.Store) -> None:
     """Once: where it is asked for, at the next save, at the next step, or where the run is left."""
     state = {"w": np.random.rand(1_000_000)}
@@ -490,7 +500,7 @@ def test_left_to_itself_it_saves_at_a_pace_that_it_can_afford(store: wc.Store) -
             time.sleep(0.01)
             weights += 1
         saved = [row.created for row in store.checkpoints("auto", kind="model_state")][::-1]
-        assert 1 <= len(saved) <= 6
+        assert 1 <= len(saved) <= 30, "of 120 steps"
         started = store.find("auto").created
         assert saved[0] - started < 1
 

@@ -6,17 +6,17 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from waycairn.codec import Types, encode
-from waycairn.model.encoded import Encoded
+from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import NewRun
 from waycairn.store import CheckpointDraft
 from waycairn.work.saving import Behind
 from waycairn.work.snapshots import Snapshot
+from waycairn.work.state import ValueSlot
 from waycairn.work.step import check_name
 from waycairn.work.store import Store, default_store, open_store
 from waycairn.world.randomness import new_run_id
@@ -47,7 +47,7 @@ class Copier:
 
     def reserve(self, value: Any) -> None:
         """Have memory for a value of this size ready, or soon: the first copy need not wait for it."""
-        self._behind.reserve(_Value(value, None))
+        self._behind.reserve(ValueSlot(value))
 
     def begin(
         self,
@@ -67,7 +67,7 @@ class Copier:
         check_name("saved value", name)
         run = new_run_id()
         new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
-        copy = self._behind.copy(_Value(value, types))
+        copy = self._behind.copy(ValueSlot(value, types))
         draft = CheckpointDraft(
             kind="value", role="value", encoded=copy.encoded, tags=tuple(tags), description=description
         )
@@ -76,27 +76,6 @@ class Copier:
     def trim(self) -> None:
         """Nothing is saved soon: let the memory go."""
         self._behind.trim()
-
-
-class _Value:
-    """A value as `Behind` takes it."""
-
-    optimizers: Mapping[str, Any] = {}
-    """None are named, so nothing is taken to stay as it is until an optimizer's next step."""
-
-    def __init__(self, value: Any, types: Types | None) -> None:
-        self.target = value
-        self._types = types
-        self.types = types or Types.of()
-
-    def check(self) -> None:
-        """It may be saved at any time."""
-
-    def encode(self) -> Encoded:
-        return encode(self.target, types=self._types)
-
-    def restore(self, value: Any) -> None:
-        raise NotImplementedError("a value is loaded, and not put back")
 
 
 def store_at(where: Store | str | os.PathLike[str] | None) -> Store:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import CheckpointRecord
+from waycairn.work.beside import named_value
 from waycairn.work.execution import Execution
 from waycairn.work.following import Follow, Path
 from waycairn.work.items import ItemLoop
@@ -109,10 +110,10 @@ class AsyncRun(Training):
         self._execution.stop_if_asked()
         return taken
 
-    async def save(self, name: str, value: Any, *, wait: bool = True, **facts: Any) -> Any:
+    async def save(self, name: Any, value: Any = ..., *, wait: bool = True, **facts: Any) -> Any:
         """As Run.save; a Saving can be awaited."""
         async with self._execution.turn:
-            write = self._execution.value(name, value, behind=not wait, **facts)
+            write = self._execution.value(*named_value(name, value), behind=not wait, **facts)
             if wait:
                 return await asyncio.to_thread(write)
             if self._execution.cutter.behind.flight is not None:

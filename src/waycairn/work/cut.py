@@ -81,13 +81,10 @@ class Cutter(Gathering):
             sweep_if_due(self.store)
         return saved
 
-    def value_behind(self, checkpoint: CheckpointDraft) -> Saving:
+    def value_behind(self, value: Any, draft: Callable[..., CheckpointDraft]) -> Saving:
         """A value beside the state, copied here and written by a thread of its own."""
         self.check_usable()
-        return self.behind.save(
-            checkpoint.encoded,
-            lambda copied: self._commit_beside(checkpoint=msgspec.structs.replace(checkpoint, encoded=copied)),
-        )
+        return self.behind.save(value, lambda encoded: self._commit_beside(checkpoint=draft(encoded=encoded)))
 
     def prepare(
         self,
@@ -315,7 +312,8 @@ class Cutter(Gathering):
         sequence = record.sequence
         self.restored = record
         self._has_state = True
-        encoded = self.state.encode()
-        self._committed_state = None if encoded.buffers else encoded
+        # Of what is tracked no copy is kept in memory: it may be large, and lie on devices.
+        encoded = None if isinstance(self.state, Tracked) else self.state.encode()
+        self._committed_state = None if encoded is None or encoded.buffers else encoded
         self.guard.note_restored(sequence)
         self.keeping.learn(self.store.catalog, record, all_reasons=isinstance(self.state, Tracked))

@@ -193,7 +193,7 @@ class Execution:
         if not strict:
             let_go(tracked)
         if cutter.restored is None:
-            tracked.encode()  # an early TypeError is better than one at the first save, an hour later
+            cutter.behind.measure(tracked)  # an early TypeError is better than one at the first save, an hour later
 
     def offer(
         self,
@@ -252,18 +252,19 @@ class Execution:
         """A value to be saved beside the state; `behind`: a call that gives the Saving."""
         check_name("saved value", name)
         self.cutter.check_usable()
-        draft = CheckpointDraft(
+        draft = functools.partial(
+            CheckpointDraft,
             kind=name,
             role="value",
-            encoded=encode(value).detached() if self.overlaps and not behind else encode(value),
             tags=tuple(tags),
             description=description,
             metadata=dict(metadata or {}),
             expires=None if ttl is None else self.store.clock.now() + ttl,
         )
         if behind:
-            return functools.partial(self.cutter.value_behind, draft)
-        return functools.partial(self.cutter.commit_beside, checkpoint=draft)
+            return functools.partial(self.cutter.value_behind, value, draft)
+        encoded = encode(value).detached() if self.overlaps else encode(value)
+        return functools.partial(self.cutter.commit_beside, checkpoint=draft(encoded=encoded))
 
     def progress(self, done: int | None, total: int | None, advance: int, note: str | None) -> Write | None:
         """What `run.progress` was told; a cut if one is due."""

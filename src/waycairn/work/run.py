@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord
 from waycairn.model.retry import Retry
 from waycairn.ports import Executor
+from waycairn.work.beside import Beside
 from waycairn.work.computed import OnError, Order, Where
 from waycairn.work.execution import Execution
 from waycairn.work.following import Follow, How, Path
@@ -23,8 +24,6 @@ from waycairn.work.output import Output, WholeOutput
 from waycairn.work.phase import PhaseCall
 from waycairn.work.queueing import Queue
 from waycairn.work.request import STATE_KIND
-from waycairn.work.restoring import newest_value
-from waycairn.work.saving import Saving
 from waycairn.work.step import check_name, result_types
 from waycairn.work.training import Training
 
@@ -35,16 +34,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class Facts(TypedDict, total=False):
-    """What a saved value may carry. `ttl` is seconds until it may be swept."""
-
-    tags: Sequence[str]
-    description: str | None
-    metadata: Mapping[str, Any] | None
-    ttl: float | None
-
-
-class Run(Training):
+class Run(Training, Beside):
     """A run that this process holds. Its methods are called from the thread that entered it.
 
     Everything between two cuts is committed together or not at all; see `each`, `step`, `phase` and `checkpoint`
@@ -312,26 +302,6 @@ class Run(Training):
         taken = write()
         self._execution.stop_if_asked()
         return taken
-
-    @overload
-    def save(self, name: str, value: Any, *, wait: Literal[True] = ..., **facts: Unpack[Facts]) -> CheckpointId: ...
-
-    @overload
-    def save(self, name: str, value: Any, *, wait: Literal[False], **facts: Unpack[Facts]) -> Saving: ...
-
-    def save(self, name: str, value: Any, *, wait: bool = True, **facts: Unpack[Facts]) -> CheckpointId | Saving:
-        """Save a value under a name (its kind), beside the state; durable when this returns. See `latest`.
-
-        With `wait=False` it is copied and written behind the job: durable when `result()` of what this returns has
-        returned. One at a time: the next save waits for this one, and raises its error unless somebody asked for it.
-        """
-        saved: CheckpointId | Saving = self._execution.value(name, value, behind=not wait, **facts)()
-        return saved
-
-    def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
-        """The newest intact value that was saved under this name in this run, else `default`."""
-        types = None if returns is None else Types.of(returns)
-        return newest_value(self._execution.store, self.id, name, default, types)
 
     def checkpoints(self, kind: str | None = None, limit: int | None = None) -> Sequence[CheckpointRecord]:
         """The checkpoints of this run, newest first."""

@@ -8,13 +8,14 @@ import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import Any
 
 from waycairn.codec.staging import Stager, stager_if_needed
 from waycairn.codec.transfers import Transfer
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId
 from waycairn.work.snapshots import Snapshot, SnapshotPool
-from waycairn.work.state import Slot
+from waycairn.work.state import Slot, ValueSlot
 from waycairn.world.crashpoints import crashpoint
 
 log = logging.getLogger("waycairn")
@@ -105,14 +106,20 @@ class Behind:
 
     def reserve(self, state: Slot) -> None:
         """Have memory for a copy of this state ready, or soon."""
+        here, on_devices = self.measure(state)
+        self.pool.reserve(here)
+        if self.stager is not None:
+            self.stager.reserve(on_devices)
+
+    def measure(self, state: Slot) -> tuple[int, int]:
+        """Bytes that a copy of this state takes, in all and of what lies on devices. Raises TypeError for what cannot be
+        stored. Copies nothing."""
         self.stager = self.stager or stager_if_needed()
         if self.stager is None:
-            self.pool.reserve(state.encode().size)
-            return
+            return state.encode().size, 0
         with self.stager.measure() as measure:
             size = state.encode().size
-        self.pool.reserve(size)
-        self.stager.reserve(measure.size)
+        return size, measure.size
 
     def copy(self, state: Slot) -> Snapshot:
         """The state as it is now, encoded. The caller may change it as soon as this returns."""
@@ -131,11 +138,16 @@ class Behind:
         if flight is not None:
             flight.settle()
 
-    def save(self, encoded: Encoded, write: Callable[[Encoded], CheckpointId | None]) -> Saving:
-        """Copy it here, write it in a thread of its own, once the one before is durable."""
+    def save(self, value: Any, write: Callable[[Encoded], CheckpointId | None]) -> Saving:
+        """Copy a value here, write it in a thread of its own, once the one before is durable."""
         self.settle()
-        snapshot = self.pool.copy(encoded)
-        return self.fly(lambda: write(snapshot.encoded), snapshot.release)
+        snapshot = self.copy(ValueSlot(value))
+
+        def finish() -> CheckpointId | None:
+            snapshot.ready()
+            return write(snapshot.encoded)
+
+        return self.fly(finish, snapshot.release)
 
     def fly(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None = None) -> Saving:
         """Write in a thread of its own."""

@@ -84,6 +84,28 @@ class StateSlot:
             ) from error
 
 
+class ValueSlot:
+    """A value that is saved and never put back."""
+
+    optimizers: Mapping[str, Any] = {}
+    """None are named, so nothing is taken to stay as it is until an optimizer's next step."""
+
+    def __init__(self, value: Any, types: Types | None = None) -> None:
+        self.target = value
+        self._types = types
+        self.types = types or Types.of()
+
+    def check(self) -> None:
+        """It may be saved at any time."""
+
+    def encode(self) -> Encoded:
+        """With types, what could not be restored by them is refused."""
+        return encode(self.target, types=self._types)
+
+    def restore(self, value: Any) -> None:
+        raise NotImplementedError("a value is loaded, and not put back")
+
+
 def types_inside(value: Any, levels: int) -> set[type]:
     """Types of what the first values of its containers are: what the job passes again when it is resumed."""
     if not levels or not isinstance(value, Mapping | list | tuple | set | frozenset | deque):

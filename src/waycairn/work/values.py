@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
-
-import msgspec
 
 from waycairn.codec import Types, encode
 from waycairn.model.encoded import Encoded
@@ -16,6 +15,7 @@ from waycairn.model.records import NewRun, Stored
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.work.restoring import newest_value
 from waycairn.work.saving import Behind, Saving
+from waycairn.work.state import ValueSlot
 from waycairn.work.step import check_name
 from waycairn.world.randomness import new_run_id
 
@@ -69,27 +69,25 @@ class Values:
         self._behind.settle()
         run = new_run_id()
         new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
-        draft = CheckpointDraft(
+        draft = functools.partial(
+            CheckpointDraft,
             kind="value",
             role="value",
-            encoded=encode(value),
             tags=tuple(facts.get("tags", ())),
             description=facts.get("description"),
             compress=compress,
             base=self._newest_stored(name) if compress == "delta" else None,
         )
-        if wait:
-            return self.core.save_value(new, draft, keep)
 
-        def write(copied: Encoded) -> CheckpointId:
-            return self.core.save_value(new, msgspec.structs.replace(draft, encoded=copied), keep)
+        def write(encoded: Encoded) -> CheckpointId:
+            return self.core.save_value(new, draft(encoded=encoded), keep)
 
-        return self._behind.save(draft.encoded, write)
+        return write(encode(value)) if wait else self._behind.save(value, write)
 
     def reserve(self, value: Any) -> None:
         """Have memory ready into which `save(..., wait=False)` copies a value of this size; returns at once. First touch
         of fresh memory takes longer than the copy itself."""
-        self._behind.pool.reserve(encode(value).size)
+        self._behind.reserve(ValueSlot(value))
 
     def import_file(
         self,
