@@ -368,15 +368,17 @@ def test_tracked_in_two_calls_or_by_nobody(store: wc.Store) -> None:
 def test_items_beside_what_is_tracked_go_back_with_it(store: wc.Store) -> None:
     """`each` over epochs: left by break, the open epoch is undone, and the model is as it was before it."""
     weights = np.zeros(300_000)
+    random.seed(1)
     with store.run("epochs", progress="off") as run:
-        run.track(weights=weights)
+        run.track(weights=weights, rng=True)
         for epoch in run.each(range(4)):
-            weights += 1
+            weights += random.random()
             if epoch == 0:
                 break
     assert weights[0] == 0
+    assert random.random() == random.Random(1).random(), "and so are the random numbers"
     with store.run("epochs", progress="off") as run:
-        run.track(weights=weights)
+        run.track(weights=weights, rng=True)
         for _ in run.each(range(4)):
             weights += 1
     assert weights[0] == 4

@@ -6,6 +6,7 @@ encoded here, on the caller's thread, while the user's code stands still.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -73,13 +74,8 @@ class Cutter(Gathering):
         self.behind.settle()
         with self.lock:
             prepared = self.prepare(request, behind=True)
-        return self.behind.fly(lambda: self._commit_and_sweep(prepared), prepared.release)
-
-    def _commit_and_sweep(self, prepared: Prepared) -> CheckpointId | None:
-        saved = self.commit(prepared)
-        if prepared.draft.drop:
-            sweep_if_due(self.store)
-        return saved
+        then = functools.partial(sweep_if_due, self.store) if prepared.draft.drop else None
+        return self.behind.fly(lambda: self.commit(prepared), prepared.release, then)
 
     def value_behind(self, value: Any, draft: Callable[..., CheckpointDraft]) -> Saving:
         """A value beside the state, copied here and written by a thread of its own."""

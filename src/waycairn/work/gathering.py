@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from waycairn.codec import decode
 from waycairn.codec.keys import Key, shown
@@ -130,7 +130,7 @@ class Gathering:
             self.outputs[path].cut_back(length)
         if self.state is not None and before is not None:
             views = before.buffers
-            self.state.restore(decode(before.document, lambda n: views[n], types=self.state.types))
+            self._restore(decode(before.document, lambda n: views[n], types=self.state.types))
 
     def settle_queues(self, *, keep: bool) -> None:
         """What the open item added to queues is in them now, or never was."""
@@ -143,11 +143,17 @@ class Gathering:
             return
         if self._committed_state is not None:
             document = self._committed_state.document
-            self.state.restore(decode(document, _no_buffer, types=self.state.types))
+            self._restore(decode(document, _no_buffer, types=self.state.types))
             return
         record = self.store.catalog.latest_checkpoint(self.run, role="state")
         if record is not None:
-            self.state.restore(self.store.load(record.checkpoint.stored, types=self.state.types))
+            self._restore(self.store.load(record.checkpoint.stored, types=self.state.types))
+
+    def _restore(self, value: Any) -> None:
+        assert self.state is not None
+        self.state.restore(value)
+        if isinstance(self.state, Tracked):
+            self.state.restore_rng()
 
     def want(self, request: Request) -> None:
         """Inside an item: the cut is due at its end. The newest request with attributes wins over plain ones, one that

@@ -33,7 +33,14 @@ class Saving:
     store, or where that is left, whichever comes first. Thread-safe; also awaited: `await saving`.
     """
 
-    def __init__(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        write: Callable[[], CheckpointId | None],
+        release: Callable[[], None] | None = None,
+        then: Callable[[], object] | None = None,
+    ) -> None:
+        """`then` is done on its thread once it is durable; nobody waits for that but `end`."""
+        self._then = then
         self._write = write
         self._release = release
         self._future: Future[CheckpointId | None] = Future()
@@ -55,11 +62,18 @@ class Saving:
         else:
             self._finish()
             self._future.set_result(saved)
+            if self._then is not None:
+                self._then()
 
     def _finish(self) -> None:
         if self._release is not None:
             self._release()
         del self._write, self._release  # they hold the copy
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its thread runs: also while what comes then is done."""
+        return self._thread.is_alive()
 
     def done(self) -> bool:
         """Whether it has ended, well or not."""
@@ -78,6 +92,10 @@ class Saving:
             raise TimeoutError(f"the save is not durable after {timeout} seconds; it goes on")
         self._is_told = True
         return self._future.result()
+
+    def end(self) -> None:
+        """Wait for it and for what comes then. Raises nothing of it."""
+        self._thread.join()
 
     def settle(self) -> None:
         """Wait for it; raise its error unless somebody was told before."""
@@ -102,6 +120,8 @@ class Behind:
         self.stager: Stager | None = None
         """Copies what lies on devices; made once the process uses one."""
         self.flight: Saving | None = None
+        self._flown: list[Saving] = []
+        """It, and those before it that are not quite done."""
         self._lock = threading.Lock()
 
     def reserve(self, state: Slot) -> None:
@@ -149,17 +169,23 @@ class Behind:
 
         return self.fly(finish, snapshot.release)
 
-    def fly(self, write: Callable[[], CheckpointId | None], release: Callable[[], None] | None = None) -> Saving:
+    def fly(
+        self,
+        write: Callable[[], CheckpointId | None],
+        release: Callable[[], None] | None = None,
+        then: Callable[[], object] | None = None,
+    ) -> Saving:
         """Write in a thread of its own."""
         with self._lock:
-            self.flight = flight = Saving(write, release)
+            self.flight = flight = Saving(write, release, then)
+            self._flown = [one for one in (*self._flown, flight) if one.is_busy]
         return flight
 
     def end(self) -> None:
         """Wait, raise nothing (it was logged), and let the memory go."""
-        if self.flight is not None:
-            self.flight.wait()
-            self.flight = None
+        for flight in self._flown:
+            flight.end()
+        self.flight, self._flown = None, []
         self.trim()
 
     def trim(self) -> None:
