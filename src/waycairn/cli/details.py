@@ -14,6 +14,7 @@ from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLen
 from waycairn.upkeep.batch import Group, grouped
 from waycairn.upkeep.sizes import duration_text, iso, size_text
 from waycairn.upkeep.standing import ORPHANED, Standing, below, owner_words, standing_of
+from waycairn.work.keeping import METRICS
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -136,9 +137,9 @@ class Details:
     def _checkpoint_lines(self) -> Iterator[RenderableType]:
         for record in self.checkpoints[:_CHECKPOINTS_SHOWN]:
             held = record.checkpoint
-            said = filter(
-                None, (held.description, ", ".join(held.tags), "pinned" if record.pinned else "", record.damage)
-            )
+            metrics = _metrics_text(held.metadata.get(METRICS))
+            tags, pinned = ", ".join(held.tags), "pinned" if record.pinned else ""
+            said = filter(None, (_step_text(held.iteration), metrics, held.description, tags, pinned, record.damage))
             line = f"{record.id}  {held.kind}  {size_text(held.stored.raw_bytes)}  {self._ago(record.created)}"
             yield text("  ".join([line, *said]), "bold red" if record.damage else "")
         left_out = len(self.checkpoints) - _CHECKPOINTS_SHOWN
@@ -225,6 +226,18 @@ def heading(title: str) -> RenderableType:
     from rich.text import Text
 
     return Group(Text(""), Text(title, style="bold"))
+
+
+def _metrics_text(metrics: Any) -> str:
+    """What was logged last before it; users may have put anything there."""
+    if not isinstance(metrics, Mapping):
+        return ""
+    numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+
+
+def _step_text(iteration: int | None) -> str:
+    return "" if iteration is None else f"iteration {iteration}"
 
 
 def _step_facts(stored: StoredStep) -> dict[str, Any]:
