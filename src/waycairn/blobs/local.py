@@ -105,7 +105,13 @@ class LocalBlobs:
         path = self.path(name)
         with translated("the removal of a pack", path):
             crashpoint("pack.delete")
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            # Else a power cut brings the file back when nothing remembers it any more.
+            crashpoint("pack.delete.flush")
+            flush_directory(path.parent)
             crashpoint("pack.deleted")
 
     def now(self) -> float:

@@ -32,6 +32,7 @@ _TEXTS = Texts(PGDialect_psycopg())  # type: ignore[no-untyped-call]
 _MOST_IDLE = 8
 _ATTEMPTS = 3
 """Runs of one transaction: its connection was lost before COMMIT, or the server chose it to end a deadlock."""
+_PAUSE = 0.05
 _RUN_AGAIN = {"40001", "40P01"}
 _SETTINGS = (
     "SET application_name = 'waycairn'",
@@ -232,6 +233,8 @@ class PostgresDatabase:
             except _UndoneError as undone:
                 if not attempts_left:
                     raise undone.error from None
+                # Else we may take the lock again before who waits for it has woken up, and meet in the same deadlock.
+                time.sleep(_PAUSE)
         crashpoint("catalog.committed")
 
     def _transact(self, units: Sequence[Unit[Any]]) -> None:
