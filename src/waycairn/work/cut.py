@@ -19,7 +19,6 @@ from waycairn.model.policy import Pace
 from waycairn.model.records import CheckpointRecord, OutputLength, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
-from waycairn.upkeep.sweep_due import sweep_if_due
 from waycairn.work.gathering import Gathering
 from waycairn.work.keeping import METRICS, Keeping, is_automatic
 from waycairn.work.pending import Taken
@@ -74,7 +73,7 @@ class Cutter(Gathering):
         self.behind.settle()
         with self.lock:
             prepared = self.prepare(request, behind=True)
-        then = functools.partial(sweep_if_due, self.store) if prepared.draft.drop else None
+        then = functools.partial(_sweep_if_due, self.store) if prepared.draft.drop else None
         return self.behind.fly(lambda: self.commit(prepared), prepared.release, then)
 
     def value_behind(self, value: Any, draft: Callable[..., CheckpointDraft]) -> Saving:
@@ -313,3 +312,9 @@ class Cutter(Gathering):
         self._committed_state = None if encoded is None or encoded.buffers else encoded
         self.guard.note_restored(sequence)
         self.keeping.learn(self.store.catalog, record, all_reasons=isinstance(self.state, Tracked))
+
+
+def _sweep_if_due(store: StoreCore) -> None:
+    from waycairn.upkeep.sweep_due import sweep_if_due  # 40 ms, which jobs that keep all need not spend
+
+    sweep_if_due(store)
