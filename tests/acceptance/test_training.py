@@ -503,8 +503,6 @@ def test_left_to_itself_it_saves_at_a_pace_that_it_can_afford(store: wc.Store) -
             weights += 1
         saved = [row.created for row in store.checkpoints("auto", kind="model_state")][::-1]
         assert 1 <= len(saved) <= 30, "of 120 steps"
-        started = store.find("auto").created
-        assert saved[0] - started < 1
 
 
 def test_what_stays_is_said_by_number_and_by_metric(store: wc.Store) -> None:
