@@ -365,6 +365,49 @@ def test_tracked_in_two_calls_or_by_nobody(store: wc.Store) -> None:
             assert list(run.steps(count)) == expected
 
 
+def test_random_numbers_go_on_whatever_was_tracked_first(store: wc.Store) -> None:
+    """rng=True in a later call than run.state and other objects: the draws after a resume are those that would have come."""
+
+    def enter(count: int) -> list[float]:
+        state, weights = {"drawn": []}, np.zeros(2)
+        with store.run("drawn", progress="off") as run:
+            run.state(state)
+            run.track(weights=weights)
+            run.track(rng=True)
+            for _ in run.steps(count):
+                state["drawn"].append(random.random())
+        return state["drawn"]
+
+    random.seed(4)
+    enter(3)
+    random.seed(99)
+    drawn = enter(6)
+    chance = random.Random(4)
+    assert drawn == [chance.random() for _ in range(6)]
+
+
+def test_a_second_loop_goes_on_with_what_is_there(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the job changes between two loops stays, and a loop that begins does not read the checkpoint once more."""
+    weights = np.zeros(300_000)
+    reads: list[Any] = []
+    verify = StoreCore.verify
+    monkeypatch.setattr(StoreCore, "verify", lambda core, stored: (reads.append(stored), verify(core, stored))[1])
+
+    def enter(count: int) -> float:
+        with store.run("two", progress="off") as run:
+            run.track(weights=weights)
+            for _ in run.steps(count, name="warm"):
+                weights[0] += 1
+            weights[1] = 7
+            for _ in run.steps(count, name="main"):
+                weights[0] += weights[1]
+        return float(weights[0])
+
+    assert enter(2) == 2 + 14
+    assert enter(3) == 2 + 14 + 1 + 7
+    assert reads == []
+
+
 def test_items_beside_what_is_tracked_go_back_with_it(store: wc.Store) -> None:
     """`each` over epochs: left by break, the open epoch is undone, and the model is as it was before it."""
     weights = np.zeros(300_000)

@@ -75,6 +75,10 @@ def attach_tracked(cutter: Cutter, parts: Mapping[str, Part], *, strict: bool, h
     if cutter.restored is not None:
         _restore_more(cutter, tracked, cutter.restored, parts, strict=strict, has_begun=has_begun)
         return True
+    if tracked.is_sought:
+        tracked.parts.update(parts)
+        return False
+    tracked.is_sought = True
     wanted = {**tracked.parts, **parts}
     record, value, fell_back = _newest_intact(cutter, lambda found: _parts_in(cutter, found, wanted))
     if record is None:
@@ -102,7 +106,7 @@ def _restore_more(
     wanted = parts if has_begun or not parts else {**tracked.parts, **parts}
     value = _parts_in(cutter, record, wanted)
     _admit(cutter, tracked, record, parts, strict=strict)
-    tracked.restore(value, steps=not tracked.steps)
+    tracked.restore(value, steps=not tracked.steps, rng=not has_begun)
 
 
 def _admit(

@@ -14,9 +14,8 @@ from waycairn.process import grace
 from waycairn.work.cut import Cutter
 from waycairn.work.loop import Walk
 from waycairn.work.request import END, PACED, SIGNAL, Request
-from waycairn.work.restoring import attach_tracked
+from waycairn.work.restoring import attach_tracked, tracked_of
 from waycairn.work.slowdown import Slowdown
-from waycairn.work.tracking import Tracked
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -137,9 +136,9 @@ class StepLoop:
         self._has_begun = True
         cutter = self._cutter
         self._execution.open_loop(self)
-        attach_tracked(cutter, {}, strict=False, has_begun=False)
-        assert isinstance(cutter.state, Tracked)
-        self._tracked = cutter.state
+        if cutter.restored is None:  # else all of it would be read once more
+            attach_tracked(cutter, {}, strict=False, has_begun=False)
+        self._tracked = tracked_of(cutter)
         done = min(self._tracked.steps.setdefault(self.name, 0), self.count)
         cutter.keeping.policy = self._keep
         cutter.at_first = self._tracked.restore_rng

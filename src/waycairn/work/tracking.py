@@ -174,6 +174,8 @@ class Tracked:
         self.rng: Mapping[str, Any] | None = None
         """As it was stored, until the first step begins."""
         self.compress: Compress | None = None
+        self.is_sought = False
+        """Whether this entry has looked for a checkpoint to go on from. What it saves itself is none."""
         self.unclaimed: set[str] = set()
         """Parts of the checkpoint that this entry goes on from which nobody has tracked yet."""
 
@@ -228,15 +230,16 @@ class Tracked:
             tree[RNG] = chance.capture() if self.rng is None else self.rng
         return tree
 
-    def restore(self, value: Mapping[str, Any], *, steps: bool = True) -> None:
-        """A loaded tree, or a part of one, back into the objects, and what it says of steps. Raises ValueError if one of
-        them does not take it."""
+    def restore(self, value: Mapping[str, Any], *, steps: bool = True, rng: bool = True) -> None:
+        """A loaded tree, or a part of one, back into the objects, and what it says of steps and of random numbers. Raises
+        ValueError if one of them does not take it."""
         placing = Placing(is_whole=not self.unclaimed)
         for name, part in self.parts.items():
             if name in value:
                 self._put(name, part, value[name], placing)
         if steps:
             self.steps = dict(value.get(STEPS, {}))
+        if rng:
             self.rng = value.get(RNG) if self.has_rng else None
 
     def _put(self, name: str, part: Part, value: Any, placing: Placing) -> None:
