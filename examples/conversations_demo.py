@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import prepare
+from demo import compare_digests, prepare
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -113,19 +113,6 @@ def deaths_table(deaths: list[Death], conversations: int) -> Table:
     return table
 
 
-def compare(golden: Job, killed: Job, console: Console) -> bool:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("result", "undisturbed", "killed", ""):
-        table.add_column(title)
-    is_same = True
-    for (name, expected), found in zip(golden.digests().items(), killed.digests().values(), strict=True):
-        is_same = is_same and expected == found
-        verdict = "[green]same[/]" if expected == found else "[bold red]DIFFERENT[/]"
-        table.add_row(name, expected[:16], found[:16], verdict)
-    console.print(table)
-    return is_same
-
-
 def tell_calls(golden: Counter[str], killed: Counter[str], refused: set[str], deaths: int, console: Console) -> None:
     """What the kills cost. Calls for the refused are no such cost: each start tries them again, as it should."""
     again = killed - golden
@@ -166,7 +153,7 @@ def main() -> int:
     killed.finish(RECOVERED)
 
     console.print(deaths_table(deaths, len(first)))
-    is_same = compare(golden, killed, console)
+    is_same = compare_digests(golden.digests(), killed.digests(), console)
     tell_calls(golden.calls(), killed.calls(), refused, len(deaths), console)
     are_delivered = len(deaths) == given.kills > 0
     if is_same and are_delivered:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,6 +172,20 @@ def kills_table(kills: list[Kill]) -> Table:
         committed = f"{kill.committed} of {kill.total or '?'}"
         table.add_row(str(number), f"{kill.after:.2f} s", kill.phase, committed, again)
     return table
+
+
+def compare_digests(golden: Mapping[str, str], killed: Mapping[str, str], console: Console) -> bool:
+    """Show what two runs left, by name, with the head of each SHA-256; True if all are the same."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title in ("result", "undisturbed", "killed", ""):
+        table.add_column(title)
+    is_same = True
+    for (name, expected), found in zip(golden.items(), killed.values(), strict=True):
+        is_same = is_same and expected == found
+        verdict = "[green]same[/]" if expected == found else "[bold red]DIFFERENT[/]"
+        table.add_row(name, expected[:16], found[:16], verdict)
+    console.print(table)
+    return is_same
 
 
 def compare(place: Path, console: Console) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import prepare
+from demo import compare_digests, prepare
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -132,19 +132,6 @@ def deaths_table(deaths: list[Death], steps: int) -> Table:
     return table
 
 
-def compare(golden: Job, killed: Job, console: Console) -> bool:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("result", "undisturbed", "killed", ""):
-        table.add_column(title)
-    is_same = True
-    for (name, expected), found in zip(golden.digests().items(), killed.digests().values(), strict=True):
-        is_same = is_same and expected == found
-        verdict = "[green]same[/]" if expected == found else "[bold red]DIFFERENT[/]"
-        table.add_row(name, expected[:16], found[:16], verdict)
-    console.print(table)
-    return is_same
-
-
 def show_report(job: Job) -> Path:
     """As `waycairn report` has it: here as text, and a page with charts."""
     page = job.place / "report.html"
@@ -178,7 +165,7 @@ def main() -> int:
         deaths = kill_again_and_again(killed, given.kills, steps, seed)
         killed.finish()
     console.print(deaths_table(deaths, steps))
-    is_same = compare(golden, killed, console)
+    is_same = compare_digests(golden.digests(), killed.digests(), console)
     page = show_report(killed)
     console.print(f"\nThe same with charts: {page}\n", soft_wrap=True)
     if not is_same:
