@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILED = $(BIN)/python -m compileall -q src tests  # jobs are started by the hundred, perhaps where none may write bytecode
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
-EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet
+EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet --extra otel
 # torch comes by pip alone: what it brings must not come from a lock file either.
 NO_TORCH := $(foreach package,torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
 	nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \

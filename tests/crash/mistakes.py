@@ -178,7 +178,7 @@ def chunks_after_commit() -> None:
         late.extend(cut.data)
         while late:
             data = late.pop()
-            self._database.write(lambda session, data=data: add_data(session, data))
+            self._database.write(lambda session, data=data: add_data(session, data, commit.now))
 
     SqlCatalog.commit = commit_rows_first
 
@@ -206,7 +206,7 @@ def sweep_epoch_ignored() -> None:
     from waycairn.store import StoreCore
 
     add_data = commits.add_data
-    commits.add_data = lambda session, data: add_data(session, replace(data, sweep_epoch=None))
+    commits.add_data = lambda session, data, now: add_data(session, replace(data, sweep_epoch=None), now)
     StoreCore.forget_chunks = lambda self: None
 
 

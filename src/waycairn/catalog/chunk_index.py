@@ -21,7 +21,9 @@ from waycairn.model.records import ChunkPlace, NewBlock, NewData
 _SIZES = (1, 16, 256)
 
 ADD_PACK = Statement(
-    "add_pack", "A durable pack.", insert(packs).values(**{c.name: bindparam(c.name) for c in packs.c})
+    "add_pack",
+    "A durable pack.",
+    insert(packs).values(**{name: bindparam(name) for name in ("id", "size", "digest", "created")}),
 )
 ADD_BLOCK = Statement(
     "add_block", "A block in a pack, or inline.", insert(blocks).values(**{c.name: bindparam(c.name) for c in blocks.c})
@@ -146,7 +148,7 @@ def _counted(row: Row | None) -> int:
     return row[0]
 
 
-def add_data(session: Session, data: NewData) -> None:
+def add_data(session: Session, data: NewData, now: float) -> None:
     """The rows of new chunks; refused if a sweep came between finding chunks again and this transaction."""
     if data.sweep_epoch is not None:
         row = session.one(HOLD_COUNTER, {"counter": "sweep"})
@@ -156,7 +158,7 @@ def add_data(session: Session, data: NewData) -> None:
                 "Nothing was committed. Save again: the chunks are then written anew.",
             )
     for pack in data.packs:
-        session.change(ADD_PACK, {"id": pack.id, "size": pack.size, "digest": pack.digest})
+        session.change(ADD_PACK, {"id": pack.id, "size": pack.size, "digest": pack.digest, "created": now})
     if len(data.blocks) == len(data.chunks) == 1:
         # The small save, most of all: executemany opens and closes a list of one at twice the price.
         session.change(ADD_BLOCK, values_of_block(data.blocks[0]))

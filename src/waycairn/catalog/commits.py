@@ -221,7 +221,7 @@ def _fence_values(commit: Commit) -> dict[str, Any]:
 
 def _add_rows(session: Session, commit: Commit, num: int, sequence: int, epoch: int) -> None:
     for data in commit.data:
-        add_data(session, data)
+        add_data(session, data, commit.now)
     if commit.items or commit.failures or commit.settled:
         add_items(session, commit, num, sequence)
     if commit.computed or commit.folded or commit.queued:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
-FORMAT = 2
+FORMAT = 3
 """The version of everything below. It grows with each migration and is never given out twice."""
 
 
@@ -102,6 +102,7 @@ runs = Table(
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
     Column("entered", Integer, nullable=False),
+    Column("origin", Text),  # the checkpoint that a fork began at
 )
 
 
@@ -327,6 +328,10 @@ packs = Table(
     Column("id", String, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    Column("created", Double),
+    Column("verified", Double),  # when all of it was read back last and found intact
+    Column("level", SmallInteger),  # at which its blocks were compressed again, if they were
+    Column("place", Text),  # the archive that it was moved to; NULL: with the others
 )
 
 blocks = Table(
@@ -352,6 +357,55 @@ chunks = Table(
     Column("length", BigInteger, nullable=False),
     # Not unique: two processes may store the same chunk at once, and neither has to fail for it.
     Index("ix_chunks_id", "id"),
+)
+
+# The keys of an encrypted store, each of them wrapped; none in a plain one.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("generation", Integer, nullable=False),  # of the data key that is in it
+    Column("kind", String, nullable=False),
+    Column("parameters", Json, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+# Who did what: a chain, each row hashed together with the one before.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("act", String, nullable=False),
+    Column("object", Text),
+    Column("outcome", String, nullable=False),
+    Column("facts", Json, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+# What upkeep did last, by the name of the work.
+upkeep = Table(
+    "upkeep",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("facts", Json, nullable=False),
+)
+
+# How long things took: one row an hour, kind of act and process, as a histogram.
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("hour", BigInteger, nullable=False),
+    Column("name", String, nullable=False),
+    Column("writer", String, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("histogram", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("hour", "name", "writer"),
+    sqlite_with_rowid=False,
 )
 
 versions = Table(
