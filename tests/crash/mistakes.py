@@ -178,7 +178,7 @@ def chunks_after_commit() -> None:
         late.extend(cut.data)
         while late:
             data = late.pop()
-            self._database.write(lambda session, data=data: add_data(session, data, commit.now))
+            self._database.write(lambda session, data=data: add_data(session, data, cut.now))
 
     SqlCatalog.commit = commit_rows_first
 
