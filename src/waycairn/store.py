@@ -33,6 +33,7 @@ from waycairn.model.records import (
     StepResult,
     Stored,
 )
+from waycairn.model.settings import Settings
 from waycairn.model.states import RunStatus
 from waycairn.model.sweeping import names_of
 from waycairn.ports import Blobs, Catalog, Clock, Ownership
@@ -141,6 +142,7 @@ class StoreCore:
         url: str,
         scratch: Path | None = None,
         ledgers: str = "",
+        settings: Settings | None = None,
     ) -> None:
         """`scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
         (as SQLAlchemy names it) for streams whose sink is none."""
@@ -151,6 +153,7 @@ class StoreCore:
         self.url = url
         self.scratch = scratch
         self.ledgers = ledgers
+        self.settings = settings or Settings()
         self._writer = writer
         self._reader = reader
 

@@ -16,6 +16,7 @@ from waycairn.ports.catalog import (
 )
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
+from waycairn.ports.sealing import Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "SessionRows",
     "Stateful",
     "SweepRows",
+    "Vault",
     "WaitingRows",
 ]

@@ -1,0 +1,10 @@
+"""What can be set about a store, section by section. Plain values: where they came from is the business of `waycairn.settings`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
