@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
@@ -35,6 +36,7 @@ __all__ = [
     "Hold",
     "ItemRows",
     "Job",
+    "KeyRows",
     "Ownership",
     "RunRows",
     "SessionRows",

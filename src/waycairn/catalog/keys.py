@@ -1,0 +1,85 @@
+"""The wrapped keys of an encrypted store: few rows, always changed as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, delete, insert, literal, select, text
+from sqlalchemy.sql.elements import ClauseElement
+
+from waycairn.catalog.columns import decode_json, encode_json
+from waycairn.catalog.database import Row, Session
+from waycairn.catalog.parts import Part
+from waycairn.catalog.shapes import reads
+from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.tables import keys
+from waycairn.model.keys import WrappedKey
+from waycairn.world.crashpoints import crashpoint
+
+_COLUMNS = (keys.c.id, keys.c.generation, keys.c.kind, keys.c.parameters, keys.c.wrapped, keys.c.created)
+KEYS = Statement("keys", "The wrapped keys.", select(*_COLUMNS))
+ADD_KEY = Statement("add_key", "One of them.", insert(keys).values(**{c.name: bindparam(c.name) for c in _COLUMNS}))
+DROP_KEYS = Statement("drop_keys", "All of them go, for others to come.", delete(keys))
+
+
+def _lock(build: Build) -> ClauseElement:
+    # On SQLite the transaction itself keeps others out.
+    return select(literal(1)) if build.is_sqlite else text("LOCK TABLE keys IN EXCLUSIVE MODE")
+
+
+LOCK_KEYS = Statement("lock_keys", "Nobody else changes the keys; they can still be read.", _lock)
+
+
+class KeyPart(Part):
+    """Implements `ports.KeyRows`."""
+
+    def wrapped_keys(self) -> Sequence[WrappedKey]:
+        return self._database.read(read_keys)
+
+    def replace_keys(self, before: Sequence[WrappedKey], after: Sequence[WrappedKey]) -> bool:
+        return self._database.write(lambda session: _replace(session, before, after))
+
+
+def read_keys(session: Session) -> list[WrappedKey]:
+    found = [*map(_key_of, session.all(KEYS))]
+    return sorted(found, key=lambda row: (not row.is_way_in, row.generation, row.created, row.id))
+
+
+def add_keys(session: Session, rows: Sequence[WrappedKey]) -> None:
+    """In the transaction of the session."""
+    session.many(ADD_KEY, [*map(_values_of, rows)])
+
+
+def _replace(session: Session, before: Sequence[WrappedKey], after: Sequence[WrappedKey]) -> bool:
+    session.run(LOCK_KEYS)
+    there = {row.id: row for row in read_keys(session)}
+    if there != {row.id: row for row in before}:
+        return False
+    session.run(DROP_KEYS)
+    crashpoint("keys.replace")
+    add_keys(session, after)
+    return True
+
+
+@reads(_COLUMNS)
+def _key_of(row: Row) -> WrappedKey:
+    id_, generation, kind, parameters, wrapped, created = row
+    return WrappedKey(
+        id=id_,
+        generation=generation,
+        kind=kind,
+        parameters=decode_json(parameters),
+        wrapped=bytes(wrapped),
+        created=float(created),
+    )
+
+
+def _values_of(row: WrappedKey) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "generation": row.generation,
+        "kind": row.kind,
+        "parameters": encode_json(dict(row.parameters)),
+        "wrapped": row.wrapped,
+        "created": row.created,
+    }
