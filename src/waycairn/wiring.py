@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import re
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from waycairn.crypto.locksmith import Locksmith
 from waycairn.errors import StoreNotFound
 from waycairn.model.policy import Durability
+from waycairn.model.settings import Settings
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
@@ -48,27 +52,52 @@ def open_core(
     durability: Durability = "power",
     create: bool = True,
     clock: Clock | None = None,
+    settings: Settings | None = None,
+    locksmith: Locksmith | None = None,
+    **keys: Any,
 ) -> StoreCore:
     """Open a store, creating it if it is missing and `create` is true.
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
-    files, by default `packs` in the default store directory. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew.
+    files, by default `packs` in the default store directory. `keys` are those of `crypto.Locksmith`; or `locksmith` is
+    that of the same store, opened before. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong,
+    NotEncrypted.
     """
-    clock = clock or SystemClock()
-    address = default_url() if where is None else os.fspath(where)
+    place = _place_of(default_url() if where is None else os.fspath(where), packs)
+    settings = settings or Settings()
+    locksmith = locksmith or Locksmith(place.shown, settings=settings.encryption, **keys)
+    with nullcontext() if place.directory is None else reading(place.directory):
+        if place.directory is not None:
+            _prepare(place.directory, create)
+        return _assemble(
+            place, settings, durability=durability, create=create, clock=clock or SystemClock(), locksmith=locksmith
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the parts of a store lie."""
+
+    url: str
+    """Of the catalog."""
+    shown: str
+    """For messages."""
+    packs: Path
+    directory: Path | None
+    """On this host, if it is a local store."""
+
+
+def _place_of(address: str, packs: str | os.PathLike[str] | None) -> _Place:
     if address.startswith(("postgresql://", "postgres://")):
         url = "postgresql://" + address.partition("://")[2]
         folder = Path(packs).absolute() if packs else default_directory() / "packs"
-        return _assemble(url, _shown(url), folder, None, durability, create, clock)
+        return _Place(url, _shown(url), folder, None)
     if "://" in address and not address.startswith("sqlite:///"):
         raise ValueError(
             f"{address.partition('://')[0]}:// is not a place for a store; use a directory or postgresql://user@host/database"
         )
     directory = Path(address.removeprefix("sqlite:///")).expanduser().absolute()
-    url = f"sqlite:///{directory / 'catalog.db'}"
-    with reading(directory):
-        _prepare(directory, create)
-        return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
+    return _Place(f"sqlite:///{directory / 'catalog.db'}", str(directory), directory / "packs", directory)
 
 
 def _ledgers(url: str, packs: Path) -> str:
@@ -97,14 +126,8 @@ def _prepare(directory: Path, create: bool) -> None:
     log.info("created a store at %s", directory)
 
 
-def _assemble(  # noqa: PLR0917 - one private call
-    url: str,
-    address: str,
-    packs: Path,
-    owners: Path | None,
-    durability: Durability,
-    create: bool,
-    clock: Clock,
+def _assemble(
+    place: _Place, settings: Settings, *, durability: Durability, create: bool, clock: Clock, locksmith: Locksmith
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
     from waycairn.blobs import LocalBlobs
@@ -112,9 +135,10 @@ def _assemble(  # noqa: PLR0917 - one private call
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
-    catalog = open_catalog(url, durability=durability, create=create, clock=clock)
+    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, locksmith=locksmith)
     try:
-        blobs = LocalBlobs(packs)
+        blobs = LocalBlobs(place.packs)
+        owners = None if place.directory is None else place.directory / "owners"
         return StoreCore(
             catalog=catalog,
             blobs=blobs,
@@ -122,9 +146,11 @@ def _assemble(  # noqa: PLR0917 - one private call
             reader=ChunkReader(catalog, blobs, catalog.info),
             ownership=FileOwnership(owners, clock) if owners else LeaseOwnership(catalog, clock),
             clock=clock,
-            url=address,
-            scratch=(owners or packs).with_name("flights"),
-            ledgers=_ledgers(url, packs),
+            url=place.shown,
+            scratch=(owners or place.packs).with_name("flights"),
+            ledgers=_ledgers(place.url, place.packs),
+            settings=settings,
+            locksmith=locksmith,
         )
     except BaseException:
         catalog.close()

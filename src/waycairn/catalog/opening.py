@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -11,15 +12,17 @@ from sqlalchemy import bindparam, column, create_mock_engine, func, insert, lite
 from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.database import Database, Row, Session
+from waycairn.catalog.keys import add_keys, read_keys
 from waycairn.catalog.mounts import check_local
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
-from waycairn.errors import StoreNotFound, StoreTooNew
+from waycairn.errors import KeyMissing, StoreNotFound, StoreTooNew
+from waycairn.model.keys import DataKeys, WrappedKey
 from waycairn.model.policy import Durability
 from waycairn.model.records import StoreInfo
-from waycairn.ports import Catalog, Clock
+from waycairn.ports import Catalog, Clock, Locksmith
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_nonce, new_secret
 
@@ -54,7 +57,8 @@ ONE_CREATOR = Statement(
     lambda build: select(literal(1)) if build.is_sqlite else select(func.pg_advisory_xact_lock(_CREATOR)),
 )
 _SECRET = 32
-"""Bytes."""
+"""Bytes; more of them where it is sealed."""
+_SECRET_PLACE = b"meta\0secret"
 _CREATOR = 7_734_212_019
 """Any number, so long as it is always the same."""
 
@@ -91,14 +95,14 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
     return SqliteDatabase(path, durability)
 
 
-def open_store(database: Database, clock: Clock, *, create: bool) -> Catalog:
+def open_store(database: Database, clock: Clock, *, create: bool, locksmith: Locksmith | None = None) -> Catalog:
     """Create or migrate what the database holds, and open it. Closes the database if that cannot be done."""
     try:
         info = database.read(read_info)
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock))
+            info = database.write(lambda session: _create(session, clock, locksmith))
         if info.format > FORMAT:
             _refuse_newer(database.name, info.format)
         if info.format < FORMAT:
@@ -106,13 +110,33 @@ def open_store(database: Database, clock: Clock, *, create: bool) -> Catalog:
 
             migrate(database, info.format, RELEASED)
             info = replace(info, format=FORMAT)
-        return SqlCatalog(database, clock, info)
+        return _opened(database, clock, info, locksmith)
     except BaseException:
         database.close()
         raise
 
 
+def _opened(database: Database, clock: Clock, info: StoreInfo, locksmith: Locksmith | None) -> SqlCatalog:
+    rows = database.read(read_keys)
+    keys = _data_keys(info.id, rows, locksmith, database.name)
+    if keys is None:
+        return SqlCatalog(database, clock, info, None)
+    from waycairn.crypto import AesVault
+
+    secret = AesVault(info.id, keys).unseal(info.secret, _SECRET_PLACE)
+    return SqlCatalog(database, clock, replace(info, secret=secret), AesVault(info.id, keys, secret))
+
+
+def _data_keys(store: str, rows: Sequence[WrappedKey], locksmith: Locksmith | None, name: str) -> DataKeys | None:
+    if locksmith is not None:
+        return locksmith.open(store, rows)
+    if rows:
+        raise KeyMissing(f"the catalog at {name} is encrypted, and it was opened without keys. Nothing was read.")
+    return None
+
+
 def read_info(session: Session) -> StoreInfo | None:
+    """Its secret may be sealed."""
     row = session.one(READ_META) if session.one(HAS_TABLES) else None
     return None if row is None else _info_of(row)
 
@@ -120,13 +144,14 @@ def read_info(session: Session) -> StoreInfo | None:
 @reads((meta.c.id, meta.c.format, meta.c.secret, meta.c.created))
 def _info_of(row: Row) -> StoreInfo:
     id_, format_, secret, created = row
-    if len(secret) != _SECRET:
+    if len(secret) < _SECRET:
         raise ValueError(f"a secret of {len(secret)} bytes")
     return StoreInfo(id=id_, format=format_, secret=bytes(secret), created=created)
 
 
-def _create(session: Session, clock: Clock) -> StoreInfo:
-    """Tables, name and version in one transaction: a store is there whole or not at all."""
+def _create(session: Session, clock: Clock, locksmith: Locksmith | None) -> StoreInfo:
+    """Tables, name, keys and version in one transaction: a store is there whole or not at all, and never plain where an
+    encrypted one was wanted."""
     session.one(ONE_CREATOR)
     info = read_info(session)
     if info is not None:
@@ -134,12 +159,24 @@ def _create(session: Session, clock: Clock) -> StoreInfo:
         return info
     session.run(MARK_FILE)
     create_tables(session)
-    info = StoreInfo(id=new_nonce(), format=FORMAT, secret=new_secret(), created=clock.now())
+    id_, now, secret = new_nonce(), clock.now(), new_secret()
+    rows = [] if locksmith is None else locksmith.create(id_, now)
+    if locksmith is not None and rows:
+        add_keys(session, rows)
+        secret = _sealed_secret(secret, id_, locksmith.open(id_, rows))
+    info = StoreInfo(id=id_, format=FORMAT, secret=secret, created=now)
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
     session.many(ADD_COUNTER, [{"name": "chunk", "value": 1}, {"name": "sweep", "value": 0}])
     session.change(STAMP, {"revision": revision(FORMAT)})
     crashpoint("catalog.create")
     return info
+
+
+def _sealed_secret(secret: bytes, store: str, keys: DataKeys | None) -> bytes:
+    from waycairn.crypto import AesVault
+
+    assert keys is not None, "of a store with rows of keys"
+    return AesVault(store, keys).seal(secret, _SECRET_PLACE)
 
 
 def create_tables(session: Session) -> None:

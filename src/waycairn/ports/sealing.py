@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from waycairn.model.keys import DataKeys, WrappedKey
 from waycairn.ports.world import Buffer
 
 
@@ -28,4 +30,18 @@ class Vault(Protocol):
 
     def digest(self, purpose: str, data: Buffer) -> bytes:
         """32 bytes: a keyed hash, to look something up by what may not be read. Not changed by rotation."""
+        ...
+
+
+class Locksmith(Protocol):
+    """Makes the keys of a new store and opens those of an old one. What opens them is its own business."""
+
+    def create(self, store: str, now: float) -> Sequence[WrappedKey]:
+        """For a new store of this id; none if it is to be a plain one. Raises KeyMissing if it is not to be, and there is
+        nothing to make keys with."""
+        ...
+
+    def open(self, store: str, rows: Sequence[WrappedKey]) -> DataKeys | None:
+        """None for a plain store: one without rows. Raises KeyMissing, KeyWrong; NotEncrypted if it should not be plain;
+        Damaged."""
         ...
