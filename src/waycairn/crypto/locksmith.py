@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from waycairn.crypto.sources import VARIABLES, Source, find_sources, from_passphrase
 from waycairn.errors import KeyMissing, KeyWrong, NotEncrypted
 from waycairn.model.encryption_settings import EncryptionSettings
-from waycairn.model.keys import DataKeys, WrappedKey
+from waycairn.model.keys import PASSPHRASE, DataKeys, WrappedKey
 
 if TYPE_CHECKING:
     from waycairn.crypto.keyring import Keyring
@@ -22,11 +23,10 @@ AskPerson = Callable[[str], str]
 
 
 class Locksmith:
-    """Implements `ports.Locksmith`. Secrets are looked up when they are needed: a plain store costs nothing."""
+    """Implements `ports.Keyholder`. Secrets are looked up when they are needed: a plain store costs nothing."""
 
     def __init__(
         self,
-        address: str,
         *,
         encrypt: bool = False,
         passphrase: str | None = None,
@@ -34,70 +34,61 @@ class Locksmith:
         settings: EncryptionSettings | None = None,
         ask: AskPerson | None = None,
     ) -> None:
-        """`address` is for messages."""
         self._settings = settings or EncryptionSettings()
-        self._address = address
-        self._is_explicit = encrypt or passphrase is not None or key_file is not None
-        self._encrypts = self._is_explicit or self._settings.encrypt
+        self._encrypts = encrypt or passphrase is not None or key_file is not None or self._settings.encrypt
         self._passphrase = passphrase
         self._key_file = key_file
         self._ask = ask
         self._source: Source | None = None
         self._keyring: Keyring | None = None
 
-    def __repr__(self) -> str:
-        return f"<Locksmith of {self._address}>"
-
     @property
     def keyring(self) -> Keyring | None:
         """As it was opened last; None in a plain store."""
         return self._keyring
 
-    @property
-    def source(self) -> Source | None:
-        """What opened it."""
-        return self._source
+    def use(self, source: Source) -> None:
+        """From now on the store is opened by this."""
+        self._source = source
 
-    def create(self, store: str, now: float) -> Sequence[WrappedKey]:
+    def create(self, store: str, address: str) -> tuple[DataKeys, Sequence[WrappedKey]] | None:
         sources = self._sources()
         if not sources and not self._encrypts:
-            return ()
-        from waycairn.crypto import keyring
-
-        sources = sources or self._asked(f"New passphrase for the store at {self._address}: ", twice=True)
-        if not sources:
-            raise KeyMissing(
-                f"an encrypted store was to be created at {self._address}, and no key was given. Nothing was created. Give "
-                "passphrase=… or key_file=…, or set WAYCAIRN_KEY_FILE; `waycairn key file PATH` makes a key.",
-                address=self._address,
-            )
-        self._source = sources[0]
-        self._keyring = keyring.create(store, sources[0], now)
-        return self._keyring.rows
-
-    def open(self, store: str, rows: Sequence[WrappedKey]) -> DataKeys | None:
-        if not rows:
-            if self._encrypts:
-                raise NotEncrypted(
-                    f"the store at {self._address} is not encrypted, and it was to be. Nothing was read or written. Make an "
-                    "encrypted copy (`waycairn copy --encrypt`), or open it without a key.",
-                    address=self._address,
-                )
-            self._warn_of_plain()
             return None
         from waycairn.crypto import keyring
 
+        sources = sources or self._asked(f"New passphrase for the store at {address}: ", twice=True)
+        if not sources:
+            raise KeyMissing(
+                f"an encrypted store was to be created at {address}, and no key was given. Nothing was created. Give "
+                "passphrase=… or key_file=…, or set WAYCAIRN_KEY_FILE; `waycairn key file PATH` makes a key.",
+                address=address,
+            )
+        self._source = sources[0]
+        self._keyring = keyring.create(store, sources[0], time.time())
+        return self._keyring.data_keys, self._keyring.rows
+
+    def open(self, store: str, rows: Sequence[WrappedKey], address: str) -> DataKeys:
+        from waycairn.crypto import keyring
+
         sources = [self._source] if self._source else self._sources()
-        if not sources and any(row.kind == "passphrase" for row in rows):
-            sources = self._asked(f"Passphrase of the store at {self._address}: ")
-        self._keyring, self._source = keyring.unlock(store, rows, sources, self._address)
+        if not sources and any(row.kind == PASSPHRASE for row in rows):
+            sources = self._asked(f"Passphrase of the store at {address}: ")
+        self._keyring = keyring.unlock(store, rows, sources, address)
+        self._source = self._keyring.source
         return self._keyring.data_keys
 
-    def _warn_of_plain(self) -> None:
-        """Whoever sets a key thinks that it is used."""
+    def meets_plain(self, address: str) -> None:
+        if self._encrypts:
+            raise NotEncrypted(
+                f"the store at {address} is not encrypted, and it was to be. Nothing was read or written. Make an encrypted "
+                "copy (`waycairn copy --encrypt`), or open it without a key.",
+                address=address,
+            )
         named = [name for name in VARIABLES if os.environ.get(name)]
         if named:
-            log.warning("the store at %s is not encrypted, although %s is set", self._address, named[0])
+            # Whoever sets a key thinks that it is used.
+            log.warning("the store at %s is not encrypted, although %s is set", address, named[0])
 
     def _sources(self) -> Sequence[Source]:
         return find_sources(
