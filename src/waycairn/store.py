@@ -162,7 +162,7 @@ class StoreCore:
 
     @property
     def is_encrypted(self) -> bool:
-        return self.catalog.vault is not None
+        return self.catalog.info.is_encrypted
 
     def commit(self, draft: Draft) -> None:
         """Make one cut durable. When this returns it survives what the store's durability promises.

@@ -135,7 +135,7 @@ def _assemble(
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
-    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, locksmith=locksmith)
+    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keyholder=locksmith)
     try:
         blobs = LocalBlobs(place.packs)
         owners = None if place.directory is None else place.directory / "owners"

@@ -13,7 +13,7 @@ from waycairn.world.clock import SystemClock
 
 if TYPE_CHECKING:
     from waycairn.model.policy import Durability
-    from waycairn.ports import Catalog, Clock, Locksmith
+    from waycairn.ports import Catalog, Clock, Keyholder
 
 __all__ = ["open_catalog"]
 
@@ -27,17 +27,17 @@ def open_catalog(
     create: bool = True,
     clock: Clock = _CLOCK,
     deadline: float = 30.0,
-    locksmith: Locksmith | None = None,
+    keyholder: Keyholder | None = None,
 ) -> Catalog:
     """Open the catalog at `sqlite:////absolute/path/catalog.db` or `postgresql://user@host/database`.
 
     A missing one is created, unless `create` is false: then StoreNotFound. An older format is migrated, a newer one
     raises StoreTooNew. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
-    unreachable. Without a `locksmith` a new one is plain, and an encrypted one cannot be opened (KeyMissing). The result
+    unreachable. Without a `keyholder` a new one is plain, and an encrypted one cannot be opened (KeyMissing). The result
     is thread-safe; close it.
     """
     from waycairn.catalog.opening import open_database, open_store
 
     return open_store(
-        open_database(url, durability, create=create, deadline=deadline), clock, create=create, locksmith=locksmith
+        open_database(url, durability, create=create, deadline=deadline), clock, create=create, keyholder=keyholder
     )

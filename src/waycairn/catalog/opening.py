@@ -22,7 +22,7 @@ from waycairn.errors import KeyMissing, StoreNotFound, StoreTooNew
 from waycairn.model.keys import DataKeys, WrappedKey
 from waycairn.model.policy import Durability
 from waycairn.model.records import StoreInfo
-from waycairn.ports import Catalog, Clock, Locksmith
+from waycairn.ports import Catalog, Clock, Keyholder
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_nonce, new_secret
 
@@ -95,14 +95,14 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
     return SqliteDatabase(path, durability)
 
 
-def open_store(database: Database, clock: Clock, *, create: bool, locksmith: Locksmith | None = None) -> Catalog:
+def open_store(database: Database, clock: Clock, *, create: bool, keyholder: Keyholder | None = None) -> Catalog:
     """Create or migrate what the database holds, and open it. Closes the database if that cannot be done."""
     try:
         info = database.read(read_info)
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock, locksmith))
+            info = database.write(lambda session: _create(session, clock, keyholder))
         if info.format > FORMAT:
             _refuse_newer(database.name, info.format)
         if info.format < FORMAT:
@@ -110,29 +110,30 @@ def open_store(database: Database, clock: Clock, *, create: bool, locksmith: Loc
 
             migrate(database, info.format, RELEASED)
             info = replace(info, format=FORMAT)
-        return _opened(database, clock, info, locksmith)
+        return _opened(database, clock, info, keyholder)
     except BaseException:
         database.close()
         raise
 
 
-def _opened(database: Database, clock: Clock, info: StoreInfo, locksmith: Locksmith | None) -> SqlCatalog:
-    rows = database.read(read_keys)
-    keys = _data_keys(info.id, rows, locksmith, database.name)
+def _opened(database: Database, clock: Clock, info: StoreInfo, keyholder: Keyholder | None) -> SqlCatalog:
+    keys = _data_keys(info.id, database.read(read_keys), keyholder, database.name)
     if keys is None:
-        return SqlCatalog(database, clock, info, None)
+        return SqlCatalog(database, clock, info)
     from waycairn.crypto import AesVault
 
     secret = AesVault(info.id, keys).unseal(info.secret, _SECRET_PLACE)
-    return SqlCatalog(database, clock, replace(info, secret=secret), AesVault(info.id, keys, secret))
+    return SqlCatalog(database, clock, replace(info, secret=secret, vault=AesVault(info.id, keys, secret)))
 
 
-def _data_keys(store: str, rows: Sequence[WrappedKey], locksmith: Locksmith | None, name: str) -> DataKeys | None:
-    if locksmith is not None:
-        return locksmith.open(store, rows)
-    if rows:
+def _data_keys(store: str, rows: Sequence[WrappedKey], keyholder: Keyholder | None, name: str) -> DataKeys | None:
+    if not rows:
+        if keyholder is not None:
+            keyholder.meets_plain(name)
+        return None
+    if keyholder is None:
         raise KeyMissing(f"the catalog at {name} is encrypted, and it was opened without keys. Nothing was read.")
-    return None
+    return keyholder.open(store, rows, name)
 
 
 def read_info(session: Session) -> StoreInfo | None:
@@ -149,7 +150,7 @@ def _info_of(row: Row) -> StoreInfo:
     return StoreInfo(id=id_, format=format_, secret=bytes(secret), created=created)
 
 
-def _create(session: Session, clock: Clock, locksmith: Locksmith | None) -> StoreInfo:
+def _create(session: Session, clock: Clock, keyholder: Keyholder | None) -> StoreInfo:
     """Tables, name, keys and version in one transaction: a store is there whole or not at all, and never plain where an
     encrypted one was wanted."""
     session.one(ONE_CREATOR)
@@ -160,10 +161,10 @@ def _create(session: Session, clock: Clock, locksmith: Locksmith | None) -> Stor
     session.run(MARK_FILE)
     create_tables(session)
     id_, now, secret = new_nonce(), clock.now(), new_secret()
-    rows = [] if locksmith is None else locksmith.create(id_, now)
-    if locksmith is not None and rows:
-        add_keys(session, rows)
-        secret = _sealed_secret(secret, id_, locksmith.open(id_, rows))
+    made = None if keyholder is None else keyholder.create(id_)
+    if made is not None:
+        add_keys(session, made[1])
+        secret = _sealed_secret(secret, id_, made[0])
     info = StoreInfo(id=id_, format=FORMAT, secret=secret, created=now)
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
     session.many(ADD_COUNTER, [{"name": "chunk", "value": 1}, {"name": "sweep", "value": 0}])
@@ -172,10 +173,9 @@ def _create(session: Session, clock: Clock, locksmith: Locksmith | None) -> Stor
     return info
 
 
-def _sealed_secret(secret: bytes, store: str, keys: DataKeys | None) -> bytes:
+def _sealed_secret(secret: bytes, store: str, keys: DataKeys) -> bytes:
     from waycairn.crypto import AesVault
 
-    assert keys is not None, "of a store with rows of keys"
     return AesVault(store, keys).seal(secret, _SECRET_PLACE)
 
 

@@ -25,7 +25,7 @@ from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, st
 from waycairn.catalog.waiting import WaitingPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
-from waycairn.ports import Clock, Vault
+from waycairn.ports import Clock
 
 _DATABASE_NOW: ColumnElement[float] = literal_column("extract(epoch from clock_timestamp())::double precision")
 CLOCK = Statement(
@@ -92,18 +92,13 @@ class SqlCatalog(
 ):
     """Implements `ports.Catalog` over any `Database`."""
 
-    def __init__(self, database: Database, clock: Clock, info: StoreInfo, vault: Vault | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, info: StoreInfo) -> None:
         super().__init__(database, clock)
         self._info = info
-        self._vault = vault
 
     @property
     def info(self) -> StoreInfo:
         return self._info
-
-    @property
-    def vault(self) -> Vault | None:
-        return self._vault
 
     def clock_offset(self) -> float:
         before = self._clock.now()

@@ -6,6 +6,7 @@ where it belongs is bound to it and has to be known to open it.
 
 from __future__ import annotations
 
+from waycairn.crypto.given import GivenKeys
 from waycairn.crypto.vault import AesVault
 
-__all__ = ["AesVault"]
+__all__ = ["AesVault", "GivenKeys"]

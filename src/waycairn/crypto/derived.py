@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 KEY_SIZE = 32
 NONCE_SIZE = 12
-TAG_SIZE = 16
 
 
 def derive(purpose: str, *material: bytes) -> bytes:

@@ -27,6 +27,7 @@ class Locksmith:
 
     def __init__(
         self,
+        address: str,
         *,
         encrypt: bool = False,
         passphrase: str | None = None,
@@ -34,6 +35,8 @@ class Locksmith:
         settings: EncryptionSettings | None = None,
         ask: AskPerson | None = None,
     ) -> None:
+        """`address` is for messages."""
+        self._address = address
         self._settings = settings or EncryptionSettings()
         self._encrypts = encrypt or passphrase is not None or key_file is not None or self._settings.encrypt
         self._passphrase = passphrase
@@ -51,18 +54,18 @@ class Locksmith:
         """From now on the store is opened by this."""
         self._source = source
 
-    def create(self, store: str, address: str) -> tuple[DataKeys, Sequence[WrappedKey]] | None:
+    def create(self, store: str) -> tuple[DataKeys, Sequence[WrappedKey]] | None:
         sources = self._sources()
         if not sources and not self._encrypts:
             return None
         from waycairn.crypto import keyring
 
-        sources = sources or self._asked(f"New passphrase for the store at {address}: ", twice=True)
+        sources = sources or self._asked(f"New passphrase for the store at {self._address}: ", twice=True)
         if not sources:
             raise KeyMissing(
-                f"an encrypted store was to be created at {address}, and no key was given. Nothing was created. Give "
+                f"an encrypted store was to be created at {self._address}, and no key was given. Nothing was created. Give "
                 "passphrase=… or key_file=…, or set WAYCAIRN_KEY_FILE; `waycairn key file PATH` makes a key.",
-                address=address,
+                address=self._address,
             )
         self._source = sources[0]
         self._keyring = keyring.create(store, sources[0], time.time())

@@ -1,4 +1,4 @@
-"""Values sealed one by one. Version 1 of a sealed value, byte by byte:
+"""Values sealed one by one. A sealed value, byte by byte:
 
     0   1   version, E1
     1   2   generation of the data key, little-endian
@@ -11,6 +11,10 @@ The key is BLAKE3's derive_key of the data key and the salt; so a random nonce h
 one session, of which there are too few for two to meet (2**31 of 2**96: 2**-35), and a store may hold any number of
 values. What is bound to it (the additional data of AES-GCM): the version, the id of the store with its length, the
 context.
+
+A matched value, which is looked up by what it holds, is the same wherever it is the same: AES-256-SIV (RFC 5297; 16 bytes
+of it, then the value, encrypted) with a key that follows from the secret of the store, so that a rotation, which cannot
+change all of them at once, need not change any.
 """
 
 from __future__ import annotations
@@ -18,18 +22,20 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from waycairn.crypto.derived import NONCE_SIZE, TAG_SIZE, cipher, derive, key_of
+from waycairn.crypto.derived import NONCE_SIZE, cipher, derive, key_of
+from waycairn.crypto.packs import AesPackKey
 from waycairn.errors import Damaged
 from waycairn.model.keys import DataKeys
+from waycairn.model.vault import TAG_SIZE
 from waycairn.ports import Buffer
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 
 VERSION = 0xE1
 _HEADER = struct.Struct("<BH8s")
@@ -40,8 +46,13 @@ OVERHEAD = _BEGINS + TAG_SIZE
 _MOST = 2**31
 _SESSIONS = 4096
 """Keys that are kept of those who wrote what is read now: one of each process that ever wrote, at 1 KB."""
+_PACKS = 1024
 _VALUES = "waycairn 2026-11 key of sealed values"
 _DIGESTS = "waycairn 2026-11 key of digests: "
+_MATCHED = (
+    "waycairn 2026-11 first half of the key of matched values",
+    "waycairn 2026-11 second half of the key of matched values",
+)
 
 
 class AesVault:
@@ -50,13 +61,14 @@ class AesVault:
     def __init__(self, store: str, keys: DataKeys, secret: bytes = b"") -> None:
         """`store` is the id of the store. `secret` is that of the store (never changed by a rotation), which digests are
         keyed with: it lies sealed in the catalog, so the vault that opens it has none yet, and gives no digests."""
-        name = store.encode()
+        self._store = name = store.encode()
         self._bound = bytes((VERSION,)) + len(name).to_bytes(2, "little") + name
         self._keys = keys
         self._secret = secret
         self._lock = threading.Lock()
         self._cipher_of = lru_cache(_SESSIONS)(self._make_cipher)
         self._digest_key = lru_cache(64)(self._make_digest_key)
+        self._pack_key = lru_cache(_PACKS)(self._make_pack_key)
         self._begin_session()
 
     @property
@@ -73,9 +85,22 @@ class AesVault:
         return cipher(derive(_VALUES, key_of(self._keys, generation), salt))
 
     def _make_digest_key(self, purpose: str) -> bytes:
+        return derive(_DIGESTS + purpose, self._known_secret)
+
+    def _make_pack_key(self, pack: str, generation: int) -> AesPackKey:
+        return AesPackKey(self._store, pack, generation, key_of(self._keys, generation))
+
+    @property
+    def _known_secret(self) -> bytes:
         if not self._secret:
             raise ValueError("this vault was made to open the secret of its store, and gives no digests before that")
-        return derive(_DIGESTS + purpose, self._secret)
+        return self._secret
+
+    @cached_property
+    def _siv(self) -> AESSIV:
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+        return AESSIV(b"".join(derive(half, self._known_secret) for half in _MATCHED))
 
     def seal(self, plain: Buffer, context: bytes) -> bytes:
         with self._lock:
@@ -104,6 +129,23 @@ class AesVault:
                 f"{_shown(context)} does not open with the keys of this store: it was changed, or it belongs to another "
                 "place, row or store. It is not used. See `waycairn doctor`."
             ) from None
+
+    def match(self, plain: Buffer, context: bytes) -> bytes:
+        return self._siv.encrypt(bytes(plain), [self._bound + context])
+
+    def unmatch(self, matched: Buffer, context: bytes) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return self._siv.decrypt(bytes(matched), [self._bound + context])
+        except InvalidTag:
+            raise Damaged(
+                f"{_shown(context)} does not open with the keys of this store: it was changed, was never sealed, or it "
+                "belongs to another place or store. It is not used. See `waycairn doctor`."
+            ) from None
+
+    def pack_key(self, pack: str, generation: int | None = None) -> AesPackKey:
+        return self._pack_key(pack, self._keys.current if generation is None else generation)
 
     def digest(self, purpose: str, data: Buffer) -> bytes:
         return blake3(data, key=self._digest_key(purpose)).digest()

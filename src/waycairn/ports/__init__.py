@@ -17,7 +17,7 @@ from waycairn.ports.catalog import (
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
-from waycairn.ports.sealing import Locksmith, Vault
+from waycairn.ports.sealing import Keyholder, PackKey, Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
@@ -37,8 +37,9 @@ __all__ = [
     "ItemRows",
     "Job",
     "KeyRows",
-    "Locksmith",
+    "Keyholder",
     "Ownership",
+    "PackKey",
     "RunRows",
     "SessionRows",
     "Stateful",

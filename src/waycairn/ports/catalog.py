@@ -28,7 +28,6 @@ from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
 from waycairn.ports.catalog_keys import KeyRows
-from waycairn.ports.sealing import Vault
 
 
 class RunRows(Protocol):
@@ -297,11 +296,6 @@ class Catalog(
 
     @property
     def info(self) -> StoreInfo: ...
-
-    @property
-    def vault(self) -> Vault | None:
-        """The keys at work; None in a plain store."""
-        ...
 
     def clock_offset(self) -> float:
         """Seconds to add to this host's clock to get the database's; 0 for SQLite."""
