@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from waycairn.crypto.locksmith import Locksmith
 from waycairn.errors import StoreNotFound
@@ -19,10 +20,13 @@ from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
 
 if TYPE_CHECKING:
+    from waycairn.model.keys import WrappedKey
     from waycairn.ports import Clock
 
 log = logging.getLogger("waycairn")
 
+_PATIENCE = 30.0
+"""Seconds that a server has for an answer."""
 FOLDER = ".waycairn"
 """Name of a store's directory where none is given."""
 
@@ -74,6 +78,36 @@ def open_core(
         )
 
 
+def wrapped_keys(where: str | os.PathLike[str] | None = None) -> tuple[str, Sequence[WrappedKey]]:
+    """The address, and the rows of the table of keys, which need no key to be read; none in a plain store. Raises
+    StoreNotFound."""
+    from waycairn.catalog.keys import peek_keys
+    from waycairn.catalog.opening import open_database
+
+    place = _place_of(default_url() if where is None else os.fspath(where), None)
+    if not exists(where):
+        _refuse_missing(place.shown)
+    database = open_database(place.url, "power", create=False, deadline=_PATIENCE)
+    try:
+        return place.shown, database.read(peek_keys)
+    finally:
+        database.close()
+
+
+def exists(where: str | os.PathLike[str] | None = None) -> bool:
+    """Whether there is a store, encrypted or not. Raises StoreUnreachable."""
+    from waycairn.catalog.opening import open_database, read_info
+
+    place = _place_of(default_url() if where is None else os.fspath(where), None)
+    if place.directory is not None and not (place.directory / "catalog.db").exists():
+        return False
+    database = open_database(place.url, "power", create=False, deadline=_PATIENCE)
+    try:
+        return database.read(read_info) is not None
+    finally:
+        database.close()
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """Where the parts of a store lie."""
@@ -116,14 +150,18 @@ def _prepare(directory: Path, create: bool) -> None:
     if (directory / "catalog.db").exists():
         return
     if not create:
-        raise StoreNotFound(
-            f"there is no store at {directory}. Nothing was created. Go to the directory the job ran in, or name the "
-            "store with --store or WAYCAIRN_STORE.",
-            path=str(directory),
-        )
+        _refuse_missing(str(directory))
     with translated("the store's directory", directory):
         make_directory(directory)
     log.info("created a store at %s", directory)
+
+
+def _refuse_missing(path: str) -> NoReturn:
+    raise StoreNotFound(
+        f"there is no store at {path}. Nothing was created. Go to the directory the job ran in, or name the store with "
+        "--store or WAYCAIRN_STORE.",
+        path=path,
+    )
 
 
 def _assemble(

@@ -12,13 +12,15 @@ from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.tables import keys
+from waycairn.catalog.tables import keys, meta
 from waycairn.model.keys import WrappedKey
 from waycairn.world.crashpoints import crashpoint
 
 _COLUMNS = (keys.c.id, keys.c.generation, keys.c.kind, keys.c.parameters, keys.c.wrapped, keys.c.created)
 KEYS = Statement("keys", "The wrapped keys.", select(*_COLUMNS))
 ADD_KEY = Statement("add_key", "One of them.", insert(keys).values(**{c.name: bindparam(c.name) for c in _COLUMNS}))
+FORMAT_OF = Statement("format_of", "The format of the store.", select(meta.c.format))
+_SINCE = 3
 DROP_KEYS = Statement("drop_keys", "All of them go, for others to come.", delete(keys))
 
 
@@ -43,6 +45,12 @@ class KeyPart(Part):
 def read_keys(session: Session) -> list[WrappedKey]:
     found = [*map(_key_of, session.all(KEYS))]
     return sorted(found, key=lambda row: (not row.is_way_in, row.generation, row.created, row.id))
+
+
+def peek_keys(session: Session) -> list[WrappedKey]:
+    """Before the store is opened; a store of an older format has no such table."""
+    row = session.one(FORMAT_OF)
+    return [] if row is None or row[0] < _SINCE else read_keys(session)
 
 
 def add_keys(session: Session, rows: Sequence[WrappedKey]) -> None:
