@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
@@ -36,6 +37,7 @@ __all__ = [
     "ItemRows",
     "Job",
     "Ownership",
+    "RepackRows",
     "RunRows",
     "SessionRows",
     "Stateful",
