@@ -16,6 +16,7 @@ from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
 from waycairn.catalog.keys import KeyPart
+from waycairn.catalog.repacking import RepackPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
@@ -88,7 +89,17 @@ _TOTAL_NAMES = (
 
 
 class SqlCatalog(
-    RunPart, CommitPart, ItemPart, WaitingPart, SessionPart, HistoryPart, CheckpointPart, ChunkPart, SweepPart, KeyPart
+    RunPart,
+    CommitPart,
+    ItemPart,
+    WaitingPart,
+    SessionPart,
+    HistoryPart,
+    CheckpointPart,
+    ChunkPart,
+    SweepPart,
+    RepackPart,
+    KeyPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

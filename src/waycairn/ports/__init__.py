@@ -15,6 +15,7 @@ from waycairn.ports.catalog import (
     WaitingRows,
 )
 from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Keyholder, PackKey, Vault
@@ -40,6 +41,7 @@ __all__ = [
     "Keyholder",
     "Ownership",
     "PackKey",
+    "RepackRows",
     "RunRows",
     "SessionRows",
     "Stateful",
