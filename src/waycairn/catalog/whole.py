@@ -12,6 +12,7 @@ from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
+from waycairn.catalog.copying import CopyPart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
@@ -100,6 +101,7 @@ class SqlCatalog(
     SweepPart,
     RepackPart,
     KeyPart,
+    CopyPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

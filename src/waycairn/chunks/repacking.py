@@ -87,8 +87,9 @@ class Repacking:
         seal: Seal = as_they_are,
         pack: int = PACK,
         unreadable: Unreadable | None = None,
+        into: StoreInfo | None = None,
     ) -> None:
-        """`target` is where new packs go, with the others by default. Blocks that cannot be read stay where they are, and
+        """`into` is the store that the new packs belong to, by default this one. `target` is where new packs go, with the others by default. Blocks that cannot be read stay where they are, and
         `unreadable` is told; without it Damaged is raised."""
         self._index = index
         self._blobs = blobs
@@ -97,6 +98,7 @@ class Repacking:
         self._seal = seal
         self._pack = pack
         self._unreadable = unreadable
+        self._into = into or info
         self._source = ChunkSource(index, blobs, info.secret)
 
     def live_blocks(self, pack: PackId) -> list[StoredBlock]:
@@ -121,7 +123,7 @@ class Repacking:
         """One pack, with as many blocks as fit."""
         # Before the first byte: a sweep that takes the pack for what a dead save left has moved the epoch by then.
         epoch = self._index.sweep_epoch()
-        placing = Placing(self._target, self._info.id, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
+        placing = Placing(self._target, self._into.id, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
         was: list[Sequence[StoredBlock]] = []
         size = chunks = 0
         next_: tuple[Sequence[Opened], Sealed] | None = first

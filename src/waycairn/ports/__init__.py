@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.ownership import Hold, Ownership
@@ -32,6 +33,8 @@ __all__ = [
     "ChunkRows",
     "Clock",
     "CommitRows",
+    "CopiedRow",
+    "CopyRows",
     "Executor",
     "Flights",
     "Hold",
@@ -46,6 +49,7 @@ __all__ = [
     "SessionRows",
     "Stateful",
     "SweepRows",
+    "TableReader",
     "Vault",
     "WaitingRows",
 ]
