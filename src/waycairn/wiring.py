@@ -58,13 +58,14 @@ def open_core(
     clock: Clock | None = None,
     settings: Settings | None = None,
     locksmith: Locksmith | None = None,
+    copy: bool = False,
     **keys: Any,
 ) -> StoreCore:
     """Open a store, creating it if it is missing and `create` is true.
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
     files, by default `packs` in the default store directory. `keys` are those of `crypto.Locksmith`; or `locksmith` is
-    that of the same store, opened before. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong,
+    that of the same store, opened before. `copy`: see `open_catalog`. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong,
     NotEncrypted.
     """
     place = _place_of(default_url() if where is None else os.fspath(where), packs)
@@ -74,7 +75,13 @@ def open_core(
         if place.directory is not None:
             _prepare(place.directory, create)
         return _assemble(
-            place, settings, durability=durability, create=create, clock=clock or SystemClock(), locksmith=locksmith
+            place,
+            settings,
+            durability=durability,
+            create=create,
+            clock=clock or SystemClock(),
+            locksmith=locksmith,
+            copy=copy,
         )
 
 
@@ -165,7 +172,14 @@ def _refuse_missing(path: str) -> NoReturn:
 
 
 def _assemble(
-    place: _Place, settings: Settings, *, durability: Durability, create: bool, clock: Clock, locksmith: Locksmith
+    place: _Place,
+    settings: Settings,
+    *,
+    durability: Durability,
+    create: bool,
+    clock: Clock,
+    locksmith: Locksmith,
+    copy: bool,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
     from waycairn.blobs import LocalBlobs
@@ -173,7 +187,7 @@ def _assemble(
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
-    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keyholder=locksmith)
+    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keyholder=locksmith, copy=copy)
     try:
         blobs = LocalBlobs(place.packs)
         owners = None if place.directory is None else place.directory / "owners"

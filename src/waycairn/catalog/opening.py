@@ -11,6 +11,7 @@ from typing import NoReturn
 from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.copying import UNFINISHED
 from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.keys import add_keys, read_keys
 from waycairn.catalog.mounts import check_local
@@ -18,7 +19,7 @@ from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
-from waycairn.errors import KeyMissing, StoreNotFound, StoreTooNew
+from waycairn.errors import CopyUnfinished, KeyMissing, StoreError, StoreNotFound, StoreTooNew
 from waycairn.model.keys import DataKeys, WrappedKey
 from waycairn.model.policy import Durability
 from waycairn.model.records import StoreInfo
@@ -95,14 +96,20 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
     return SqliteDatabase(path, durability)
 
 
-def open_store(database: Database, clock: Clock, *, create: bool, keyholder: Keyholder | None = None) -> Catalog:
-    """Create or migrate what the database holds, and open it. Closes the database if that cannot be done."""
+def open_store(
+    database: Database, clock: Clock, *, create: bool, keyholder: Keyholder | None = None, copy: bool = False
+) -> Catalog:
+    """Create or migrate what the database holds, and open it; with `copy` a store that is a copy still being made, and only
+    such a one. Closes the database if that cannot be done."""
     try:
         info = database.read(read_info)
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock, keyholder))
+            info = database.write(lambda session: _create(session, clock, keyholder, copy=copy))
+        if (info.format >= UNFINISHED) != copy:
+            _refuse_copy(database.name, is_one=not copy)
+        info = replace(info, format=info.format - UNFINISHED * copy)
         if info.format > FORMAT:
             _refuse_newer(database.name, info.format)
         if info.format < FORMAT:
@@ -150,7 +157,7 @@ def _info_of(row: Row) -> StoreInfo:
     return StoreInfo(id=id_, format=format_, secret=bytes(secret), created=created)
 
 
-def _create(session: Session, clock: Clock, keyholder: Keyholder | None) -> StoreInfo:
+def _create(session: Session, clock: Clock, keyholder: Keyholder | None, *, copy: bool) -> StoreInfo:
     """Tables, name, keys and version in one transaction: a store is there whole or not at all, and never plain where an
     encrypted one was wanted."""
     session.one(ONE_CREATOR)
@@ -165,7 +172,7 @@ def _create(session: Session, clock: Clock, keyholder: Keyholder | None) -> Stor
     if made is not None:
         add_keys(session, made[1])
         secret = _sealed_secret(secret, id_, made[0])
-    info = StoreInfo(id=id_, format=FORMAT, secret=secret, created=now)
+    info = StoreInfo(id=id_, format=FORMAT + UNFINISHED * copy, secret=secret, created=now)
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
     session.many(ADD_COUNTER, [{"name": "chunk", "value": 1}, {"name": "sweep", "value": 0}])
     session.change(STAMP, {"revision": revision(FORMAT)})
@@ -190,6 +197,20 @@ def _refuse_missing(name: str) -> NoReturn:
     raise StoreNotFound(
         f"there is no store at {name}. Nothing was created. Check the address, or create the store with "
         "wc.open(address).",
+        address=name,
+    )
+
+
+def _refuse_copy(name: str, *, is_one: bool) -> NoReturn:
+    if is_one:
+        raise CopyUnfinished(
+            f"the store at {name} is a copy that was never finished. Nothing was changed. Run the same `waycairn copy` again: "
+            "it goes on; or delete it.",
+            address=name,
+        )
+    raise StoreError(
+        f"there is a store at {name} already, and a copy never overwrites one. Nothing was changed. Name another destination, "
+        "or delete what is there.",
         address=name,
     )
 

@@ -13,6 +13,7 @@ from waycairn.cli import (
     care,
     checkpoints,
     control,
+    copying,
     crashing,
     exporting,
     importing,
@@ -57,7 +58,20 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+for family in (
+    listing,
+    items,
+    results,
+    report,
+    checkpoints,
+    exporting,
+    importing,
+    control,
+    sweeping,
+    copying,
+    care,
+    crashing,
+):
     for command in family.COMMANDS:
         command.add_to(app)
 

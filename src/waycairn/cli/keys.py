@@ -14,6 +14,7 @@ from waycairn.cli.naming import Yes
 from waycairn.cli.output import BAD_USE, Face, Refused, ask, ask_secret, can_ask
 
 if TYPE_CHECKING:
+    from waycairn.crypto.locksmith import Locksmith
     from waycairn.crypto.sources import Source
     from waycairn.model.keys import WrappedKey
 
@@ -80,7 +81,7 @@ def add(
     from waycairn.upkeep.keys import add_way_in
 
     with face.open() as store:
-        id_ = _told(lambda: add_way_in(store.core, _new_source(new_key_file), label))
+        id_ = _told(lambda: add_way_in(store.core, new_source(new_key_file), label))
     if face.as_json:
         face.document({"added": id_})
     face.done(f"way in {id_} opens the store from now on, beside the others")
@@ -131,13 +132,16 @@ def _told(act: Any) -> Any:
         raise Refused(str(error), BAD_USE) from None
 
 
-def _new_source(path: Path | None) -> Source:
+def new_source(path: Path | str | None, like: Locksmith | None = None) -> Source:
+    """Another secret; where none is named that of `like`, if it has one."""
     from waycairn.crypto.sources import from_file, from_passphrase
 
     if path is not None:
         return from_file(path)
     if words := os.environ.get(_NEW):
         return from_passphrase(words, _NEW)
+    if like is not None and like.source is not None:
+        return like.source
     if not can_ask():
         raise Refused(
             f"no new secret was given. Nothing was changed. Give --new-key-file FILE, or set {_NEW}.", BAD_USE

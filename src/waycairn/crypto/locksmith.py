@@ -42,8 +42,28 @@ class Locksmith:
         self._passphrase = passphrase
         self._key_file = key_file
         self._ask = ask
+        self._is_plain = False
         self._source: Source | None = None
         self._keyring: Keyring | None = None
+
+    @classmethod
+    def of(cls, address: str, source: Source) -> Locksmith:
+        """Opens, and creates, by this alone."""
+        found = cls(address, encrypt=True)
+        found._source = source
+        return found
+
+    @classmethod
+    def plain(cls, address: str) -> Locksmith:
+        """Creates plain stores, whatever the environment says."""
+        found = cls(address)
+        found._is_plain = True
+        return found
+
+    @property
+    def source(self) -> Source | None:
+        """What opened the store last."""
+        return self._source
 
     @property
     def keyring(self) -> Keyring | None:
@@ -55,8 +75,8 @@ class Locksmith:
         self._source = source
 
     def create(self, store: str) -> tuple[DataKeys, Sequence[WrappedKey]] | None:
-        sources = self._sources()
-        if not sources and not self._encrypts:
+        sources = [self._source] if self._source else self._sources()
+        if self._is_plain or not (sources or self._encrypts):
             return None
         from waycairn.crypto import keyring
 
