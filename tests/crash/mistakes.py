@@ -266,7 +266,22 @@ def steps_counted_late() -> None:
     Tracked.tree = one_less
 
 
+def copy_finished_first() -> None:
+    """A copy may be used as soon as its chunks are there, before its rows are."""
+    from waycairn.upkeep import copying
+
+    run = copying._Copying.run
+
+    def finish_first(self: Any, moment: Any) -> None:
+        self._copy_chunks(moment)
+        self._target.catalog.finish_copy()
+        run(self, moment)
+
+    copying._Copying.run = finish_first
+
+
 MISTAKES = {
+    "copy-finished-first": copy_finished_first,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,

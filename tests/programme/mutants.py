@@ -97,6 +97,7 @@ MUTANTS = (
     _killed("results-not-marked", "sweep", is_slow=True),
     _killed("not-looked-at-again", "beside", is_slow=True),
     _killed("leftovers-unfenced", "beside", is_slow=True),
+    _killed("copy-finished-first", "copy"),
     _killed("saved-uncopied", "learning"),
     _killed("random-numbers-forgotten", "learning"),
     _killed("steps-counted-late", "learning", is_slow=True),
