@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waycairn.errors import StoreNotFound
+from waycairn.model.keys import DataKeys
 from waycairn.model.policy import Durability
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
 
 if TYPE_CHECKING:
-    from waycairn.ports import Clock
+    from waycairn.ports import Clock, Keyholder
 
 log = logging.getLogger("waycairn")
 
@@ -48,18 +49,20 @@ def open_core(
     durability: Durability = "power",
     create: bool = True,
     clock: Clock | None = None,
+    keys: Keyholder | DataKeys | None = None,
 ) -> StoreCore:
     """Open a store, creating it if it is missing and `create` is true.
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
-    files, by default `packs` in the default store directory. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew.
+    files, by default `packs` in the default store directory. `keys`: of an encrypted store, and that one which is
+    created is encrypted. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong, NotEncrypted.
     """
     clock = clock or SystemClock()
     address = default_url() if where is None else os.fspath(where)
     if address.startswith(("postgresql://", "postgres://")):
         url = "postgresql://" + address.partition("://")[2]
         folder = Path(packs).absolute() if packs else default_directory() / "packs"
-        return _assemble(url, _shown(url), folder, None, durability, create, clock)
+        return _assemble(url, _shown(url), folder, None, durability, create, clock, keys)
     if "://" in address and not address.startswith("sqlite:///"):
         raise ValueError(
             f"{address.partition('://')[0]}:// is not a place for a store; use a directory or postgresql://user@host/database"
@@ -68,7 +71,17 @@ def open_core(
     url = f"sqlite:///{directory / 'catalog.db'}"
     with reading(directory):
         _prepare(directory, create)
-        return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
+        return _assemble(
+            url, str(directory), directory / "packs", directory / "owners", durability, create, clock, keys
+        )
+
+
+def _keyholder(keys: Keyholder | DataKeys | None) -> Keyholder | None:
+    if not isinstance(keys, DataKeys):
+        return keys
+    from waycairn.crypto import GivenKeys
+
+    return GivenKeys(keys)
 
 
 def _ledgers(url: str, packs: Path) -> str:
@@ -105,6 +118,7 @@ def _assemble(  # noqa: PLR0917 - one private call
     durability: Durability,
     create: bool,
     clock: Clock,
+    keys: Keyholder | DataKeys | None,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
     from waycairn.blobs import LocalBlobs
@@ -112,7 +126,7 @@ def _assemble(  # noqa: PLR0917 - one private call
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
-    catalog = open_catalog(url, durability=durability, create=create, clock=clock)
+    catalog = open_catalog(url, durability=durability, create=create, clock=clock, keys=_keyholder(keys))
     try:
         blobs = LocalBlobs(packs)
         return StoreCore(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter
+from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter, Filling, Part
 from waycairn.ports.catalog import (
     Catalog,
     CheckpointRows,
@@ -32,14 +32,16 @@ __all__ = [
     "Clock",
     "CommitRows",
     "Executor",
+    "Filling",
     "Flights",
     "Hold",
     "ItemRows",
     "Job",
-    "Keyholder",
     "KeyRows",
+    "Keyholder",
     "Ownership",
     "PackKey",
+    "Part",
     "RunRows",
     "SessionRows",
     "Stateful",
