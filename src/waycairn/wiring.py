@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from waycairn.crypto.locksmith import Locksmith
 from waycairn.errors import StoreNotFound
+from waycairn.model.keys import DataKeys
 from waycairn.model.policy import Durability
 from waycairn.model.settings import Settings
 from waycairn.store import StoreCore
@@ -21,7 +22,7 @@ from waycairn.world.files import make_directory, reading, translated
 
 if TYPE_CHECKING:
     from waycairn.model.keys import WrappedKey
-    from waycairn.ports import Clock
+    from waycairn.ports import Clock, Keyholder
 
 log = logging.getLogger("waycairn")
 
@@ -57,20 +58,20 @@ def open_core(
     create: bool = True,
     clock: Clock | None = None,
     settings: Settings | None = None,
-    locksmith: Locksmith | None = None,
+    keys: Keyholder | DataKeys | None = None,
     copy: bool = False,
-    **keys: Any,
+    **secrets: Any,
 ) -> StoreCore:
     """Open a store, creating it if it is missing and `create` is true.
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
-    files, by default `packs` in the default store directory. `keys` are those of `crypto.Locksmith`; or `locksmith` is
-    that of the same store, opened before. `copy`: see `open_catalog`. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong,
-    NotEncrypted.
+    files, by default `packs` in the default store directory. `keys`: of an encrypted store, and that one which is created is
+    encrypted; by default a `crypto.Locksmith`, which takes `secrets`. `copy`: see `open_catalog`. Raises StoreNotFound,
+    UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong, NotEncrypted.
     """
     place = _place_of(default_url() if where is None else os.fspath(where), packs)
     settings = settings or Settings()
-    locksmith = locksmith or Locksmith(place.shown, settings=settings.encryption, **keys)
+    keys = _keyholder(keys) or Locksmith(place.shown, settings=settings.encryption, **secrets)
     with nullcontext() if place.directory is None else reading(place.directory):
         if place.directory is not None:
             _prepare(place.directory, create)
@@ -80,7 +81,7 @@ def open_core(
             durability=durability,
             create=create,
             clock=clock or SystemClock(),
-            locksmith=locksmith,
+            keys=keys,
             copy=copy,
         )
 
@@ -141,6 +142,14 @@ def _place_of(address: str, packs: str | os.PathLike[str] | None) -> _Place:
     return _Place(f"sqlite:///{directory / 'catalog.db'}", str(directory), directory / "packs", directory)
 
 
+def _keyholder(keys: Keyholder | DataKeys | None) -> Keyholder | None:
+    if not isinstance(keys, DataKeys):
+        return keys
+    from waycairn.crypto import GivenKeys
+
+    return GivenKeys(keys)
+
+
 def _ledgers(url: str, packs: Path) -> str:
     """Beside a catalog in SQLite a database of its own, so that a stream never waits for a cut; else the catalog's."""
     if url.startswith("sqlite:"):
@@ -178,7 +187,7 @@ def _assemble(
     durability: Durability,
     create: bool,
     clock: Clock,
-    locksmith: Locksmith,
+    keys: Keyholder,
     copy: bool,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
@@ -187,7 +196,7 @@ def _assemble(
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
-    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keyholder=locksmith, copy=copy)
+    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keys=keys, copy=copy)
     try:
         blobs = LocalBlobs(place.packs)
         owners = None if place.directory is None else place.directory / "owners"
@@ -202,7 +211,7 @@ def _assemble(
             scratch=(owners or place.packs).with_name("flights"),
             ledgers=_ledgers(place.url, place.packs),
             settings=settings,
-            locksmith=locksmith,
+            locksmith=keys if isinstance(keys, Locksmith) else None,
         )
     except BaseException:
         catalog.close()

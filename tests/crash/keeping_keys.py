@@ -29,7 +29,7 @@ def opened(place: str, *numbers: int, create: bool = False) -> Store:
     last = numbers[-1]
     for number in numbers:
         try:
-            core = open_core(place, create=create, locksmith=Locksmith.of(place, key(number)))
+            core = open_core(place, create=create, keys=Locksmith.of(place, key(number)))
         except wc.errors.KeyWrong:
             if number == last:
                 raise
@@ -46,7 +46,7 @@ def copy_encrypted(store: wc.Store, told: Told) -> None:
     try:
         opened(COPY, 1).close()
     except (StoreNotFound, CopyUnfinished):
-        target = open_core(COPY, copy=True, locksmith=Locksmith.of(COPY, key(1)))
+        target = open_core(COPY, copy=True, keys=Locksmith.of(COPY, key(1)))
         try:
             copy_store(store.core, target)
         finally:

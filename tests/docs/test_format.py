@@ -93,7 +93,7 @@ def test_pack():
     assert header == shown("pack header")
     assert footer == shown("pack footer")
     assert pack_file.trailer(8192, footer, digest) == shown("pack trailer")
-    assert pack_file.read_header(header, STORE, PACK) == 4096
+    assert pack_file.read_header(header, STORE, PACK).alignment == 4096
     assert pack_file.read_footer(footer, PACK) == [BLOCK]
     assert pack_file.read_trailer(shown("pack trailer"), 8192 + 42 + 64, PACK) == (8192, 42, digest)
 

@@ -27,22 +27,17 @@ def open_catalog(
     create: bool = True,
     clock: Clock = _CLOCK,
     deadline: float = 30.0,
-    keyholder: Keyholder | None = None,
+    keys: Keyholder | None = None,
     copy: bool = False,
 ) -> Catalog:
     """Open the catalog at `sqlite:////absolute/path/catalog.db` or `postgresql://user@host/database`.
 
     A missing one is created, unless `create` is false: then StoreNotFound. An older format is migrated, a newer one
     raises StoreTooNew. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
-    unreachable. Without a `keyholder` a new one is plain, and an encrypted one cannot be opened (KeyMissing). The result
-    is thread-safe; close it. With `copy` a store that is a copy still being made is created or opened, and no other.
+    unreachable. `keys` gives the keys of an encrypted store (KeyMissing without) and says whether one that is created
+    here is encrypted. The result is thread-safe; close it. With `copy` a store that is a copy still being made is created or opened, and no other.
     """
     from waycairn.catalog.opening import open_database, open_store
 
-    return open_store(
-        open_database(url, durability, create=create, deadline=deadline),
-        clock,
-        create=create,
-        keyholder=keyholder,
-        copy=copy,
-    )
+    database = open_database(url, durability, create=create, deadline=deadline)
+    return open_store(database, clock, create=create, keys=keys, copy=copy)

@@ -107,7 +107,7 @@ def _selected(table: Table) -> Any:
     if table is runs:
         return select(*chosen, runs.c.identity.is_(None).label("is_replaced"))
     if _hangs_on_run(table):
-        return select(*chosen, runs.c.id.label("run_id")).select_from(table.join(runs, table.c.run == runs.c.num))
+        return select(*chosen, runs.c.id).select_from(table.join(runs, table.c.run == runs.c.num))
     return select(*chosen)
 
 

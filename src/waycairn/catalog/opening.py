@@ -58,11 +58,17 @@ ONE_CREATOR = Statement(
     lambda build: select(literal(1)) if build.is_sqlite else select(func.pg_advisory_xact_lock(_CREATOR)),
 )
 _SECRET = 32
-"""Bytes; more of them where it is sealed."""
-_SECRET_PLACE = b"meta\0secret"
+"""Bytes."""
+_SEALED_SECRET = _SECRET + 39
+"""Of an encrypted store: nothing else in the catalog says that it is one."""
 _CREATOR = 7_734_212_019
 """Any number, so long as it is always the same."""
 
+DROP_METRICS_INDEX = Statement(
+    "drop_metrics_index",
+    "An encrypted store cannot search in metrics, and an index of sealed values would only cost.",
+    lambda build: select(literal(1)) if build.is_sqlite else text("DROP INDEX ix_iterations_metrics"),
+)
 MARK_FILE = Statement(
     "mark_file",
     "Write 'wcai' where `file` and SQLite's tools look for the name of an application.",
@@ -97,7 +103,7 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
 
 
 def open_store(
-    database: Database, clock: Clock, *, create: bool, keyholder: Keyholder | None = None, copy: bool = False
+    database: Database, clock: Clock, *, create: bool, keys: Keyholder | None = None, copy: bool = False
 ) -> Catalog:
     """Create or migrate what the database holds, and open it; with `copy` a store that is a copy still being made, and only
     such a one. Closes the database if that cannot be done."""
@@ -106,7 +112,7 @@ def open_store(
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock, keyholder, copy=copy))
+            info = database.write(lambda session: _create(session, clock, keys, copy=copy))
         if (info.format >= UNFINISHED) != copy:
             _refuse_copy(database.name, is_one=not copy)
         info = replace(info, format=info.format - UNFINISHED * copy)
@@ -117,30 +123,10 @@ def open_store(
 
             migrate(database, info.format, RELEASED)
             info = replace(info, format=FORMAT)
-        return _opened(database, clock, info, keyholder)
+        return SqlCatalog(database, clock, _unlocked(database, info, keys))
     except BaseException:
         database.close()
         raise
-
-
-def _opened(database: Database, clock: Clock, info: StoreInfo, keyholder: Keyholder | None) -> SqlCatalog:
-    keys = _data_keys(info.id, database.read(read_keys), keyholder, database.name)
-    if keys is None:
-        return SqlCatalog(database, clock, info)
-    from waycairn.crypto import AesVault
-
-    secret = AesVault(info.id, keys).unseal(info.secret, _SECRET_PLACE)
-    return SqlCatalog(database, clock, replace(info, secret=secret, vault=AesVault(info.id, keys, secret)))
-
-
-def _data_keys(store: str, rows: Sequence[WrappedKey], keyholder: Keyholder | None, name: str) -> DataKeys | None:
-    if not rows:
-        if keyholder is not None:
-            keyholder.meets_plain(name)
-        return None
-    if keyholder is None:
-        raise KeyMissing(f"the catalog at {name} is encrypted, and it was opened without keys. Nothing was read.")
-    return keyholder.open(store, rows, name)
 
 
 def read_info(session: Session) -> StoreInfo | None:
@@ -152,14 +138,49 @@ def read_info(session: Session) -> StoreInfo | None:
 @reads((meta.c.id, meta.c.format, meta.c.secret, meta.c.created))
 def _info_of(row: Row) -> StoreInfo:
     id_, format_, secret, created = row
-    if len(secret) < _SECRET:
+    if len(secret) not in {_SECRET, _SEALED_SECRET}:
         raise ValueError(f"a secret of {len(secret)} bytes")
     return StoreInfo(id=id_, format=format_, secret=bytes(secret), created=created)
 
 
-def _create(session: Session, clock: Clock, keyholder: Keyholder | None, *, copy: bool) -> StoreInfo:
-    """Tables, name, keys and version in one transaction: a store is there whole or not at all, and never plain where an
-    encrypted one was wanted."""
+def _is_sealed(info: StoreInfo) -> bool:
+    """Whether this is the row of an encrypted store, its secret still sealed."""
+    return len(info.secret) == _SEALED_SECRET
+
+
+def _unlocked(database: Database, info: StoreInfo, keys: Keyholder | None) -> StoreInfo:
+    """The secret of an encrypted store, opened, and its vault at work."""
+    if not _is_sealed(info):
+        if keys is not None:
+            keys.meets_plain(database.name)
+        return info
+    from waycairn.crypto import AesVault
+
+    data_keys = _keyholder(keys, database.name).open(info.id, database.read(read_keys), database.name)
+    secret = AesVault(info.id, data_keys).unseal(info.secret, _secret_context(info.id))
+    vault = AesVault(info.id, data_keys, secret)
+    database.seal(vault)
+    return replace(info, secret=secret, vault=vault)
+
+
+def _keyholder(keys: Keyholder | None, name: str) -> Keyholder:
+    if keys is None:
+        raise KeyMissing(
+            f"the store at {name} is encrypted, and no key was given. Nothing was read or changed. Give the passphrase or "
+            "the key file of the store.",
+            address=name,
+        )
+    return keys
+
+
+def _secret_context(store: str) -> bytes:
+    from waycairn.catalog.sealed_session import context_of
+
+    return context_of(meta.c.secret, (store,))
+
+
+def _create(session: Session, clock: Clock, keys: Keyholder | None, *, copy: bool) -> StoreInfo:
+    """Tables, name and version in one transaction: a store is there whole or not at all."""
     session.one(ONE_CREATOR)
     info = read_info(session)
     if info is not None:
@@ -167,12 +188,9 @@ def _create(session: Session, clock: Clock, keyholder: Keyholder | None, *, copy
         return info
     session.run(MARK_FILE)
     create_tables(session)
-    id_, now, secret = new_nonce(), clock.now(), new_secret()
-    made = None if keyholder is None else keyholder.create(id_)
-    if made is not None:
-        add_keys(session, made[1])
-        secret = _sealed_secret(secret, id_, made[0])
-    info = StoreInfo(id=id_, format=FORMAT + UNFINISHED * copy, secret=secret, created=now)
+    info = StoreInfo(id=new_nonce(), format=FORMAT + UNFINISHED * copy, secret=new_secret(), created=clock.now())
+    if keys is not None and (made := keys.create(info.id)) is not None:
+        info = _encrypted(session, info, *made)
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
     session.many(ADD_COUNTER, [{"name": "chunk", "value": 1}, {"name": "sweep", "value": 0}])
     session.change(STAMP, {"revision": revision(FORMAT)})
@@ -180,10 +198,13 @@ def _create(session: Session, clock: Clock, keyholder: Keyholder | None, *, copy
     return info
 
 
-def _sealed_secret(secret: bytes, store: str, keys: DataKeys) -> bytes:
+def _encrypted(session: Session, info: StoreInfo, keys: DataKeys, rows: Sequence[WrappedKey]) -> StoreInfo:
+    """The row of a store that is encrypted from its first byte."""
     from waycairn.crypto import AesVault
 
-    return AesVault(store, keys).seal(secret, _SECRET_PLACE)
+    add_keys(session, rows)
+    session.run(DROP_METRICS_INDEX)
+    return replace(info, secret=AesVault(info.id, keys).seal(info.secret, _secret_context(info.id)))
 
 
 def create_tables(session: Session) -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.memory import allocate
+from waycairn.chunks.pack_keys import PackKeys
 from waycairn.chunks.pack_reader import list_pack
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import DELTA, RAW, Base, Member, Sealed, seal_document, unseal
+from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.source import ChunkSource, Want
 from waycairn.chunks.tuning import KIB, MIB, Tuning
 from waycairn.errors import Damaged
@@ -99,7 +101,8 @@ class Repacking:
         self._pack = pack
         self._unreadable = unreadable
         self._into = into or info
-        self._source = ChunkSource(index, blobs, info.secret)
+        self._source = ChunkSource(index, blobs, info)
+        self._keys = PackKeys(blobs, info.id, info.vault) if info.vault else None
 
     def live_blocks(self, pack: PackId) -> list[StoredBlock]:
         """The blocks that lie in a pack, in their order: its own list says which might, the catalog which do. Raises
@@ -123,7 +126,7 @@ class Repacking:
         """One pack, with as many blocks as fit."""
         # Before the first byte: a sweep that takes the pack for what a dead save left has moved the epoch by then.
         epoch = self._index.sweep_epoch()
-        placing = Placing(self._target, self._into.id, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
+        placing = Placing(self._target, self._into, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
         was: list[Sequence[StoredBlock]] = []
         size = chunks = 0
         next_: tuple[Sequence[Opened], Sealed] | None = first
@@ -177,8 +180,21 @@ class Repacking:
         self._blobs.read_into(block.pack, block.offset, target)
         return target
 
+    def _unsealed(self, block: NewBlock, frame: Buffer) -> Buffer:
+        """As it was before it was encrypted."""
+        if self._keys is None or block.pack is None:
+            return frame
+        length = opened_length(block.stored_length)
+        if length < 0:
+            raise Damaged(f"block {block.number} of pack {block.pack} has no length that an encrypted one can have.")
+        context = context_of_block(block.codec, block.raw_length, block.stored_length, block.base)
+        target = allocate(length)
+        unseal_segments(self._keys.of(block.pack), memoryview(frame), block.offset, context, target)
+        return target
+
     def _opened(self, stored: StoredBlock, frame: Buffer) -> Opened:
         block = stored.block
+        frame = self._unsealed(block, frame)
         base = self._base(stored) if block.codec == DELTA else None
         where = f"block {block.number} of pack {block.pack} at byte {block.offset}"
         raw = memoryview(unseal(block.codec, frame, block.raw_length, where, base.data if base else None))

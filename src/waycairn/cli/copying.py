@@ -50,7 +50,7 @@ def copy(
     try:
         is_encrypted = origin.is_encrypted if encrypt is None else encrypt
         keys = _locksmith(destination, new_key_file, origin) if is_encrypted else Locksmith.plain(destination)
-        target = open_core(destination, packs=destination_packs, locksmith=keys, copy=True)
+        target = open_core(destination, packs=destination_packs, keys=keys, copy=True)
         try:
             report = copy_store(origin, target, live=live, tell=face.aside)
         finally:

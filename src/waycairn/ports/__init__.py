@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter
+from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter, Filling, Part
 from waycairn.ports.catalog import (
     Catalog,
     CheckpointRows,
@@ -36,6 +36,7 @@ __all__ = [
     "CopiedRow",
     "CopyRows",
     "Executor",
+    "Filling",
     "Flights",
     "Hold",
     "ItemRows",
@@ -44,6 +45,7 @@ __all__ = [
     "Keyholder",
     "Ownership",
     "PackKey",
+    "Part",
     "RepackRows",
     "RunRows",
     "SessionRows",
