@@ -43,19 +43,20 @@ def test_every_statement_works_on_sealed_values(dialect):
 def test_a_plan_says_what_is_sealed_and_by_what_its_row_is_known():
     """From the values of an insert, the condition of an update, the columns of a query, or the id in a condition."""
     added = plan_of("add", insert(steps).values({c.name: bindparam(c.name) for c in steps.c}))
-    assert {"arguments": ["run_id", "place"], "manifest": ["run_id", "place"]} == {
-        name: field.row for name, field in added.values.items()
+    assert {name: field.row for name, field in added.values.items()} == {
+        "arguments": ["run_id", "place"],
+        "manifest": ["run_id", "place"],
     }
     changed = plan_of("note", update(runs).where(runs.c.id == bindparam("of")).values(note=bindparam("note")))
-    assert {"note": ["of"]} == {name: field.row for name, field in changed.values.items()}
+    assert {name: field.row for name, field in changed.values.items()} == {"note": ["of"]}
     listed = plan_of("tags", select(checkpoints.c.sequence, checkpoints.c.tags).where(checkpoints.c.run == NUM))
-    assert {1: ["id", 0]} == {position: field.row for position, field in listed.results.items()}
+    assert {position: field.row for position, field in listed.results.items()} == {1: ["id", 0]}
     joined = select(checkpoints.c.tags, runs.c.id, checkpoints.c.sequence).join_from(
         checkpoints, runs, checkpoints.c.run == runs.c.num
     )
-    assert {0: [1, 2]} == {position: field.row for position, field in plan_of("join", joined).results.items()}
+    assert {position: field.row for position, field in plan_of("join", joined).results.items()} == {0: [1, 2]}
     found = plan_of("settle", failures.delete().where(failures.c.digest == bindparam("which")))
-    assert {"which": ()} == {name: field.row for name, field in found.values.items()}
+    assert {name: field.row for name, field in found.values.items()} == {"which": ()}
 
 
 REFUSED = {
@@ -95,9 +96,9 @@ def test_what_cannot_be_done_on_sealed_values_is_refused(what):
 def test_a_statement_may_differ_for_an_encrypted_store():
     """The other half of the seam: `build.is_sealed`."""
     statement = Statement("differs", "", lambda build: select(bindparam("sealed" if build.is_sealed else "plain")))
-    assert ["plain", "sealed"] == [
+    assert [
         next(iter(statement.core(DIALECTS["sqlite"], is_sealed=sealed).compile().params)) for sealed in (False, True)
-    ]
+    ] == ["plain", "sealed"]
     assert not Build(DIALECTS["sqlite"]).is_sealed
     assert is_touched(runs.c.identity)
     assert not is_touched(checkpoints.c.root)
