@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.copying import UNFINISHED
 from waycairn.catalog.database import Database, Row, Session
-from waycairn.catalog.keys import add_keys, read_keys
+from waycairn.catalog.keys import add_keys, hold_keys, read_keys
 from waycairn.catalog.mounts import check_local
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
@@ -156,10 +156,14 @@ def _unlocked(database: Database, info: StoreInfo, keys: Keyholder | None) -> St
         return info
     from waycairn.crypto import AesVault
 
-    data_keys = _keyholder(keys, database.name).open(info.id, database.read(read_keys), database.name)
+    keys = _keyholder(keys, database.name)
+    data_keys = keys.open(info.id, database.read(read_keys), database.name)
     secret = AesVault(info.id, data_keys).unseal(info.secret, _secret_context(info.id))
     vault = AesVault(info.id, data_keys, secret)
-    database.seal(vault)
+    vault.renewing = lambda: keys.open(info.id, database.read(read_keys), database.name)
+    database.seal(
+        vault, lambda session: hold_keys(session, vault, lambda rows: keys.open(info.id, rows, database.name))
+    )
     return replace(info, secret=secret, vault=vault)
 
 

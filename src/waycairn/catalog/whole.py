@@ -18,6 +18,7 @@ from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
 from waycairn.catalog.keys import KeyPart
 from waycairn.catalog.repacking import RepackPart
+from waycairn.catalog.resealing import ResealPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
@@ -101,6 +102,7 @@ class SqlCatalog(
     SweepPart,
     RepackPart,
     KeyPart,
+    ResealPart,
     CopyPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,6 +105,48 @@ def remove(face: Face, id_: WayIn, yes: Yes = False) -> None:
     face.done("from now on as well until the data key is changed: waycairn key rotate --data")
 
 
+def rotate(
+    face: Face,
+    id_: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="The way in that gets another secret; by default the one in use."),
+    ] = None,
+    data: Annotated[bool, typer.Option("--data", help="The data key instead: everything is encrypted again.")] = False,
+    new_key_file: NewKeyFile = None,
+) -> None:
+    """Replace the secret of a way in by another one, which is done at once; or, with --data, the data key. That takes its
+    time, jobs may work meanwhile, and it can be interrupted: run it again to go on."""
+    if data and (id_ or new_key_file):
+        raise Refused("--data changes no way in: leave out ID and --new-key-file.", BAD_USE)
+    if data:
+        _rotate_data(face)
+        return
+    from waycairn.upkeep.keys import rotate_way_in
+
+    with face.open() as store:
+        new = _told(lambda: rotate_way_in(store.core, new_source(new_key_file), id_))
+    if face.as_json:
+        face.document({"way_in": new})
+    face.done(f"way in {new} takes the place of the old one, whose secret opens the store no more")
+
+
+def _rotate_data(face: Face) -> None:
+    from waycairn.upkeep.rotating import rotate_data_key
+
+    with face.open() as store:
+        report = rotate_data_key(store.core, tell=face.aside)
+    if face.as_json:
+        face.document(asdict(report))
+        return
+    face.done(f"data key {report.generation} is in use; {report.packs:,} packs were written again")
+    if report.unreadable:
+        raise Refused(
+            f"{report.unreadable:,} blocks are damaged and stay as they are, and so does the old data key. See `waycairn "
+            "verify`; delete the checkpoints that need them, sweep, and run this again."
+        )
+    face.done("what the old data key opened is gone with the next sweep: waycairn sweep")
+
+
 def check(face: Face) -> int:
     """Open the keys with what is given, and say which way in that was. Reads nothing else."""
     with face.open() as store:
@@ -183,5 +226,6 @@ COMMANDS = (
     Command("list", list_),
     Command("add", add, has_quiet=True),
     Command("remove", remove, has_quiet=True),
+    Command("rotate", rotate, has_quiet=True),
     Command("check", check, has_quiet=True),
 )

@@ -48,6 +48,12 @@ class Keyring:
             raise damaged(row, "the main key of the store does not open it")
         return key
 
+    def as_it_is(self, store: str, rows: Sequence[WrappedKey]) -> Keyring | None:
+        """With the rows of now, if the main key is still the same: then nobody has to be asked again."""
+        if store != self.store or any(unwrap(self.main, store, row) is None for row in data_rows(rows)):
+            return None
+        return replace(self, rows=list(rows))
+
     # -- ways in -------------------------------------------------------------------------------------------------------
 
     def adding(self, source: Source, now: float, label: str | None = None) -> Keyring:

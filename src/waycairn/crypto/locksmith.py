@@ -70,9 +70,9 @@ class Locksmith:
         """As it was opened last; None in a plain store."""
         return self._keyring
 
-    def use(self, source: Source) -> None:
-        """From now on the store is opened by this."""
-        self._source = source
+    def adopt(self, keyring: Keyring) -> None:
+        """These are the keys from now on."""
+        self._keyring, self._source = keyring, keyring.source
 
     def create(self, store: str) -> tuple[DataKeys, Sequence[WrappedKey]] | None:
         sources = [self._source] if self._source else self._sources()
@@ -94,6 +94,9 @@ class Locksmith:
     def open(self, store: str, rows: Sequence[WrappedKey], address: str) -> DataKeys:
         from waycairn.crypto import keyring
 
+        if self._keyring is not None and (known := self._keyring.as_it_is(store, rows)) is not None:
+            self._keyring = known
+            return known.data_keys
         sources = [self._source] if self._source else self._sources()
         if not sources and any(row.kind == PASSPHRASE for row in rows):
             sources = self._asked(f"Passphrase of the store at {address}: ")

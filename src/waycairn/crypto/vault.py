@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ class AesVault:
         self._keys = keys
         self._secret = secret
         self._lock = threading.Lock()
+        self.renewing: Callable[[], DataKeys] | None = None
+        """Asks for the keys as they are now: another process may have changed them."""
         self._cipher_of = lru_cache(_SESSIONS)(self._make_cipher)
         self._digest_key = lru_cache(64)(self._make_digest_key)
         self._pack_key = lru_cache(_PACKS)(self._make_pack_key)
@@ -75,6 +78,18 @@ class AesVault:
     def generation(self) -> int:
         return self._keys.current
 
+    def renew(self, keys: DataKeys) -> None:
+        """The keys as they are now. What is sealed from here on is sealed with the newest."""
+        with self._lock:
+            self._keys = keys
+            self._begin_session()
+
+    def _key_of(self, generation: int) -> bytes:
+        """A generation that is newer than all that are known was made by another process since."""
+        if generation > self._keys.current and self.renewing is not None:
+            self.renew(self.renewing())
+        return key_of(self._keys, generation)
+
     def _begin_session(self) -> None:
         self._salt = os.urandom(_SALT_SIZE)
         self._header = _HEADER.pack(VERSION, self._keys.current, self._salt)
@@ -82,13 +97,13 @@ class AesVault:
         self._left = _MOST
 
     def _make_cipher(self, generation: int, salt: bytes) -> AESGCM:
-        return cipher(derive(_VALUES, key_of(self._keys, generation), salt))
+        return cipher(derive(_VALUES, self._key_of(generation), salt))
 
     def _make_digest_key(self, purpose: str) -> bytes:
         return derive(_DIGESTS + purpose, self._known_secret)
 
     def _make_pack_key(self, pack: str, generation: int) -> AesPackKey:
-        return AesPackKey(self._store, pack, generation, key_of(self._keys, generation))
+        return AesPackKey(self._store, pack, generation, self._key_of(generation))
 
     @property
     def _known_secret(self) -> bytes:

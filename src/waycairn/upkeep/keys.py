@@ -35,17 +35,8 @@ def rotate_way_in(core: StoreCore, source: Source, id_: str | None = None) -> st
     """Another secret in place of that of a way in (by default the one that this store was opened by); its new id. Nothing
     else is written again: it takes no longer than any commit."""
     _refuse_second(core, source)
-    before = opened_by = ""
-
-    def change(ring: Keyring) -> Keyring:
-        nonlocal before, opened_by
-        before, opened_by = id_ or ring.opened_by, ring.opened_by
-        return ring.replacing(before, source, core.clock.now())
-
     old = {row.id for row in core.catalog.wrapped_keys()}
-    new = change_keys(core, change)
-    if before == opened_by:
-        locksmith_of(core).use(source)
+    new = change_keys(core, lambda ring: ring.replacing(id_ or ring.opened_by, source, core.clock.now()))
     return next(row.id for row in new.rows if row.id not in old)
 
 
@@ -56,6 +47,7 @@ def change_keys(core: StoreCore, change: Callable[[Keyring], Keyring]) -> Keyrin
         new = change(ring)
         crashpoint("keys.change")
         if core.catalog.replace_keys(ring.rows, new.rows):
+            locksmith_of(core).adopt(new)
             crashpoint("keys.changed")
             return new
     raise KeysChanged
