@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import waycairn as wc
-from crash.common import STORE, Acks, Told, Workload, save_pages
+from crash.common import STORE, Acks, Told, Workload, check_pages, save_pages
 from crash.saving import value
 from waycairn.crypto.locksmith import Locksmith
 from waycairn.crypto.sources import Source, from_text
 from waycairn.errors import CopyUnfinished, StoreNotFound
 from waycairn.upkeep import invariants
 from waycairn.upkeep.copying import copy_store
+from waycairn.upkeep.keys import opened_keys, rotate_way_in
+from waycairn.upkeep.rotating import rotate_data_key
 from waycairn.wiring import open_core
 from waycairn.work.store import Store
+from waycairn.world import history
 
 COPY = f"{STORE}/copy"
 """Inside of the store of the job, which looks at it only by name."""
@@ -70,4 +75,61 @@ def check_copy(_: wc.Store, acks: Acks) -> None:
         assert not invariants.verify(copy.core)
 
 
-WORKLOADS = {"copy": Workload(copy_encrypted, check_copy)}
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """What is acknowledged in another store than that of the job is not looked for there; what is told, is."""
+    log, tell = history._log, history.tell
+
+    def tell_all_the_same(word: str, number: int) -> None:
+        if log is not None:
+            log.write(history.Told(word=word, number=number))
+
+    history._log, history.tell = None, tell_all_the_same
+    try:
+        yield
+    finally:
+        history._log, history.tell = log, tell
+
+
+# -- keys that are changed -----------------------------------------------------------------------------------------------
+
+SEALED = f"{STORE}/sealed"
+MORE = 6
+
+
+def change_keys(_: wc.Store, told: Told) -> None:
+    """Pages before and after the data key is replaced, then another way in."""
+    with unwatched(), opened(SEALED, 1, 2, create=True) as store:
+        save_pages(store, told, "cursor", value, PAGES)
+        if store.core.catalog.wrapped_keys()[-1].generation == 1:
+            rotate_data_key(store.core)
+        else:
+            rotate_data_key(store.core, begin=False)
+        told("rotated 1")
+        ring = opened_keys(store.core)
+        if ring.source.where == "key 1":
+            rotate_way_in(store.core, key(2))
+        told("renewed 1")
+        save_pages(store, told, "cursor", value, MORE)
+        store.sweep(grace=0)
+
+
+def check_keys(_: wc.Store, acks: Acks) -> None:
+    """Everything can be read by a key that was acknowledged, or the one before; the old data key goes last."""
+    if not Path(SEALED, "catalog.db").exists():
+        assert not acks
+        return
+    try:
+        store = opened(SEALED, *([2] if acks.get("renewed") else [1, 2]))
+    except StoreNotFound:
+        assert not acks
+        return
+    with store:
+        check_pages(store, acks, "cursor", value)
+        keys = opened_keys(store.core).data_keys
+        if acks.get("rotated"):
+            assert list(keys.by_generation) == [2], "what was replaced is gone"
+        assert not invariants.verify(store.core)
+
+
+WORKLOADS = {"copy": Workload(copy_encrypted, check_copy), "rotate": Workload(change_keys, check_keys)}

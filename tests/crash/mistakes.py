@@ -280,7 +280,23 @@ def copy_finished_first() -> None:
     copying._Copying.run = finish_first
 
 
+def keys_not_held() -> None:
+    """Whoever writes goes on with the data key that he began with, whatever became of it."""
+    from waycairn.catalog import opening
+
+    opening.hold_keys = lambda *_: None
+
+
+def packs_not_renewed() -> None:
+    """A rotation forgets the packs, and drops the key that they need."""
+    from waycairn.upkeep import rotating
+
+    rotating._Rotation._renew_packs = lambda self: set(self._core.catalog.pack_fill())
+
+
 MISTAKES = {
+    "keys-not-held": keys_not_held,
+    "packs-not-renewed": packs_not_renewed,
     "copy-finished-first": copy_finished_first,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,

@@ -98,6 +98,8 @@ MUTANTS = (
     _killed("not-looked-at-again", "beside", is_slow=True),
     _killed("leftovers-unfenced", "beside", is_slow=True),
     _killed("copy-finished-first", "copy"),
+    _killed("keys-not-held", "rotate"),
+    _killed("packs-not-renewed", "rotate", is_slow=True),
     _killed("saved-uncopied", "learning"),
     _killed("random-numbers-forgotten", "learning"),
     _killed("steps-counted-late", "learning", is_slow=True),

@@ -95,7 +95,6 @@ class _Rotation:
 
     def _reseal_table(self, table: str, behind: Sequence[Any] | None, progress: str) -> None:
         self._tell(progress)
-        self._note(progress=progress, table=table, behind=_notable(behind))
         parts = 0
         while (behind := self._core.catalog.reseal(table, behind, _AT_ONCE)) is not None:
             crashpoint("rotate.sealed")
