@@ -69,6 +69,7 @@ class AesVault:
         self._cipher_of = lru_cache(_SESSIONS)(self._make_cipher)
         self._digest_key = lru_cache(64)(self._make_digest_key)
         self._pack_key = lru_cache(_PACKS)(self._make_pack_key)
+        key_of(keys, keys.current, "this store")
         self._begin_session()
 
     @property
@@ -82,13 +83,13 @@ class AesVault:
         self._left = _MOST
 
     def _make_cipher(self, generation: int, salt: bytes) -> AESGCM:
-        return cipher(derive(_VALUES, key_of(self._keys, generation), salt))
+        return cipher(derive(_VALUES, self._keys.by_generation[generation], salt))
 
     def _make_digest_key(self, purpose: str) -> bytes:
         return derive(_DIGESTS + purpose, self._known_secret)
 
     def _make_pack_key(self, pack: str, generation: int) -> AesPackKey:
-        return AesPackKey(self._store, pack, generation, key_of(self._keys, generation))
+        return AesPackKey(self._store, pack, generation, key_of(self._keys, generation, f"pack {pack}"))
 
     @property
     def _known_secret(self) -> bytes:
@@ -121,6 +122,7 @@ class AesVault:
         from cryptography.exceptions import InvalidTag
 
         _, generation, salt = _HEADER.unpack_from(view)
+        key_of(self._keys, generation, _shown(context))
         engine = self._cipher_of(generation, salt)
         try:
             return engine.decrypt(view[_HEADER.size : _BEGINS], view[_BEGINS:], self._bound + context)
