@@ -29,13 +29,13 @@ def cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
-def key_of(keys: DataKeys, generation: int) -> bytes:
-    """Raises Damaged if the store never had that generation, or has it no more."""
+def key_of(keys: DataKeys, generation: int, what: str) -> bytes:
+    """Raises Damaged if the store never had that generation, or has it no more. `what` was sealed with it."""
     key = keys.by_generation.get(generation)
     if key is None:
         known = ", ".join(map(str, sorted(keys.by_generation))) or "none"
         raise Damaged(
-            f"something is sealed with generation {generation} of the data key, and the store has {known}: it is "
+            f"{what} does not open: it names generation {generation} of the data key, and the store has {known}. It is "
             "damaged, or of another store. It is not used. See `waycairn doctor`.",
             generation=generation,
         )

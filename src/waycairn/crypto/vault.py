@@ -72,6 +72,7 @@ class AesVault:
         self._cipher_of = lru_cache(_SESSIONS)(self._make_cipher)
         self._digest_key = lru_cache(64)(self._make_digest_key)
         self._pack_key = lru_cache(_PACKS)(self._make_pack_key)
+        key_of(keys, keys.current, "this store")
         self._begin_session()
 
     @property
@@ -84,11 +85,11 @@ class AesVault:
             self._keys = keys
             self._begin_session()
 
-    def _key_of(self, generation: int) -> bytes:
+    def _key_of(self, generation: int, what: str) -> bytes:
         """A generation that is newer than all that are known was made by another process since."""
         if generation > self._keys.current and self.renewing is not None:
             self.renew(self.renewing())
-        return key_of(self._keys, generation)
+        return key_of(self._keys, generation, what)
 
     def _begin_session(self) -> None:
         self._salt = os.urandom(_SALT_SIZE)
@@ -97,13 +98,13 @@ class AesVault:
         self._left = _MOST
 
     def _make_cipher(self, generation: int, salt: bytes) -> AESGCM:
-        return cipher(derive(_VALUES, self._key_of(generation), salt))
+        return cipher(derive(_VALUES, self._keys.by_generation[generation], salt))
 
     def _make_digest_key(self, purpose: str) -> bytes:
         return derive(_DIGESTS + purpose, self._known_secret)
 
     def _make_pack_key(self, pack: str, generation: int) -> AesPackKey:
-        return AesPackKey(self._store, pack, generation, self._key_of(generation))
+        return AesPackKey(self._store, pack, generation, self._key_of(generation, f"pack {pack}"))
 
     @property
     def _known_secret(self) -> bytes:
@@ -136,6 +137,7 @@ class AesVault:
         from cryptography.exceptions import InvalidTag
 
         _, generation, salt = _HEADER.unpack_from(view)
+        self._key_of(generation, _shown(context))
         engine = self._cipher_of(generation, salt)
         try:
             return engine.decrypt(view[_HEADER.size : _BEGINS], view[_BEGINS:], self._bound + context)
