@@ -28,6 +28,7 @@ from waycairn.model.repacking import StoredBlock
 from waycairn.ports import CopiedRow, TableReader
 from waycairn.store import StoreCore
 from waycairn.upkeep import verifying
+from waycairn.upkeep.copying_ledgers import copy_ledgers
 from waycairn.world.crashpoints import crashpoint
 
 Tell = Callable[[str], None]
@@ -47,6 +48,8 @@ class CopyReport:
     pack_bytes: int = 0
     states: int = 0
     """That were read back."""
+    streams: int = 0
+    """Whose ledgers lie in the store."""
 
 
 class CopyDiffers(StoreError):
@@ -65,6 +68,8 @@ def copy_store(source: StoreCore, target: StoreCore, *, live: bool = False, tell
     copying = _Copying(source, target, report, tell)
     source.catalog.at_one_moment(copying.run)
     crashpoint("copy.rows")
+    report.streams = copy_ledgers(source, target)
+    crashpoint("copy.ledgers")
     tell("reading everything back")
     _read_back(target, report)
     target.catalog.finish_copy()
