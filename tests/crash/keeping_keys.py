@@ -12,7 +12,7 @@ from crash.saving import value
 from waycairn.crypto.locksmith import Locksmith
 from waycairn.crypto.sources import Source, from_text
 from waycairn.errors import CopyUnfinished, StoreNotFound
-from waycairn.upkeep import invariants
+from waycairn.upkeep import invariants, rotating
 from waycairn.upkeep.copying import copy_store
 from waycairn.upkeep.keys import opened_keys, rotate_way_in
 from waycairn.upkeep.rotating import rotate_data_key
@@ -99,6 +99,7 @@ MORE = 6
 
 def change_keys(_: wc.Store, told: Told) -> None:
     """Pages before and after the data key is replaced, then another way in."""
+    rotating._AT_ONCE = 3  # so that a few rows are many parts
     with unwatched(), opened(SEALED, 1, 2, create=True) as store:
         save_pages(store, told, "cursor", value, PAGES)
         if store.core.catalog.wrapped_keys()[-1].generation == 1:

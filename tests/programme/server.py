@@ -67,6 +67,11 @@ class Server:
         self.address: str = process.get_uri()
 
     @property
+    def data(self) -> Path:
+        """The folder in which everything of it lies."""
+        return Path(self._process.pgdata)
+
+    @property
     def socket(self) -> str:
         """Path of the unix socket."""
         folder = urllib.parse.parse_qs(urllib.parse.urlsplit(self.address).query)["host"][0]

@@ -67,8 +67,9 @@ def test_they_are_listed_by_page(engine, five):
 def test_one_is_settled_once(engine, five):
     """In the transaction that writes its event; who comes second is told."""
     with engine.begin() as connection:
-        number = listed(connection, LetterFilter(stream="logs"))[0].id
-        failed_again(connection, number, "still \0 bad", NOW + 1)
+        kept = listed(connection, LetterFilter(stream="logs"))[0]
+        number = kept.id
+        failed_again(connection, kept, "still \0 bad", NOW + 1)
     with engine.begin() as connection:
         kept = listed(connection, LetterFilter(ids=[number]))[0]
         assert (kept.tries, kept.tried, kept.tried_error, kept.settled) == (1, NOW + 1, "still \\x00 bad", None)

@@ -53,9 +53,16 @@ class KeyPart(Part):
         return self._database.write(lambda session: _replace(session, before, after))
 
     def drop_generation(
-        self, before: Sequence[WrappedKey], after: Sequence[WrappedKey], renewed: Collection[PackId]
+        self,
+        before: Sequence[WrappedKey],
+        after: Sequence[WrappedKey],
+        renewed: Collection[PackId],
+        is_new: Callable[[PackId], bool],
     ) -> bool:
-        return self._database.write(lambda session: _drop(session, before, after, renewed))
+        def drop(session: Session) -> bool:
+            return _uses_only(session, renewed, is_new) and _replace(session, before, after)
+
+        return self._database.write(drop)
 
 
 def hold_keys(session: Session, vault: Vault, opened: Callable[[Sequence[WrappedKey]], DataKeys]) -> None:
@@ -94,13 +101,11 @@ def _replace(session: Session, before: Sequence[WrappedKey], after: Sequence[Wra
     return True
 
 
-def _drop(
-    session: Session, before: Sequence[WrappedKey], after: Sequence[WrappedKey], renewed: Collection[PackId]
-) -> bool:
+def _uses_only(session: Session, renewed: Collection[PackId], is_new: Callable[[PackId], bool]) -> bool:
     """The lock first: a save that has written a pack with the old key, and is not committed yet, is refused by the epoch."""
     session.one(LOCK_EPOCH)
     used = {PackId(name) for name, _, count, _ in session.all(PACK_FILL) if count}
-    return used <= set(renewed) and _replace(session, before, after)
+    return all(is_new(name) for name in used - set(renewed))
 
 
 @reads(_COLUMNS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from waycairn.model.ids import PackId
@@ -22,10 +22,15 @@ class KeyRows(Protocol):
         ...
 
     def drop_generation(
-        self, before: Sequence[WrappedKey], after: Sequence[WrappedKey], renewed: Collection[PackId]
+        self,
+        before: Sequence[WrappedKey],
+        after: Sequence[WrappedKey],
+        renewed: Collection[PackId],
+        is_new: Callable[[PackId], bool],
     ) -> bool:
-        """As `replace_keys`, where `after` lacks an old data key; and false also if a pack that is in use is not among
-        `renewed`: those that do not need that key. A save that is under way is refused and made again."""
+        """As `replace_keys`, where `after` lacks an old data key; and false also if a pack that is in use may need that key:
+        one that is not among `renewed`, and of which `is_new` (asked for few) says so. A save that is under way is refused
+        and made again."""
         ...
 
     def reseal(self, table: str, behind: Sequence[Any] | None, most: int) -> Sequence[Any] | None:

@@ -3,14 +3,15 @@ databases of sinks stay where they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, insert, inspect, make_url, select
 
 from waycairn.crypto.ledgers import ledger_vault
-from waycairn.errors import StoreNotFound
+from waycairn.errors import StoreError, StoreNotFound
 from waycairn.store import StoreCore
 from waycairn.streams import ledger
 from waycairn.streams.own_database import own_engine
@@ -19,8 +20,13 @@ from waycairn.streams.tables import dead_letters, generations, states, streams
 from waycairn.upkeep.sink_database import engine_of
 from waycairn.upkeep.streams import known_streams
 
-_STREAM = {streams: "name", states: "stream", generations: "stream", dead_letters: "stream"}
-"""The tables, and the column that names the stream."""
+_PLACES: Mapping[Table, Sequence[str]] = {
+    streams: ("name",),
+    states: ("stream",),
+    generations: ("stream", "id"),
+    dead_letters: ("stream", "generation", "offset"),
+}
+"""The tables, and the columns that name a row; the first names the stream."""
 
 
 def copy_ledgers(source: StoreCore, target: StoreCore) -> int:
@@ -29,18 +35,16 @@ def copy_ledgers(source: StoreCore, target: StoreCore) -> int:
     if not names:
         return 0
     try:
-        theirs = engine_of(source.ledgers, writes=False)
+        theirs = with_vault(engine_of(source.ledgers, writes=False), ledger_vault(source.catalog.info))
     except StoreNotFound:
         return 0  # none of them was ever opened
-    ours = _own(target.ledgers)
+    ours = with_vault(_own(target.ledgers), ledger_vault(target.catalog.info))
     try:
         with theirs.connect() as reader, ours.begin() as writer:
-            reader = with_vault(reader, ledger_vault(source.catalog.info))
-            writer = with_vault(writer, ledger_vault(target.catalog.info))
             if inspect(reader).has_table(streams.name):
                 ledger.prepare(writer)
-                for table, column in _STREAM.items():
-                    _copy(reader, writer, table, table.c[column].in_(names))
+                for table in _PLACES:
+                    _copy(reader, writer, table, names)
     finally:
         theirs.dispose()
         ours.dispose()
@@ -52,12 +56,25 @@ def _own(address: str) -> Engine:
     return own_engine(Path(str(url.database))) if url.get_backend_name() == "sqlite" else create_engine(url)
 
 
-def _copy(reader: Connection, writer: Connection, table: Table, which: Any) -> None:
+def _copy(reader: Connection, writer: Connection, table: Table, names: Sequence[str]) -> None:
+    which = table.c[_PLACES[table][0]].in_(names)
     writer.execute(delete(table).where(which))
-    rows: Sequence[Mapping[str, Any]] = reader.execute(select(table).where(which)).mappings().all()
-    made = [_sealed(writer, table, _opened(reader, table, dict(row))) for row in rows]
-    if made:
-        writer.execute(insert(table), made)
+    for row in _rows(reader, table, which):
+        writer.execute(insert(table), [_sealed(writer, table, row)])
+    for ours, theirs in zip_longest(_rows(writer, table, which), _rows(reader, table, which)):
+        if ours != theirs:
+            raise StoreError(
+                f"what was read back of the table {table.name} in the copy is not what the source has. The copy stays "
+                "unfinished. Run it again."
+            )
+
+
+def _rows(connection: Connection, table: Table, which: Any) -> Iterator[dict[str, Any]]:
+    """Opened, in the order of what names them."""
+    order = [table.c[name] for name in _PLACES[table]]
+    found = connection.execution_options(yield_per=500).execute(select(table).where(which).order_by(*order))
+    for row in found.mappings():
+        yield _opened(connection, table, dict(row))
 
 
 def _opened(connection: Connection, table: Table, row: dict[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,10 @@ class _Rotation:
         self._core = core
         self._tell = tell
         self._report = RotationReport()
+        info = core.catalog.info
+        assert info.vault is not None, "it has keys"
+        self._vault = info.vault
+        self._keys = PackKeys(core.blobs, info.id, info.vault)
 
     def run(self) -> RotationReport:
         ring = opened_keys(self._core)
@@ -133,7 +137,7 @@ class _Rotation:
         new = ring
         for generation in old:
             new = new.without_generation(generation)
-        if not self._core.catalog.drop_generation(ring.rows, new.rows, renewed):
+        if not self._core.catalog.drop_generation(ring.rows, new.rows, renewed, self._is_new):
             return False
         locksmith_of(self._core).adopt(new)
         return True
@@ -149,12 +153,12 @@ class _Rotation:
         return {name for name, fill in self._core.catalog.pack_fill().items() if fill.blocks} - old
 
     def _old_packs(self) -> Iterator[PackId]:
-        vault = self._core.catalog.info.vault
-        assert vault is not None
-        keys = PackKeys(self._core.blobs, self._core.catalog.info.id, vault)
         for name, fill in self._core.catalog.pack_fill().items():
-            if fill.blocks and keys.of(name).generation != vault.generation:
+            if fill.blocks and not self._is_new(name):
                 yield name
+
+    def _is_new(self, pack: PackId) -> bool:
+        return self._keys.of(pack).generation == self._vault.generation
 
     def _write_again(self, pack: PackId) -> None:
         mover = Mover(self._core)
