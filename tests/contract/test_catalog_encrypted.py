@@ -8,6 +8,7 @@ from waycairn.model.keys import DataKeys
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
+from waycairn.testing.catalog_copying import CopyContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_keys import KeyContract
@@ -30,6 +31,7 @@ class _Contract(
     ChunkContract,
     SweepContract,
     KeyContract,
+    CopyContract,
 ):
     @pytest.fixture
     def catalog(self, address):

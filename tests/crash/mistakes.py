@@ -223,7 +223,7 @@ def not_looked_at_again() -> None:
     from waycairn.catalog import sweeping
     from waycairn.model.spans import Spans
 
-    sweeping._rescued = lambda *_: Spans()
+    sweeping.rescued = lambda *_: Spans()
 
 
 def leftovers_unfenced() -> None:
@@ -266,7 +266,38 @@ def steps_counted_late() -> None:
     Tracked.tree = one_less
 
 
+def copy_finished_first() -> None:
+    """A copy may be used as soon as its chunks are there, before its rows are."""
+    from waycairn.upkeep import copying
+
+    run = copying._Copying.run
+
+    def finish_first(self: Any, moment: Any) -> None:
+        self._copy_chunks(moment)
+        self._target.catalog.finish_copy()
+        run(self, moment)
+
+    copying._Copying.run = finish_first
+
+
+def keys_not_held() -> None:
+    """Whoever writes goes on with the data key that he began with, whatever became of it."""
+    from waycairn.catalog import opening
+
+    opening.hold_keys = lambda *_: None
+
+
+def packs_not_renewed() -> None:
+    """A rotation forgets the packs, and drops the key that they need."""
+    from waycairn.upkeep import rotating
+
+    rotating._Rotation._renew_packs = lambda self: set(self._core.catalog.pack_fill())
+
+
 MISTAKES = {
+    "keys-not-held": keys_not_held,
+    "packs-not-renewed": packs_not_renewed,
+    "copy-finished-first": copy_finished_first,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,

@@ -19,6 +19,8 @@ from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.records import ChunkPlace, NewBlock, NewData
 
 _SIZES = (1, 16, 256)
+_MOVED = 4
+"""Looks at chunks that are moved meanwhile. A damaged index must not be looked at for ever."""
 
 ADD_PACK = Statement(
     "add_pack",
@@ -184,17 +186,30 @@ def _find(session: Session, ids: Sequence[ChunkId]) -> dict[ChunkId, int]:
 
 
 def _locate(session: Session, numbers: Sequence[int]) -> dict[int, ChunkPlace]:
+    """Chunks and blocks are two looks; a chunk that was moved to another block between them is looked for again."""
+    found, lost = _located(session, numbers)
+    for _ in range(_MOVED):
+        if not lost:
+            break
+        again, lost = _located(session, lost)
+        found |= again
+    return found
+
+
+def _located(session: Session, numbers: Sequence[int]) -> tuple[dict[int, ChunkPlace], list[int]]:
+    """Also those whose block is not there."""
     rows = [
         chunk_of(row)
         for batch in in_batches(numbers, _SIZES)
         for row in session.all(_chunks_by_number(len(batch)), any_values(batch))
     ]
     places = _blocks(session, sorted({row[4] for row in rows}))
-    return {
+    found = {
         number: ChunkPlace(number, id_, start, length, places[block])
         for number, id_, start, length, block in rows
         if block in places
     }
+    return found, [row[0] for row in rows if row[0] not in found]
 
 
 def _blocks(session: Session, numbers: Sequence[int]) -> dict[int, NewBlock]:

@@ -14,7 +14,9 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Keyholder, PackKey, Vault
@@ -31,6 +33,8 @@ __all__ = [
     "ChunkRows",
     "Clock",
     "CommitRows",
+    "CopiedRow",
+    "CopyRows",
     "Executor",
     "Filling",
     "Flights",
@@ -42,10 +46,12 @@ __all__ = [
     "Ownership",
     "PackKey",
     "Part",
+    "RepackRows",
     "RunRows",
     "SessionRows",
     "Stateful",
     "SweepRows",
+    "TableReader",
     "Vault",
     "WaitingRows",
 ]

@@ -27,7 +27,9 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_copying import CopyRows
 from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
 
 
 class RunRows(Protocol):
@@ -289,7 +291,18 @@ class SweepRows(Protocol):
 
 
 class Catalog(
-    RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, SweepRows, KeyRows, Protocol
+    RunRows,
+    CommitRows,
+    ItemRows,
+    WaitingRows,
+    SessionRows,
+    CheckpointRows,
+    ChunkRows,
+    SweepRows,
+    RepackRows,
+    KeyRows,
+    CopyRows,
+    Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
