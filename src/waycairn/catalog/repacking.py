@@ -31,21 +31,21 @@ from waycairn.catalog.sweeping import (
     LOCK_EPOCH,
     REFERRING,
     Refers,
-    all_bases,
-    chunks_after,
-    drop_blocks,
-    referred_rows,
-    rescued,
-    sequences_of_runs,
-    with_bases,
+    _all_bases,
+    _chunks_after,
+    _drop_blocks,
+    _manifests,
+    _rescued,
+    _sequences,
+    _with_bases,
 )
 from waycairn.catalog.tables import blocks, chunks, packs, upkeep
-from waycairn.errors import SweptMeanwhile
+from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import NewBlock, NewPack
 from waycairn.model.repacking import LARGE, Copied, Move, Needs, PackFacts, PackOrigin, Switched
 from waycairn.model.spans import Spans
-from waycairn.model.sweeping import Runs
+from waycairn.model.sweeping import Mark, Runs
 
 _SIZES = (1, 16, 256)
 _RUNS_AT_ONCE = 64
@@ -147,7 +147,7 @@ class RepackPart(Part):
 
     def chunk_blocks(self) -> Iterator[tuple[int, int]]:
         last = -1
-        while page := self._database.read(partial(chunks_after, after=last)):
+        while page := self._database.read(partial(_chunks_after, after=last)):
             yield from page
             last = page[-1][0]
 
@@ -163,7 +163,7 @@ class RepackPart(Part):
         runs: Collection[RunId],
         checkpoints: Collection[tuple[RunId, int]],
     ) -> Needs:
-        sequences = self._database.read(sequences_of_runs)  # first: what comes later is looked at by the switch
+        sequences = self._database.read(_sequences)  # first: what comes later is looked at by the switch
         nums = [(num, RunId(id_)) for num, id_ in self._database.read(lambda session: session.all(RUN_NUMS))]
         chosen = {(run, sequence) for run, sequence in checkpoints}
         theirs: set[tuple[int, int]] = set()
@@ -178,10 +178,10 @@ class RepackPart(Part):
                     (theirs if is_theirs else others).update(found)
             if len(others) > _MANY:
                 others = set(Spans(others))
-        bases: dict[int, int] = dict(self._database.read(lambda session: session.all(all_bases())))
+        bases: dict[int, int] = dict(self._database.read(lambda session: session.all(_all_bases())))
         return Needs(
-            theirs=with_bases(Spans(theirs), bases),
-            others=with_bases(Spans(others), bases),
+            theirs=_with_bases(Spans(theirs), bases),
+            others=_with_bases(Spans(others), bases),
             sequences=sequences,
             refers=refers,
             skipped=skipped,
@@ -224,8 +224,20 @@ def _referred(
     session: Session, table: Table, nums: Mapping[int, RunId], refers: Refers, skipped: bytes
 ) -> list[tuple[int, int, Runs]]:
     values = {"first": min(nums), "last": max(nums), "skipped": skipped, "length": len(skipped)}
-    # What a run needs that was added since is looked at by the switch.
-    return [row for row in referred_rows(session, table, values, refers) if row[0] in nums]
+    rows = []
+    for num, sequence, manifest in session.each(_manifests(table, since=False), values):
+        if num not in nums:
+            continue  # what a run needs that was added since is looked at by the switch
+        try:
+            rows.append((num, sequence, refers(bytes(manifest))))
+        except Damaged as error:
+            raise Damaged(
+                f"the manifest of a row of {table.name} (run {nums[num]}, commit {sequence}) cannot be read, so what it "
+                f"needs is not known and nothing may be moved: {error} Nothing was changed. `waycairn verify` names what "
+                "is damaged; delete that, then try again.",
+                table=table.name,
+            ) from error
+    return rows
 
 
 def _switch(
@@ -241,7 +253,8 @@ def _switch(
     now = _lying(session, [one.block.number for move in moves for one in move.was])
     held = [move for move in moves if all(now.get(one.block.number) == _place(one.block) for one in move.was)]
     if unless is not None:
-        needed = rescued(session, unless.sequences, unless.refers, unless.skipped)
+        mark = Mark(epoch=copied.epoch, sequences=unless.sequences, dead=())
+        needed = _rescued(session, mark, unless.refers, unless.skipped)
         held = [move for move in held if not any(chunk.number in needed for chunk, _ in move.chunks())]
     # 3. The rows of all others say the new place. A pack without blocks is condemned by that.
     if origin is not None:
@@ -268,7 +281,7 @@ def _place(block: NewBlock) -> tuple[str | None, int]:
 
 def _drop(session: Session, numbers: Sequence[int]) -> None:
     for batch in in_batches(numbers, _SIZES):
-        session.change(drop_blocks(len(batch)), any_values(batch))
+        session.change(_drop_blocks(len(batch)), any_values(batch))
 
 
 def _moved_chunks(move: Move) -> Iterator[dict[str, int]]:
