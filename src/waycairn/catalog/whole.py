@@ -21,6 +21,7 @@ from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
+from waycairn.catalog.upkeep import UpkeepPart
 from waycairn.catalog.waiting import WaitingPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
@@ -87,7 +88,16 @@ _TOTAL_NAMES = (
 
 
 class SqlCatalog(
-    RunPart, CommitPart, ItemPart, WaitingPart, SessionPart, HistoryPart, CheckpointPart, ChunkPart, SweepPart
+    RunPart,
+    CommitPart,
+    ItemPart,
+    WaitingPart,
+    SessionPart,
+    HistoryPart,
+    CheckpointPart,
+    ChunkPart,
+    SweepPart,
+    UpkeepPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 
