@@ -107,14 +107,14 @@ def _assemble(  # noqa: PLR0917 - one private call
     clock: Clock,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
-    from waycairn.blobs import LocalBlobs
+    from waycairn.blobs import LocalBlobs, PlacedBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
     catalog = open_catalog(url, durability=durability, create=create, clock=clock)
     try:
-        blobs = LocalBlobs(packs)
+        blobs = PlacedBlobs(LocalBlobs(packs), catalog.place_of, catalog.info.id)
         return StoreCore(
             catalog=catalog,
             blobs=blobs,

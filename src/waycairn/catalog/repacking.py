@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 
-from sqlalchemy import BigInteger, Table, bindparam, case, func, insert, select, update
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy import BigInteger, Integer, Table, bindparam, case, func, insert, select, update
 
 from waycairn.catalog import tables
 from waycairn.catalog.chunk_index import ADD_BLOCK
@@ -26,7 +25,7 @@ from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import values_of_block
 from waycairn.catalog.shapes import nonsense_of
-from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.statement import Statement
 from waycairn.catalog.sweeping import (
     LOCK_EPOCH,
     REFERRING,
@@ -39,7 +38,7 @@ from waycairn.catalog.sweeping import (
     _sequences,
     _with_bases,
 )
-from waycairn.catalog.tables import blocks, chunks, packs, upkeep
+from waycairn.catalog.tables import blocks, chunks, packs
 from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import NewBlock, NewPack
@@ -51,8 +50,6 @@ _SIZES = (1, 16, 256)
 _RUNS_AT_ONCE = 64
 _MANY = 65536
 """Ranges that are gathered before they are joined."""
-_PLACE = "place "
-"""How the names of noted archives begin among what upkeep did."""
 
 _LIVE = (
     select(chunks.c.block, func.sum(chunks.c.length).label("live"), func.count().label("chunks"))
@@ -106,26 +103,16 @@ PLACE_OF = Statement(
 PLACES = Statement(
     "places", "The archives in which packs lie.", select(packs.c.place).where(packs.c.place.is_not(None)).distinct()
 )
-NOTED_PLACES = Statement(
-    "noted_places",
-    "The archives that packs were, or were about to be, written to.",
-    select(upkeep.c.name).where(upkeep.c.name.like(f"{_PLACE}%")),
+NOTE_LEVEL = Statement(
+    "note_level",
+    "A pack is as well compressed as it can be at this level.",
+    update(packs).where(packs.c.id == bindparam("of")).values(level=bindparam("level", type_=Integer)),
 )
 RUN_NUMS = Statement(
     "run_nums",
     "All runs, and their small numbers.",
     select(tables.runs.c.num, tables.runs.c.id).order_by(tables.runs.c.num),
 )
-
-
-def _note(build: Build) -> ClauseElement:
-    noted = build.insert(upkeep).values(name=bindparam("name"), at=bindparam("at"), facts=bindparam("facts"))
-    noted = noted.on_conflict_do_nothing(index_elements=["name"])
-    assert isinstance(noted, ClauseElement)
-    return noted
-
-
-NOTE_PLACE = Statement("note_place", "Note an archive before anything lies in it.", _note)
 
 
 @cache
@@ -197,12 +184,12 @@ class RepackPart(Part):
         return None if row is None or row[0] is None else decode_text(row[0])
 
     def places(self) -> Sequence[str]:
-        rows = self._database.read(lambda session: [*session.all(PLACES), *session.all(NOTED_PLACES)])
-        return sorted({decode_text(name.removeprefix(_PLACE)) for (name,) in rows})
+        rows = self._database.read(lambda session: session.all(PLACES))
+        return sorted(decode_text(place) for (place,) in rows)
 
-    def note_place(self, place: str, now: float) -> None:
-        values = {"name": _PLACE + encode_text(place), "at": now, "facts": "{}"}
-        self._database.write(lambda session: session.change(NOTE_PLACE, values))
+    def note_level(self, names: Sequence[PackId], level: int) -> None:
+        rows = [{"of": name, "level": level} for name in names]
+        self._database.write(lambda session: session.many(NOTE_LEVEL, rows))
 
 
 def _facts_of(row: Row) -> PackFacts:

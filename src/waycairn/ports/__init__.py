@@ -15,6 +15,7 @@ from waycairn.ports.catalog import (
     WaitingRows,
 )
 from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
@@ -42,6 +43,7 @@ __all__ = [
     "SessionRows",
     "Stateful",
     "SweepRows",
+    "UpkeepRows",
     "Vault",
     "WaitingRows",
 ]

@@ -52,9 +52,9 @@ class RepackRows(Protocol):
         ...
 
     def places(self) -> Sequence[str]:
-        """All archives that a pack lies in, or that were noted."""
+        """All archives that packs lie in."""
         ...
 
-    def note_place(self, place: str, now: float) -> None:
-        """An archive that packs are about to be written to. Idempotent."""
+    def note_level(self, names: Sequence[PackId], level: int) -> None:
+        """That compressing these again at that level was considered, and why they are as they are."""
         ...
