@@ -82,8 +82,11 @@ PACK_FACTS = Statement(
 )
 INLINE_BLOCKS = Statement(
     "inline_blocks",
-    "The blocks that lie in the catalog.",
-    select(blocks.c.number, blocks.c.stored_length).where(blocks.c.pack.is_(None)),
+    "A bounded number of the blocks that lie in the catalog.",
+    select(blocks.c.number, blocks.c.stored_length)
+    .where(blocks.c.pack.is_(None), blocks.c.number > bindparam("after"))
+    .order_by(blocks.c.number)
+    .limit(bindparam("limit", type_=Integer)),
 )
 ADD_REPACKED = Statement(
     "add_repacked",
@@ -132,14 +135,14 @@ class RepackPart(Part):
         with nonsense_of(packs.name):
             return {PackId(row[0]): _facts_of(row) for row in rows}
 
-    def chunk_blocks(self) -> Iterator[tuple[int, int]]:
-        last = -1
-        while page := self._database.read(partial(_chunks_after, after=last)):
+    def chunk_blocks(self, after: int = -1) -> Iterator[tuple[int, int]]:
+        while page := self._database.read(partial(_chunks_after, after=after)):
             yield from page
-            last = page[-1][0]
+            after = page[-1][0]
 
-    def inline_blocks(self) -> Mapping[int, int]:
-        rows = self._database.read(lambda session: session.all(INLINE_BLOCKS))
+    def inline_blocks(self, after: int, limit: int) -> Mapping[int, int]:
+        values = {"after": after, "limit": limit}
+        rows = self._database.read(lambda session: session.all(INLINE_BLOCKS, values))
         with nonsense_of(blocks.name):
             return {int(number): int(length) for number, length in rows}
 

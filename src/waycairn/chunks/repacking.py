@@ -113,7 +113,7 @@ class Repacking:
     def copy(self, blocks: Iterable[StoredBlock]) -> Iterator[Copied]:
         """New packs, each durable when it is handed out. Raises StoreFull, WriteFailed; then nothing is left of the pack
         that was being written."""
-        sealed = self._seal(self._open(blocks))
+        sealed = self._seal(self.open(blocks))
         while (first := next(sealed, None)) is not None:
             yield self._fill(first, sealed)
 
@@ -144,7 +144,8 @@ class Repacking:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def _open(self, blocks: Iterable[StoredBlock]) -> Iterator[Opened]:
+    def open(self, blocks: Iterable[StoredBlock]) -> Iterator[Opened]:
+        """Read and verified, one after the other."""
         for together in _neighbours(blocks):
             frames = self._read(together)
             for stored in together:

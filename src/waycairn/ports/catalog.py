@@ -211,7 +211,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two)."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). What lies in an archive
+        is not told: what is saved must not lean on it."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -276,7 +277,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there."""
+        """Whether all of these chunks are there, and not in an archive."""
         ...
 
     def claim_sweep(self, now: float, pause: float) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from waycairn.chunks.referring import epoch_to_commit_under
 from waycairn.chunks.repacking import PACK, Repacking, Seal, as_they_are
 from waycairn.errors import Damaged, StoreError, SweptMeanwhile
-from waycairn.model.records import NewBlock, NewData
+from waycairn.model.records import NewData
 from waycairn.model.repacking import Copied, Move, Needs, PackOrigin, StoredBlock, Switched, parts_of
 from waycairn.ports import Blobs
 from waycairn.store import StoreCore
@@ -27,6 +27,7 @@ class Repacked:
 
     packs: int = 0
     """New ones."""
+    pack_bytes: int = 0
     blocks: int = 0
     stored_bytes: int = 0
     """Of these blocks now."""
@@ -60,8 +61,10 @@ class Mover:
         self._origin = origin or PackOrigin()
         self._target = target or core.blobs
         self._unless = unless
-        self.unreadable: list[tuple[NewBlock, Damaged]] = []
-        """Blocks that stay where they are because they are damaged."""
+        self.is_away = self._origin.place is not None
+        """New packs go to an archive."""
+        self.unreadable: dict[str, str] = {}
+        """What stays where it is because it is damaged, and how."""
         self.copying = Repacking(
             core.catalog,
             core.blobs,
@@ -69,7 +72,7 @@ class Mover:
             target=self._target,
             seal=seal,
             pack=pack,
-            unreadable=lambda block, error: self.unreadable.append((block, error)),
+            unreadable=lambda block, error: self.refuse(f"block {block.number} of pack {block.pack}", error),
         )
 
     def move(self, blocks: Iterable[StoredBlock]) -> Repacked:
@@ -79,6 +82,14 @@ class Mover:
             self._check(copied)
             self._switch(copied, done)
         return done
+
+    def refuse(self, name: str, error: Damaged) -> None:
+        """It stays where it is."""
+        self.unreadable[name] = str(error)
+
+    def told(self) -> list[str]:
+        """What stayed, and why."""
+        return [f"{name}: {why}" for name, why in self.unreadable.items()]
 
     def _check(self, copied: Copied) -> None:
         """For whom copies must be read back before the rows say that they are there."""
@@ -94,6 +105,7 @@ class Mover:
                     self._target.delete(pack.id)
             return
         done.packs += len(copied.packs)
+        done.pack_bytes += sum(pack.size for pack in copied.packs)
         done.add(switched)
         crashpoint("optimize.switched")
         for part in rest:
