@@ -19,6 +19,7 @@ from waycairn.catalog.repacking import RepackPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sizes import SizePart
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
@@ -99,6 +100,7 @@ class SqlCatalog(
     ChunkPart,
     SweepPart,
     RepackPart,
+    SizePart,
     UpkeepPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""

@@ -18,6 +18,7 @@ from waycairn.cli import (
     importing,
     items,
     listing,
+    optimizing,
     report,
     results,
     sessions,
@@ -56,7 +57,20 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+for family in (
+    listing,
+    items,
+    results,
+    report,
+    checkpoints,
+    exporting,
+    importing,
+    control,
+    sweeping,
+    optimizing,
+    care,
+    crashing,
+):
     for command in family.COMMANDS:
         command.add_to(app)
 

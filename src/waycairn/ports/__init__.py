@@ -15,6 +15,7 @@ from waycairn.ports.catalog import (
     WaitingRows,
 )
 from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
@@ -41,6 +42,7 @@ __all__ = [
     "RepackRows",
     "RunRows",
     "SessionRows",
+    "SizeRows",
     "Stateful",
     "SweepRows",
     "UpkeepRows",

@@ -28,6 +28,7 @@ from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
 from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 
 
@@ -300,6 +301,7 @@ class Catalog(
     ChunkRows,
     SweepRows,
     RepackRows,
+    SizeRows,
     UpkeepRows,
     Protocol,
 ):

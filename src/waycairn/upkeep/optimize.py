@@ -28,6 +28,8 @@ _SAMPLES = 8
 """Blocks of a pack that are tried before all of it is compressed again."""
 _WORTH_IT = 0.05
 """Copying a pack to save less than this share of it costs more than it gives."""
+_MANY_INLINE = 1024 * 1024
+"""Bytes in the catalog below which a pack of their own takes more than it saves."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,9 @@ def _do(core: StoreCore, settings: OptimizeSettings, most: int | None, recompres
         crashpoint("optimize.job")
     if recompress:
         _move_inline(core, settings, None if most is None else max(0, most - done.copied), done)
-    # 3. The old packs are condemned by that, and go.
+    # 3. Old checkpoints go to the archive, where there is one.
+    archived = _archive_old(core, settings, done)
+    # 4. The old packs are condemned by that, and go.
     removed = remove_condemned(core)
     before, after = fragmentation(facts), fragmentation(core.catalog.pack_facts())
     return OptimizeReport(
@@ -87,6 +91,7 @@ def _do(core: StoreCore, settings: OptimizeSettings, most: int | None, recompres
         copied_bytes=done.copied,
         freed_bytes=swept.freed_bytes + removed - done.added,
         compressed_bytes=done.compressed,
+        archived_bytes=archived,
         left_bytes=left,
         unreadable=done.unreadable,
         away=sorted(done.away),
@@ -138,6 +143,8 @@ def _work(core: StoreCore, job: Job, facts: Mapping[PackId, PackFacts], done: _P
 
 
 def _move_inline(core: StoreCore, settings: OptimizeSettings, most: int | None, done: _Pass) -> None:
+    if core.catalog.inline_bytes()[1] < _MANY_INLINE:
+        return
     origin = PackOrigin(created=core.clock.now(), level=settings.level)
     mover = Mover(core, seal=compressed_again(settings.level), origin=origin)
     moved = mover.move(inline_blocks(core, most))
@@ -154,6 +161,24 @@ def _add(done: _Pass, action: Action, moved: Repacked, mover: Mover) -> None:
     done.copied += moved.stored_bytes
     done.added += 0 if mover.is_away else moved.pack_bytes
     done.actions.append(action)
+
+
+def _archive_old(core: StoreCore, settings: OptimizeSettings, done: _Pass) -> int:
+    if settings.archive is None:
+        return 0
+    from waycairn.upkeep.archive import archive
+    from waycairn.upkeep.choosing import old
+
+    chosen = old(core, settings.archive_after)
+    if chosen.is_empty:
+        return 0
+    moved = archive(core, chosen, settings.archive)
+    done.unreadable += moved.unreadable
+    if moved.blocks:
+        done.actions.append(
+            Action(kind="archive", packs=moved.packs, copied_bytes=moved.moved_bytes, freed_bytes=moved.freed_bytes)
+        )
+    return moved.moved_bytes
 
 
 def _live_blocks(mover: Mover, packs: Iterable[PackId]) -> Iterator[StoredBlock]:
