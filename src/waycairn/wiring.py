@@ -114,7 +114,7 @@ def _assemble(  # noqa: PLR0917 - one private call
 
     catalog = open_catalog(url, durability=durability, create=create, clock=clock)
     try:
-        blobs = PlacedBlobs(LocalBlobs(packs), catalog.place_of, catalog.info.id)
+        blobs = PlacedBlobs(LocalBlobs(packs), catalog.place_of, catalog.info.id, packs.parent)
         return StoreCore(
             catalog=catalog,
             blobs=blobs,

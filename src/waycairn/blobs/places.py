@@ -17,25 +17,35 @@ class PlacedBlobs:
     """Implements `ports.Blobs`: what is new goes to the main place, what is asked for is looked for there first. The place
     of a pack never changes (what moves gets into a new pack), so one that was learned is right for ever. Thread-safe."""
 
-    def __init__(self, main: Blobs, place_of: PlaceOf, store: str) -> None:
+    def __init__(self, main: Blobs, place_of: PlaceOf, store: str, base: Path) -> None:
         """`place_of` asks the catalog. Several stores may share a directory as their archive: each has a folder in it,
-        named by its id."""
+        named by its id. A place without a root is meant from `base`."""
         self._main = main
         self._place_of = place_of
         self._folder = f"waycairn-{store}"
+        self._base = base
         self._known: dict[PackId, str] = {}
 
     @property
     def capabilities(self) -> BlobCapabilities:
         return self._main.capabilities
 
+    def named(self, directory: Path) -> str:
+        """The place that a directory is, as rows name it: within the store's own without a root, so that it may be moved
+        together with it."""
+        directory = directory.expanduser().absolute()
+        return str(directory.relative_to(self._base) if directory.is_relative_to(self._base) else directory)
+
     def at(self, place: str | None) -> Blobs:
         """One place alone, to write to; None is the main one. The folder is made with the first pack."""
-        return self._main if place is None else LocalBlobs(Path(place) / self._folder)
+        return self._main if place is None else LocalBlobs(self._path(place))
 
     def is_reachable(self, place: str) -> bool:
         """Whether something of this store lies there. A disk that is not mounted leaves an empty directory, or none."""
-        return (Path(place) / self._folder).is_dir()
+        return self._path(place).is_dir()
+
+    def _path(self, place: str) -> Path:
+        return self._base / place / self._folder
 
     def create(self, name: PackId, size_hint: int) -> BlobWriter:
         return self._main.create(name, size_hint)

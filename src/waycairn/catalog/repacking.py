@@ -245,14 +245,14 @@ def _switch(
     if unless is not None:
         mark = Mark(epoch=copied.epoch, sequences=unless.sequences, dead=())
         needed = _rescued(session, mark, unless.refers, unless.skipped)
-        held = [move for move in held if not any(chunk.number in needed for chunk, _ in move.chunks())]
+        held = [move for move in held if not any(chunk.number in needed for one in move.was for chunk in one.chunks)]
     # 3. The rows of all others say the new place. A pack without blocks is condemned by that.
     if origin is not None:
         session.many(ADD_REPACKED, [{**_values_of(origin), **_values_of_pack(pack)} for pack in copied.packs])
     _drop(session, [one.block.number for move in held for one in move.was])
-    session.many(ADD_BLOCK, (values_of_block(move.now) for move in held))
+    session.many(ADD_BLOCK, (values_of_block(new.block) for move in held for new in move.now))
     session.many(MOVE_CHUNK, (values for move in held for values in _moved_chunks(move)))
-    stored = sum(move.now.stored_length for move in held)
+    stored = sum(new.block.stored_length for move in held for new in move.now)
     before = sum(one.block.stored_length for move in held for one in move.was)
     return Switched(int(row[0]), sum(len(move.was) for move in held), stored, before - stored)
 
@@ -276,9 +276,9 @@ def _drop(session: Session, numbers: Sequence[int]) -> None:
 
 def _moved_chunks(move: Move) -> Iterator[dict[str, int]]:
     """Those whose row is another one now. One that was swept since has none, and is not missed."""
-    for chunk, start in move.chunks():
-        if chunk.block.number != move.now.number or chunk.start != start:
-            yield {"of": chunk.number, "block": move.now.number, "start": start}
+    for chunk, block, start in move.chunks():
+        if chunk.block.number != block or chunk.start != start:
+            yield {"of": chunk.number, "block": block, "start": start}
 
 
 def _values_of(origin: PackOrigin) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from waycairn.chunks.ahead import map_ahead
-from waycairn.chunks.repacking import Opened, Seal, sealed_as_it_is
+from waycairn.chunks.repacking import Opened, Seal, Sealing, sealed_as_it_is
 from waycairn.chunks.sealing import DELTA, PLANES, RAW, ZSTD, Sealed
 from waycairn.chunks.tuning import KIB, MIB
 from waycairn.ports import Buffer
@@ -25,15 +25,13 @@ _SAMPLE = 64 * KIB
 _NUMBERS_WORTH_IT = 0.85
 _WORTH_IT = 0.97
 
-Sealing = tuple[Sequence[Opened], Sealed]
-
 
 def compressed_again(level: int) -> Seal:
     """At a level of zstd; numbers (raw blocks) only where a sample of them saves 15 %, planes and differences as they
     are."""
 
     def seal(blocks: Iterable[Opened]) -> Iterator[Sealing]:
-        return map_ahead(lambda together: _seal(together, level), _together(blocks))
+        return map_ahead(lambda together: (together, (_seal(together, level),)), _together(blocks))
 
     return seal
 
@@ -41,7 +39,7 @@ def compressed_again(level: int) -> Seal:
 def promises(blocks: Sequence[Opened], level: int) -> float:
     """How much smaller some blocks get, as a share: 0.25 for a quarter."""
     before = sum(len(opened.frame) for opened in blocks)
-    after = sum(_seal(together, level)[1].stored_length for together in _together(blocks))
+    after = sum(_seal(together, level).stored_length for together in _together(blocks))
     return 1 - after / before if before else 0.0
 
 
@@ -67,24 +65,24 @@ def _is_alone(opened: Opened) -> bool:
     return codec in (PLANES, DELTA) or len(opened.raw) >= _TOGETHER or (codec == RAW and len(opened.raw) >= _BUFFER)
 
 
-def _seal(together: Sequence[Opened], level: int) -> Sealing:
+def _seal(together: Sequence[Opened], level: int) -> Sealed:
     first = together[0]
     codec = first.stored.block.codec
     if codec in (PLANES, DELTA):
-        return together, sealed_as_it_is(first)
+        return sealed_as_it_is(first)
     raw = first.raw if len(together) == 1 else b"".join(opened.raw for opened in together)
     is_numbers = codec == RAW and len(raw) >= _BUFFER and len(together) == 1
     worth_it = _NUMBERS_WORTH_IT if is_numbers else _WORTH_IT
     if is_numbers and len(zstd.compress(_middle(raw), level)) > _SAMPLE * worth_it:
-        return together, sealed_as_it_is(first)
+        return sealed_as_it_is(first)
     members = [member for opened in together for member in opened.members]
     frame = zstd.compress(raw, level)
     if len(frame) > len(raw) * worth_it:
-        return together, Sealed(members, RAW, (raw,), len(raw), len(raw))
+        return Sealed(members, RAW, (raw,), len(raw), len(raw))
     before = sealed_as_it_is(first) if len(together) == 1 else None
     if before is not None and before.stored_length <= len(frame):
-        return together, before
-    return together, Sealed(members, ZSTD, (frame,), len(raw), len(frame))
+        return before
+    return Sealed(members, ZSTD, (frame,), len(raw), len(frame))
 
 
 def _middle(data: Buffer) -> memoryview:

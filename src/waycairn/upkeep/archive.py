@@ -7,14 +7,15 @@ same call.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 
 from waycairn.chunks import check_pack
 from waycairn.chunks.recompressing import compressed_again
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
+from waycairn.chunks.repacking import split
 from waycairn.errors import Damaged, StoreError, StoreUnreachable
 from waycairn.model.archiving import ArchiveReport, Chosen
 from waycairn.model.ids import PackId
@@ -24,25 +25,32 @@ from waycairn.store import StoreCore
 from waycairn.upkeep.inline import inline_blocks
 from waycairn.upkeep.optimize import compact, places, remove_condemned
 from waycairn.upkeep.repacking import Mover
+from waycairn.upkeep.sweep import GRACE
 from waycairn.world.crashpoints import crashpoint
 
 PLACES = "archives"
 """Under this name what upkeep did says which archives were written to."""
 
 
-def archive(core: StoreCore, chosen: Chosen, place: str) -> ArchiveReport:
-    """Move what only these need to a directory. Raises Damaged if a manifest cannot be read, or what was copied does not
+def archive(core: StoreCore, chosen: Chosen, place: str, *, grace: float = GRACE) -> ArchiveReport:
+    """Move what only these need to a directory; what calls that died left there goes after `grace` seconds. Raises Damaged if a manifest cannot be read, or what was copied does not
     read back: then nothing more was moved; StoreFull, WriteFailed."""
     began = core.clock.monotonic()
-    place = str(Path(place).expanduser().absolute())
+    place = places(core).named(Path(place))
     crashpoint("archive.begin")
     # 1. The place is noted before anything lies there, so that what a kill leaves there is found.
     _note(core, place)
-    _remove_leftovers(core, place)
-    # 2. What only these need is copied there, read back, and switched.
+    _remove_leftovers(core, place, grace)
+    # 2. Blocks in which they lie together with others are split.
     needs = core.catalog.referred_by(runs_in, REFERS_TO_NOTHING, chosen.runs, chosen.checkpoints)
-    now = core.clock.now()
-    level = core.settings.optimize.level
+
+    def is_theirs(number: int) -> bool:
+        return number in needs.theirs and number not in needs.others
+
+    facts = core.catalog.pack_facts()
+    unreadable = _split(core, facts, is_theirs)
+    # 3. What only these need is copied there, read back, and switched.
+    now, level = core.clock.now(), core.settings.optimize.level
     mover = _Checked(
         core,
         seal=compressed_again(level),
@@ -50,18 +58,9 @@ def archive(core: StoreCore, chosen: Chosen, place: str) -> ArchiveReport:
         target=places(core).at(place),
         unless=needs,
     )
-
-    def is_theirs(block: StoredBlock) -> bool:
-        return any(one.number in needs.theirs for one in block.chunks) and not any(
-            one.number in needs.others for one in block.chunks
-        )
-
-    facts = core.catalog.pack_facts()
-    packs = [name for name, one in facts.items() if one.blocks and one.place != place]
-    blocks = _chosen(mover, packs, facts, is_theirs)
-    moved = mover.move(chain(blocks, (block for block in inline_blocks(core) if is_theirs(block))))
+    moved = mover.move(_blocks(mover, elsewhere(core, place), lambda block: all(map(is_theirs, _numbers(block)))))
     crashpoint("archive.moved")
-    # 3. What is left of the packs that they lay in is written anew, and the packs go.
+    # 4. What is left of the packs that they lay in is written anew, and the packs go.
     freed = _make_room(core, facts)
     crashpoint("archive.done")
     return ArchiveReport(
@@ -71,12 +70,29 @@ def archive(core: StoreCore, chosen: Chosen, place: str) -> ArchiveReport:
         blocks=moved.blocks,
         moved_bytes=moved.stored_bytes,
         freed_bytes=freed,
-        unreadable=mover.told(),
+        unreadable=sorted({*unreadable, *mover.told()}),
         seconds=core.clock.monotonic() - began,
     )
 
 
-def restore(core: StoreCore, chosen: Chosen | None) -> ArchiveReport:
+def _split(core: StoreCore, facts: Mapping[PackId, PackFacts], is_theirs: Callable[[int], bool]) -> list[str]:
+    """Beside the catalog; what could not be read."""
+    mover = Mover(core, seal=split(is_theirs), origin=PackOrigin(created=core.clock.now()))
+    here = [name for name, one in facts.items() if one.blocks and one.place is None]
+    mover.move(_blocks(mover, here, lambda block: 0 < sum(map(is_theirs, _numbers(block))) < len(block.chunks)))
+    return mover.told()
+
+
+def elsewhere(core: StoreCore, place: str) -> list[PackId]:
+    """Packs that do not lie at that place."""
+    return [name for name, one in core.catalog.pack_facts().items() if one.blocks and one.place != place]
+
+
+def _numbers(block: StoredBlock) -> list[int]:
+    return [chunk.number for chunk in block.chunks]
+
+
+def restore(core: StoreCore, chosen: Chosen | None, *, grace: float = GRACE) -> ArchiveReport:
     """Bring back what these need, or all that is archived. Raises StoreUnreachable if an archive is away, and nothing was
     changed."""
     began = core.clock.monotonic()
@@ -90,13 +106,13 @@ def restore(core: StoreCore, chosen: Chosen | None) -> ArchiveReport:
     mover = _Checked(core, origin=PackOrigin(created=now, level=_level(facts, packs), verified=now))
 
     def is_theirs(block: StoredBlock) -> bool:
-        return theirs is None or any(one.number in theirs for one in block.chunks)
+        return theirs is None or any(number in theirs for number in _numbers(block))
 
-    moved = mover.move(_chosen(mover, packs, facts, is_theirs))
+    moved = mover.move(_blocks(mover, packs, is_theirs, inline=False))
     crashpoint("archive.moved")
     remove_condemned(core)
     for place in known_places(core):
-        _remove_leftovers(core, place)
+        _remove_leftovers(core, place, grace)
     crashpoint("archive.done")
     return ArchiveReport(
         place=None,
@@ -116,7 +132,7 @@ class _Checked(Mover):
     def _check(self, copied: Copied) -> None:
         try:
             for pack in copied.packs:
-                check_pack(self._target, self._core.catalog.info, pack.id)
+                check_pack(self._target, self.core.catalog.info, pack.id)
         except StoreError:
             for pack in copied.packs:
                 with suppress(StoreError):
@@ -125,21 +141,24 @@ class _Checked(Mover):
         crashpoint("archive.verified")
 
 
-def _chosen(
-    mover: Mover, packs: Iterable[PackId], facts: Mapping[PackId, PackFacts], wanted: Callable[[StoredBlock], bool]
+def _blocks(
+    mover: Mover, packs: Iterable[PackId], wanted: Callable[[StoredBlock], bool], *, inline: bool = True
 ) -> Iterator[StoredBlock]:
-    """The wanted blocks of these packs. What lies in another archive that is away stays there."""
+    """The wanted blocks of these packs, and with `inline` those of the catalog. What lies in an archive that is away stays
+    there."""
     for pack in packs:
         try:
             blocks = mover.copying.live_blocks(pack)
         except Damaged as error:
             mover.refuse(f"pack {pack}", error)
             continue
-        except StoreUnreachable:
-            if facts[pack].place is None:
+        except StoreUnreachable as error:
+            if getattr(error, "place", None) is None:
                 raise
             continue
         yield from filter(wanted, blocks)
+    if inline:
+        yield from filter(wanted, inline_blocks(mover.core))
 
 
 def _needed(core: StoreCore, chosen: Chosen | None) -> Spans | None:
@@ -187,15 +206,13 @@ def _require(core: StoreCore, place: str) -> None:
         )
 
 
-def _remove_leftovers(core: StoreCore, place: str) -> int:
+def _remove_leftovers(core: StoreCore, place: str, grace: float) -> int:
     """Packs there that no row names, of calls that died before their transaction, once they are old enough; and those that
     were never finished. By name and under the lock of a sweep, like those of the main place."""
-    from waycairn.upkeep.sweep import GRACE
-
     if not places(core).is_reachable(place):
         return 0
     blobs = places(core).at(place)
-    before = blobs.now() - GRACE
+    before = math.nextafter(blobs.now() - grace, math.inf)
     old = {info.name: info.size for info in blobs.list() if info.modified < before}
     known = core.catalog.known_packs(list(old)) if old else ()
     unknown = {name: size for name, size in old.items() if name not in known}

@@ -16,7 +16,7 @@ from waycairn.ports import Blobs
 from waycairn.store import StoreCore
 from waycairn.world.crashpoints import crashpoint
 
-_AT_ONCE = 5_000
+AT_ONCE = 5_000
 """Chunks that one transaction moves, so that commits wait some hundredths of a second for it."""
 _SWEPT_IN_A_ROW = 8
 
@@ -57,7 +57,7 @@ class Mover:
     ) -> None:
         """`origin` is written to the rows of new packs; `target` is where they go; `unless` keeps in place what commits
         need that came since."""
-        self._core = core
+        self.core = core
         self._origin = origin or PackOrigin()
         self._target = target or core.blobs
         self._unless = unless
@@ -95,7 +95,7 @@ class Mover:
         """For whom copies must be read back before the rows say that they are there."""
 
     def _switch(self, copied: Copied, done: Repacked) -> None:
-        first, *rest = parts_of(copied.moves, _AT_ONCE)
+        first, *rest = parts_of(copied.moves, AT_ONCE)
         try:
             switched = self._switch_first(copied, first)
         except SweptMeanwhile:
@@ -109,18 +109,18 @@ class Mover:
         done.add(switched)
         crashpoint("optimize.switched")
         for part in rest:
-            done.add(self._core.catalog.switch(copied, part, None, self._unless))
+            done.add(self.core.catalog.switch(copied, part, None, self._unless))
             crashpoint("optimize.part")
-        self._core.forget_chunks()
+        self.core.forget_chunks()
 
     def _switch_first(self, copied: Copied, part: Sequence[Move]) -> Switched:
         """A sweep that came between took as a rule none of these packs: then they stand as they are."""
         for _ in range(_SWEPT_IN_A_ROW):
             try:
-                return self._core.catalog.switch(copied, part, self._origin, self._unless)
+                return self.core.catalog.switch(copied, part, self._origin, self._unless)
             except SweptMeanwhile:
-                epoch = epoch_to_commit_under(self._core.catalog, self._target, (), [NewData(packs=copied.packs)])
+                epoch = epoch_to_commit_under(self.core.catalog, self._target, (), [NewData(packs=copied.packs)])
                 if epoch is None:
                     raise
                 copied = Copied(epoch=epoch, packs=copied.packs, moves=copied.moves)
-        return self._core.catalog.switch(copied, part, self._origin, self._unless)
+        return self.core.catalog.switch(copied, part, self._origin, self._unless)
