@@ -127,7 +127,12 @@ class Repacking:
     def live_blocks(self, pack: PackId) -> list[StoredBlock]:
         """The blocks that lie in a pack, in their order: its own list says which might, the catalog which do. Raises
         Damaged."""
-        numbers = [chunk.number for chunk in list_pack(self._blobs, self._info, pack).chunks]
+        try:
+            numbers = [chunk.number for chunk in list_pack(self._blobs, self._info, pack).chunks]
+        except Damaged:
+            if pack in self._index.pack_ends():
+                raise
+            return []  # swept meanwhile
         found: defaultdict[int, list[ChunkPlace]] = defaultdict(list)
         for at in range(0, len(numbers), _LOCATED):
             for place in self._index.locate_chunks(numbers[at : at + _LOCATED]).values():
