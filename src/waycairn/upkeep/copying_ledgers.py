@@ -3,7 +3,6 @@ databases of sinks stay where they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,9 @@ def copy_ledgers(source: StoreCore, target: StoreCore) -> int:
         return 0  # none of them was ever opened
     ours = _own(target.ledgers)
     try:
-        with theirs.connect() as reader, ours.begin() as writer:
-            reader = with_vault(reader, ledger_vault(source.catalog.info))
-            writer = with_vault(writer, ledger_vault(target.catalog.info))
+        with theirs.connect() as read, ours.begin() as write:
+            reader = with_vault(read, ledger_vault(source.catalog.info))
+            writer = with_vault(write, ledger_vault(target.catalog.info))
             if inspect(reader).has_table(streams.name):
                 ledger.prepare(writer)
                 for table, column in _STREAM.items():
@@ -54,7 +53,7 @@ def _own(address: str) -> Engine:
 
 def _copy(reader: Connection, writer: Connection, table: Table, which: Any) -> None:
     writer.execute(delete(table).where(which))
-    rows: Sequence[Mapping[str, Any]] = reader.execute(select(table).where(which)).mappings().all()
+    rows = reader.execute(select(table).where(which)).mappings().all()
     made = [_sealed(writer, table, _opened(reader, table, dict(row))) for row in rows]
     if made:
         writer.execute(insert(table), made)
