@@ -191,14 +191,14 @@ def _assemble(
     copy: bool,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
-    from waycairn.blobs import LocalBlobs
+    from waycairn.blobs import LocalBlobs, PlacedBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
     from waycairn.process import FileOwnership, LeaseOwnership
 
     catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keys=keys, copy=copy)
     try:
-        blobs = LocalBlobs(place.packs)
+        blobs = PlacedBlobs(LocalBlobs(place.packs), catalog.place_of, catalog.info.id, place.packs.parent)
         owners = None if place.directory is None else place.directory / "owners"
         return StoreCore(
             catalog=catalog,

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, keeping_keys, learning, running, saving, training
+from crash import batches, following, keeping_keys, learning, moving, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -53,6 +53,7 @@ __all__ = [
 
 WORKLOADS = {
     **saving.WORKLOADS,
+    **moving.WORKLOADS,
     **running.WORKLOADS,
     **batches.WORKLOADS,
     **following.WORKLOADS,

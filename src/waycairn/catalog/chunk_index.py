@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from sqlalchemy import BigInteger, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, exists, func, insert, literal, select, update
 
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
@@ -81,12 +81,22 @@ BLOCKS_NOWHERE = Statement(
 _HOMELESS = (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE, BLOCKS_WITHOUT_BASE)
 
 
+IS_ARCHIVED = exists(
+    select(literal(1))
+    .select_from(blocks.join(packs, packs.c.id == blocks.c.pack))
+    .where(blocks.c.number == chunks.c.block, packs.c.place.is_not(None))
+).correlate(chunks)
+"""An archive may be away: what is saved must not lean on it."""
+
+
 @cache
 def _find_chunks(count: int) -> Statement:
     return Statement(
         "find_chunks",
-        "Which of these ids are stored, and under which (lowest) number.",
-        select(chunks.c.id, func.min(chunks.c.number)).where(one_of(chunks.c.id, count)).group_by(chunks.c.id),
+        "Which of these ids are stored, and under which (lowest) number; but in archives.",
+        select(chunks.c.id, func.min(chunks.c.number))
+        .where(one_of(chunks.c.id, count), ~IS_ARCHIVED)
+        .group_by(chunks.c.id),
     )
 
 

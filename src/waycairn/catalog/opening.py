@@ -15,6 +15,7 @@ from waycairn.catalog.copying import UNFINISHED
 from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.keys import add_keys, hold_keys, read_keys
 from waycairn.catalog.mounts import check_local
+from waycairn.catalog.sealed_values import name_of, seal_of
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
@@ -178,9 +179,7 @@ def _keyholder(keys: Keyholder | None, name: str) -> Keyholder:
 
 
 def _secret_context(store: str) -> bytes:
-    from waycairn.catalog.sealed_session import context_of
-
-    return context_of(meta.c.secret, (store,))
+    return seal_of(meta.c.secret).context(name_of([store]))
 
 
 def _create(session: Session, clock: Clock, keys: Keyholder | None, *, copy: bool) -> StoreInfo:

@@ -25,7 +25,7 @@ class Protection(Enum):
     """Sealed so that the same value looks the same in all rows: it can be looked up, and is bound to its column."""
     HASHED = "keyed hash"
     """Only compared, never read."""
-    KEYED = "keyed already"
+    KEYED = "keyed in any store"
     """A hash with the secret of the store as its key, as it is in a plain store."""
 
 

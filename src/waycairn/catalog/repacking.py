@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 
-from sqlalchemy import BigInteger, Table, bindparam, case, func, insert, select, update
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy import BigInteger, Integer, Table, bindparam, case, func, insert, select, update
 
 from waycairn.catalog import tables
 from waycairn.catalog.chunk_index import ADD_BLOCK
@@ -26,33 +25,31 @@ from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import values_of_block
 from waycairn.catalog.shapes import nonsense_of
-from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.statement import Statement
 from waycairn.catalog.sweeping import (
     LOCK_EPOCH,
     REFERRING,
     Refers,
-    all_bases,
-    chunks_after,
-    drop_blocks,
-    referred_rows,
-    rescued,
-    sequences_of_runs,
-    with_bases,
+    _all_bases,
+    _chunks_after,
+    _drop_blocks,
+    _manifests,
+    _rescued,
+    _sequences,
+    _with_bases,
 )
-from waycairn.catalog.tables import blocks, chunks, packs, upkeep
-from waycairn.errors import SweptMeanwhile
+from waycairn.catalog.tables import blocks, chunks, packs
+from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import NewBlock, NewPack
 from waycairn.model.repacking import LARGE, Copied, Move, Needs, PackFacts, PackOrigin, Switched
 from waycairn.model.spans import Spans
-from waycairn.model.sweeping import Runs
+from waycairn.model.sweeping import Mark, Runs
 
 _SIZES = (1, 16, 256)
 _RUNS_AT_ONCE = 64
 _MANY = 65536
 """Ranges that are gathered before they are joined."""
-_PLACE = "place "
-"""How the names of noted archives begin among what upkeep did."""
 
 _LIVE = (
     select(chunks.c.block, func.sum(chunks.c.length).label("live"), func.count().label("chunks"))
@@ -85,8 +82,11 @@ PACK_FACTS = Statement(
 )
 INLINE_BLOCKS = Statement(
     "inline_blocks",
-    "The blocks that lie in the catalog.",
-    select(blocks.c.number, blocks.c.stored_length).where(blocks.c.pack.is_(None)),
+    "A bounded number of the blocks that lie in the catalog.",
+    select(blocks.c.number, blocks.c.stored_length)
+    .where(blocks.c.pack.is_(None), blocks.c.number > bindparam("after"))
+    .order_by(blocks.c.number)
+    .limit(bindparam("limit", type_=Integer)),
 )
 ADD_REPACKED = Statement(
     "add_repacked",
@@ -106,26 +106,16 @@ PLACE_OF = Statement(
 PLACES = Statement(
     "places", "The archives in which packs lie.", select(packs.c.place).where(packs.c.place.is_not(None)).distinct()
 )
-NOTED_PLACES = Statement(
-    "noted_places",
-    "The archives that packs were, or were about to be, written to.",
-    select(upkeep.c.name).where(upkeep.c.name.like(f"{_PLACE}%")),
+NOTE_LEVEL = Statement(
+    "note_level",
+    "A pack is as well compressed as it can be at this level.",
+    update(packs).where(packs.c.id == bindparam("of")).values(level=bindparam("level", type_=Integer)),
 )
 RUN_NUMS = Statement(
     "run_nums",
     "All runs, and their small numbers.",
     select(tables.runs.c.num, tables.runs.c.id).order_by(tables.runs.c.num),
 )
-
-
-def _note(build: Build) -> ClauseElement:
-    noted = build.insert(upkeep).values(name=bindparam("name"), at=bindparam("at"), facts=bindparam("facts"))
-    noted = noted.on_conflict_do_nothing(index_elements=["name"])
-    assert isinstance(noted, ClauseElement)
-    return noted
-
-
-NOTE_PLACE = Statement("note_place", "Note an archive before anything lies in it.", _note)
 
 
 @cache
@@ -145,14 +135,14 @@ class RepackPart(Part):
         with nonsense_of(packs.name):
             return {PackId(row[0]): _facts_of(row) for row in rows}
 
-    def chunk_blocks(self) -> Iterator[tuple[int, int]]:
-        last = -1
-        while page := self._database.read(partial(chunks_after, after=last)):
+    def chunk_blocks(self, after: int = -1) -> Iterator[tuple[int, int]]:
+        while page := self._database.read(partial(_chunks_after, after=after)):
             yield from page
-            last = page[-1][0]
+            after = page[-1][0]
 
-    def inline_blocks(self) -> Mapping[int, int]:
-        rows = self._database.read(lambda session: session.all(INLINE_BLOCKS))
+    def inline_blocks(self, after: int, limit: int) -> Mapping[int, int]:
+        values = {"after": after, "limit": limit}
+        rows = self._database.read(lambda session: session.all(INLINE_BLOCKS, values))
         with nonsense_of(blocks.name):
             return {int(number): int(length) for number, length in rows}
 
@@ -163,7 +153,7 @@ class RepackPart(Part):
         runs: Collection[RunId],
         checkpoints: Collection[tuple[RunId, int]],
     ) -> Needs:
-        sequences = self._database.read(sequences_of_runs)  # first: what comes later is looked at by the switch
+        sequences = self._database.read(_sequences)  # first: what comes later is looked at by the switch
         nums = [(num, RunId(id_)) for num, id_ in self._database.read(lambda session: session.all(RUN_NUMS))]
         chosen = {(run, sequence) for run, sequence in checkpoints}
         theirs: set[tuple[int, int]] = set()
@@ -178,10 +168,10 @@ class RepackPart(Part):
                     (theirs if is_theirs else others).update(found)
             if len(others) > _MANY:
                 others = set(Spans(others))
-        bases: dict[int, int] = dict(self._database.read(lambda session: session.all(all_bases())))
+        bases: dict[int, int] = dict(self._database.read(lambda session: session.all(_all_bases())))
         return Needs(
-            theirs=with_bases(Spans(theirs), bases),
-            others=with_bases(Spans(others), bases),
+            theirs=_with_bases(Spans(theirs), bases),
+            others=_with_bases(Spans(others), bases),
             sequences=sequences,
             refers=refers,
             skipped=skipped,
@@ -197,12 +187,12 @@ class RepackPart(Part):
         return None if row is None or row[0] is None else decode_text(row[0])
 
     def places(self) -> Sequence[str]:
-        rows = self._database.read(lambda session: [*session.all(PLACES), *session.all(NOTED_PLACES)])
-        return sorted({decode_text(name.removeprefix(_PLACE)) for (name,) in rows})
+        rows = self._database.read(lambda session: session.all(PLACES))
+        return sorted(decode_text(place) for (place,) in rows)
 
-    def note_place(self, place: str, now: float) -> None:
-        values = {"name": _PLACE + encode_text(place), "at": now, "facts": "{}"}
-        self._database.write(lambda session: session.change(NOTE_PLACE, values))
+    def note_level(self, names: Sequence[PackId], level: int) -> None:
+        rows = [{"of": name, "level": level} for name in names]
+        self._database.write(lambda session: session.many(NOTE_LEVEL, rows))
 
 
 def _facts_of(row: Row) -> PackFacts:
@@ -224,8 +214,20 @@ def _referred(
     session: Session, table: Table, nums: Mapping[int, RunId], refers: Refers, skipped: bytes
 ) -> list[tuple[int, int, Runs]]:
     values = {"first": min(nums), "last": max(nums), "skipped": skipped, "length": len(skipped)}
-    # What a run needs that was added since is looked at by the switch.
-    return [row for row in referred_rows(session, table, values, refers) if row[0] in nums]
+    rows = []
+    for num, sequence, manifest, *_ in session.each(_manifests(table, since=False), values):
+        if num not in nums:
+            continue  # what a run needs that was added since is looked at by the switch
+        try:
+            rows.append((num, sequence, refers(bytes(manifest))))
+        except Damaged as error:
+            raise Damaged(
+                f"the manifest of a row of {table.name} (run {nums[num]}, commit {sequence}) cannot be read, so what it "
+                f"needs is not known and nothing may be moved: {error} Nothing was changed. `waycairn verify` names what "
+                "is damaged; delete that, then try again.",
+                table=table.name,
+            ) from error
+    return rows
 
 
 def _switch(
@@ -241,15 +243,16 @@ def _switch(
     now = _lying(session, [one.block.number for move in moves for one in move.was])
     held = [move for move in moves if all(now.get(one.block.number) == _place(one.block) for one in move.was)]
     if unless is not None:
-        needed = rescued(session, unless.sequences, unless.refers, unless.skipped)
-        held = [move for move in held if not any(chunk.number in needed for chunk, _ in move.chunks())]
+        mark = Mark(epoch=copied.epoch, sequences=unless.sequences, dead=())
+        needed = _rescued(session, mark, unless.refers, unless.skipped)
+        held = [move for move in held if not any(chunk.number in needed for one in move.was for chunk in one.chunks)]
     # 3. The rows of all others say the new place. A pack without blocks is condemned by that.
     if origin is not None:
         session.many(ADD_REPACKED, [{**_values_of(origin), **_values_of_pack(pack)} for pack in copied.packs])
     _drop(session, [one.block.number for move in held for one in move.was])
-    session.many(ADD_BLOCK, (values_of_block(move.now) for move in held))
+    session.many(ADD_BLOCK, (values_of_block(new.block) for move in held for new in move.now))
     session.many(MOVE_CHUNK, (values for move in held for values in _moved_chunks(move)))
-    stored = sum(move.now.stored_length for move in held)
+    stored = sum(new.block.stored_length for move in held for new in move.now)
     before = sum(one.block.stored_length for move in held for one in move.was)
     return Switched(int(row[0]), sum(len(move.was) for move in held), stored, before - stored)
 
@@ -268,14 +271,14 @@ def _place(block: NewBlock) -> tuple[str | None, int]:
 
 def _drop(session: Session, numbers: Sequence[int]) -> None:
     for batch in in_batches(numbers, _SIZES):
-        session.change(drop_blocks(len(batch)), any_values(batch))
+        session.change(_drop_blocks(len(batch)), any_values(batch))
 
 
 def _moved_chunks(move: Move) -> Iterator[dict[str, int]]:
     """Those whose row is another one now. One that was swept since has none, and is not missed."""
-    for chunk, start in move.chunks():
-        if chunk.block.number != move.now.number or chunk.start != start:
-            yield {"of": chunk.number, "block": move.now.number, "start": start}
+    for chunk, block, start in move.chunks():
+        if chunk.block.number != block or chunk.start != start:
+            yield {"of": chunk.number, "block": block, "start": start}
 
 
 def _values_of(origin: PackOrigin) -> dict[str, object]:

@@ -147,8 +147,9 @@ class _Analysis:
                 self._refuse(f"reads {touched}, of which there is only a hash")
             if not isinstance(column.table, Table | Alias):
                 self._refuse(f"reads {touched} by way of a query")
-            row = self._row(column.table, touched.table, partial(_position, columns), scope)
-            if row is None and protection_of(touched) is Protection.SEALED:
+            is_sealed = protection_of(touched) is Protection.SEALED
+            row = self._row(column.table, touched.table, partial(_position, columns), scope) if is_sealed else []
+            if row is None:
                 self._refuse(f"reads {touched} without what names its row ({', '.join(names_of_row(touched.table))})")
             found[position] = Field(touched, row)
         return dict(sorted(found.items(), key=lambda item: protection_of(item[1].column) is not Protection.MATCHED))

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, LargeBinary, Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER
+from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
@@ -130,7 +130,7 @@ def _manifests(table: Table, *, since: bool) -> Statement:
 
 
 @cache
-def drop_blocks(count: int) -> Statement:
+def _drop_blocks(count: int) -> Statement:
     return Statement("drop_blocks", "Remove blocks.", delete(blocks).where(one_of(blocks.c.number, count)))
 
 
@@ -163,8 +163,8 @@ def _which_packs(count: int) -> Statement:
 def _which_chunks(count: int) -> Statement:
     return Statement(
         "which_chunks",
-        "Which of these chunks have a row.",
-        select(chunks.c.number).where(one_of(chunks.c.number, count)),
+        "Which of these chunks have a row, and lie in no archive.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count), ~IS_ARCHIVED),
     )
 
 
@@ -181,7 +181,7 @@ def _joined() -> Any:
 
 
 @cache
-def all_bases() -> Statement:
+def _all_bases() -> Statement:
     return Statement("all_bases", "Every chunk that is a difference, and what it is the difference to.", _joined())
 
 
@@ -196,7 +196,7 @@ class SweepPart(Part):
     def mark(self, refers: Refers, skipped: bytes) -> Mark:
         epoch = self._database.read(_epoch)
         # The order of these three is what makes it safe, see above.
-        sequences = self._database.read(sequences_of_runs)
+        sequences = self._database.read(_sequences)
         numbers, places = self._chunks()
         live = self._live(refers, skipped)
         return Mark(epoch=epoch, sequences=sequences, dead=_dead(numbers, places, live))
@@ -204,7 +204,7 @@ class SweepPart(Part):
     def _chunks(self) -> tuple[array[int], array[int]]:
         """All numbers, in order, and the block of each: 16 bytes a chunk."""
         numbers, places = array("q"), array("q")
-        while page := self._database.read(partial(chunks_after, after=numbers[-1] if numbers else -1)):
+        while page := self._database.read(partial(_chunks_after, after=numbers[-1] if numbers else -1)):
             with nonsense_of(chunks.name):
                 numbers.extend(number for number, _ in page)
                 places.extend(block for _, block in page)
@@ -221,7 +221,7 @@ class SweepPart(Part):
                 found |= self._database.read(read)
             if len(found) > _MANY:
                 found = set(Spans(found))
-        return with_bases(Spans(found), dict(self._database.read(lambda session: session.all(all_bases()))))
+        return _with_bases(Spans(found), dict(self._database.read(lambda session: session.all(_all_bases()))))
 
     def condemn(self, mark: Mark, part: Sequence[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
         return self._database.write(lambda session: _condemn(session, mark, part, refers, skipped))
@@ -269,12 +269,12 @@ def _epoch(session: Session) -> int:
         return int(row[0])
 
 
-def sequences_of_runs(session: Session) -> dict[int, tuple[RunId, int]]:
+def _sequences(session: Session) -> dict[int, tuple[RunId, int]]:
     with nonsense_of(runs.name):
         return {int(num): (RunId(id_), int(sequence)) for num, id_, sequence in session.all(SEQUENCES)}
 
 
-def chunks_after(session: Session, after: int) -> list[Row]:
+def _chunks_after(session: Session, after: int) -> list[Row]:
     return session.all(CHUNKS_AFTER, {"after": after, "limit": _PAGE})
 
 
@@ -282,18 +282,9 @@ def _referred(
     session: Session, table: Table, values: Mapping[str, object], refers: Refers, *, since: bool
 ) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    for _, _, named in referred_rows(session, table, values, refers, since=since):
-        found.update(named)
-    return found
-
-
-def referred_rows(
-    session: Session, table: Table, values: Mapping[str, object], refers: Refers, *, since: bool = False
-) -> Iterator[tuple[int, int, Runs]]:
-    """The number of the run, the commit, and what that row refers to."""
     for num, sequence, manifest, *_ in session.each(_manifests(table, since=since), values):
         try:
-            yield num, sequence, refers(bytes(manifest))
+            found.update(refers(bytes(manifest)))
         except Damaged as error:
             raise Damaged(
                 f"the manifest of a row of {table.name} (run number {num}, commit {sequence}) cannot be read, so what it "
@@ -301,11 +292,12 @@ def referred_rows(
                 "is damaged; delete that, then sweep again.",
                 table=table.name,
             ) from error
+    return found
 
 
-def with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
+def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
     """What lives, and what that is the difference to, and so on. The one place where bases make chunks live in a mark;
-    `rescued` does the same for what was committed since."""
+    `_rescued` does the same for what was committed since."""
     more: set[int] = set()
     for number in bases:
         at = number
@@ -335,8 +327,8 @@ def _condemn(session: Session, mark: Mark, part: Sequence[DeadBlock], refers: Re
     if row is None or row[0] != mark.epoch + 1:
         raise SweptMeanwhile("another sweep was faster. Nothing was removed by this one. Mark again.")
     # 2. What was committed since the mark keeps what it refers to.
-    kept = rescued(session, mark.sequences, refers, skipped)
-    dead = [left for block in part if (left := _spare(block, kept)).chunks]
+    rescued = _rescued(session, mark, refers, skipped)
+    dead = [left for block in part if (left := _spare(block, rescued)).chunks]
     # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
     numbers = sorted(number for block in dead for number in block.chunks)
     session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
@@ -352,15 +344,15 @@ def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
         values = any_values(batch)
         row = session.one(_inline_bytes(len(batch)), values)
         inline_bytes += int(row[0] or 0) if row else 0
-        session.change(drop_blocks(len(batch)), values)
+        session.change(_drop_blocks(len(batch)), values)
     return inline_bytes
 
 
-def rescued(session: Session, before_of: Mapping[int, tuple[RunId, int]], refers: Refers, skipped: bytes) -> Spans:
-    """What commits refer to that are newer than these: of each run, by its small number, its id and a commit."""
+def _rescued(session: Session, mark: Mark, refers: Refers, skipped: bytes) -> Spans:
+    """What commits since the mark refer to."""
     found: set[tuple[int, int]] = set()
-    for num, (id_, sequence) in sequences_of_runs(session).items():
-        before = before_of.get(num)
+    for num, (id_, sequence) in _sequences(session).items():
+        before = mark.sequences.get(num)
         # The number of a removed run may be given out again: another id is another run.
         since = before[1] if before is not None and before[0] == id_ else -1
         if since != sequence:
@@ -382,8 +374,8 @@ def _bases_of(session: Session, live: Spans) -> set[int]:
     return more
 
 
-def _spare(block: DeadBlock, kept: Spans) -> DeadBlock:
-    left = [number for number in block.chunks if number not in kept]
+def _spare(block: DeadBlock, rescued: Spans) -> DeadBlock:
+    left = [number for number in block.chunks if number not in rescued]
     return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
 
 

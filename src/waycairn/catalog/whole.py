@@ -22,9 +22,11 @@ from waycairn.catalog.resealing import ResealPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sizes import SizePart
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
+from waycairn.catalog.upkeep import UpkeepPart
 from waycairn.catalog.waiting import WaitingPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
@@ -104,6 +106,8 @@ class SqlCatalog(
     KeyPart,
     ResealPart,
     CopyPart,
+    SizePart,
+    UpkeepPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from waycairn.chunks.hashing import Keys, chunk_id
 from waycairn.chunks.manifest import decode, root_of
 from waycairn.chunks.reader import ChunkReader
-from waycairn.chunks.repacking import Opened, Repacking, sealed_as_it_is
-from waycairn.chunks.sealing import Base, Member, Sealed
+from waycairn.chunks.repacking import Opened, Repacking, Sealing, sealed_as_it_is
+from waycairn.chunks.sealing import Base, Member
 from waycairn.model.ids import ChunkId
 from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.model.repacking import Copied, StoredBlock
@@ -53,20 +53,11 @@ class Rekeying:
         in_order = [places[number] for number in numbers]
         return root_of(manifest, [one.id for one in in_order], [one.length for one in in_order], self._root_key)
 
-    def _seal(self, blocks: Iterable[Opened]) -> Iterator[tuple[Sequence[Opened], Sealed]]:
+    def _seal(self, blocks: Iterable[Opened]) -> Iterator[Sealing]:
         for opened in blocks:
             sealed = sealed_as_it_is(opened)
-            yield (
-                (opened,),
-                Sealed(
-                    self._members(opened),
-                    sealed.codec,
-                    sealed.parts,
-                    sealed.raw_length,
-                    sealed.stored_length,
-                    None if sealed.base is None else self._base(sealed.base),
-                ),
-            )
+            base = None if sealed.base is None else self._base(sealed.base)
+            yield (opened,), (replace(sealed, members=self._members(opened), base=base),)
 
     def _members(self, opened: Opened) -> list[Member]:
         members, start = [], 0
@@ -82,11 +73,11 @@ class Rekeying:
 
     def _data(self, copied: Copied) -> NewData:
         rows = [
-            NewChunk(chunk.number, self._fresh.pop(chunk.number), move.now.number, start, chunk.length)
+            NewChunk(chunk.number, self._fresh.pop(chunk.number), block, start, chunk.length)
             for move in copied.moves
-            for chunk, start in move.chunks()
+            for chunk, block, start in move.chunks()
         ]
-        return NewData(packs=copied.packs, blocks=[move.now for move in copied.moves], chunks=rows)
+        return NewData(packs=copied.packs, blocks=[new.block for move in copied.moves for new in move.now], chunks=rows)
 
 
 def state_in(row: Mapping[str, object]) -> Stored | None:

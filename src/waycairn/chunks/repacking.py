@@ -23,7 +23,7 @@ from waycairn.chunks.tuning import KIB, MIB, Tuning
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.model.records import ChunkPlace, NewBlock, StoreInfo
-from waycairn.model.repacking import Copied, Move, StoredBlock
+from waycairn.model.repacking import Copied, Move, NewPlace, StoredBlock
 from waycairn.ports import Blobs, Buffer, ChunkRows
 from waycairn.world.crashpoints import crashpoint
 
@@ -55,15 +55,40 @@ class Opened:
         return [Member(chunk.number, chunk.id, chunk.length) for chunk in self.stored.chunks]
 
 
-Seal = Callable[[Iterable[Opened]], Iterator[tuple[Sequence[Opened], Sealed]]]
-"""Makes new blocks of opened ones, in their order, one of one or of several; says which became which."""
+Sealing = tuple[Sequence[Opened], Sequence[Sealed]]
+"""Blocks, and what becomes of them: of all of their chunks together."""
+Seal = Callable[[Iterable[Opened]], Iterator[Sealing]]
+"""Makes new blocks of opened ones, in their order: one of one, one of several, several of one."""
 Unreadable = Callable[[NewBlock, Damaged], None]
 
 
-def as_they_are(blocks: Iterable[Opened]) -> Iterator[tuple[Sequence[Opened], Sealed]]:
+def as_they_are(blocks: Iterable[Opened]) -> Iterator[Sealing]:
     """The same bytes, but that chunks which are gone are left out."""
     for opened in blocks:
-        yield (opened,), sealed_as_it_is(opened)
+        yield (opened,), (sealed_as_it_is(opened),)
+
+
+def split(is_apart: Callable[[int], bool]) -> Seal:
+    """Chunks of these numbers in blocks of their own, apart from the others that they lay with."""
+
+    def seal(blocks: Iterable[Opened]) -> Iterator[Sealing]:
+        for opened in blocks:
+            parts = [part for apart in (True, False) if (part := _part(opened, is_apart, apart=apart)) is not None]
+            yield (opened,), parts if len(parts) > 1 else (sealed_as_it_is(opened),)
+
+    return seal
+
+
+def _part(opened: Opened, is_apart: Callable[[int], bool], *, apart: bool) -> Sealed | None:
+    members: list[Member] = []
+    pieces: list[Buffer] = []
+    start = 0
+    for member in opened.members:
+        if is_apart(member.number) is apart:
+            members.append(member)
+            pieces.append(opened.raw[start : start + member.length])
+        start += member.length
+    return seal_document(members, pieces) if members else None
 
 
 def sealed_as_it_is(opened: Opened) -> Sealed:
@@ -91,8 +116,8 @@ class Repacking:
         unreadable: Unreadable | None = None,
         into: StoreInfo | None = None,
     ) -> None:
-        """`into` is the store that the new packs belong to, by default this one. `target` is where new packs go, with the others by default. Blocks that cannot be read stay where they are, and
-        `unreadable` is told; without it Damaged is raised."""
+        """`target` is where new packs go, with the others by default; `into` the store that they belong to, by default this
+        one. Blocks that cannot be read stay where they are, and `unreadable` is told; without it Damaged is raised."""
         self._index = index
         self._blobs = blobs
         self._info = info
@@ -107,7 +132,12 @@ class Repacking:
     def live_blocks(self, pack: PackId) -> list[StoredBlock]:
         """The blocks that lie in a pack, in their order: its own list says which might, the catalog which do. Raises
         Damaged."""
-        numbers = [chunk.number for chunk in list_pack(self._blobs, self._info, pack).chunks]
+        try:
+            numbers = [chunk.number for chunk in list_pack(self._blobs, self._info, pack).chunks]
+        except Damaged:
+            if pack in self._index.pack_ends():
+                raise
+            return []  # swept meanwhile
         found: defaultdict[int, list[ChunkPlace]] = defaultdict(list)
         for at in range(0, len(numbers), _LOCATED):
             for place in self._index.locate_chunks(numbers[at : at + _LOCATED]).values():
@@ -118,38 +148,43 @@ class Repacking:
     def copy(self, blocks: Iterable[StoredBlock]) -> Iterator[Copied]:
         """New packs, each durable when it is handed out. Raises StoreFull, WriteFailed; then nothing is left of the pack
         that was being written."""
-        sealed = self._seal(self._open(blocks))
+        sealed = self._seal(self.open(blocks))
         while (first := next(sealed, None)) is not None:
             yield self._fill(first, sealed)
 
-    def _fill(self, first: tuple[Sequence[Opened], Sealed], more: Iterator[tuple[Sequence[Opened], Sealed]]) -> Copied:
+    def _fill(self, first: Sealing, more: Iterator[Sealing]) -> Copied:
         """One pack, with as many blocks as fit."""
         # Before the first byte: a sweep that takes the pack for what a dead save left has moved the epoch by then.
         epoch = self._index.sweep_epoch()
         placing = Placing(self._target, self._into, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
-        was: list[Sequence[StoredBlock]] = []
+        done: list[tuple[list[StoredBlock], list[list[int]]]] = []
         size = chunks = 0
-        next_: tuple[Sequence[Opened], Sealed] | None = first
+        next_: Sealing | None = first
         try:
             while next_ is not None:
                 opened, sealed = next_
-                placing.add(sealed)
-                was.append([one.stored for one in opened])
-                size += sealed.stored_length
-                chunks += len(sealed.members)
+                for one in sealed:
+                    placing.add(one)
+                    size += one.stored_length
+                    chunks += len(one.members)
+                numbers = [[member.number for member in one.members] for one in sealed]
+                done.append(([one.stored for one in opened], numbers))
                 full = size >= self._pack or chunks >= _MOST_CHUNKS
                 next_ = None if full else next(more, None)
             crashpoint("optimize.copied")
-            packs, now = placing.finish()
+            packs, blocks = placing.finish()
         except BaseException:
             placing.abort()
             raise
         crashpoint("optimize.durable")
-        return Copied(epoch=epoch, packs=packs, moves=[Move(*pair) for pair in zip(was, now, strict=True)])
+        new = iter(blocks)
+        moves = [Move(was, [NewPlace(next(new), of) for of in numbers]) for was, numbers in done]
+        return Copied(epoch=epoch, packs=packs, moves=moves)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def _open(self, blocks: Iterable[StoredBlock]) -> Iterator[Opened]:
+    def open(self, blocks: Iterable[StoredBlock]) -> Iterator[Opened]:
+        """Read and verified, one after the other."""
         for together in _neighbours(blocks):
             frames = self._read(together)
             for stored in together:

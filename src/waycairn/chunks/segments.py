@@ -2,7 +2,12 @@
 
     The bytes of a block (or of the footer) are cut every 1,048,560 bytes; each piece is encrypted with AES-256-GCM and
     followed by the 16 bytes of its tag, so that all but the last take exactly 1 MiB. The nonce is the place of the segment
-    in the pack, the key that of the pack; what is bound: store and pack (see `crypto.packs`), and a context.
+    in the pack (8 bytes, little-endian, then 4 zeros), the key BLAKE3's derive_key of the data key and the id of the
+    pack. What is bound to it (the additional data): the id of the store with its length (2 bytes, little-endian), the 16
+    bytes of the id of the pack, and
+        of a block   "block", codec, raw length, stored length, number of its base plus 1 (0: it has none); the codec is
+                     one byte, the others 8 bytes each, little-endian
+        of the footer  "footer" and the 64 bytes of the header
 
 Of that size because a segment is encrypted while it is copied to the memory that is written from, and decrypted while it is
 copied from the memory that was read to, and both stay in the cache of a core.

@@ -20,6 +20,7 @@ from waycairn.cli import (
     items,
     keys,
     listing,
+    optimizing,
     report,
     results,
     sessions,
@@ -69,6 +70,7 @@ for family in (
     control,
     sweeping,
     copying,
+    optimizing,
     care,
     crashing,
 ):

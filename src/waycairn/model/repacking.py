@@ -33,19 +33,30 @@ class StoredBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class NewPlace:
+    """A block that was written anew, and the chunks in it, one behind the other. Its number is that of the first, like that
+    of every block."""
+
+    block: NewBlock
+    chunks: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
-    """Blocks that become one block elsewhere. Its number is that of its first chunk, like that of every block."""
+    """Blocks that become other blocks elsewhere, all of their chunks together: one of one, one of several joined, or several
+    of one that is split."""
 
     was: Sequence[StoredBlock]
-    now: NewBlock
+    now: Sequence[NewPlace]
 
-    def chunks(self) -> Iterator[tuple[ChunkPlace, int]]:
-        """Each chunk as it was, and where it begins in the new block."""
-        start = 0
-        for one in self.was:
-            for chunk in one.chunks:
-                yield chunk, start
-                start += chunk.length
+    def chunks(self) -> Iterator[tuple[ChunkPlace, int, int]]:
+        """Each chunk as it was, the number of its new block, and where it begins in that."""
+        was = {chunk.number: chunk for one in self.was for chunk in one.chunks}
+        for new in self.now:
+            start = 0
+            for number in new.chunks:
+                yield was[number], new.block.number, start
+                start += was[number].length
 
     @property
     def size(self) -> int:

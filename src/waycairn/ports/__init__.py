@@ -17,6 +17,8 @@ from waycairn.ports.catalog import (
 from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_sizes import SizeRows
+from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Keyholder, PackKey, Vault
@@ -49,9 +51,11 @@ __all__ = [
     "RepackRows",
     "RunRows",
     "SessionRows",
+    "SizeRows",
     "Stateful",
     "SweepRows",
     "TableReader",
+    "UpkeepRows",
     "Vault",
     "WaitingRows",
 ]

@@ -17,12 +17,12 @@ class RepackRows(Protocol):
         """Every pack, also condemned ones."""
         ...
 
-    def chunk_blocks(self) -> Iterator[tuple[int, int]]:
-        """Every chunk and the block that it lies in, by number, a bounded number at a time."""
+    def chunk_blocks(self, after: int = -1) -> Iterator[tuple[int, int]]:
+        """Every chunk behind that number and the block that it lies in, by number, a bounded number at a time."""
         ...
 
-    def inline_blocks(self) -> Mapping[int, int]:
-        """The blocks that lie in the catalog, and the bytes of each."""
+    def inline_blocks(self, after: int, limit: int) -> Mapping[int, int]:
+        """The blocks behind that number that lie in the catalog, and the bytes of each; so many at the most."""
         ...
 
     def referred_by(
@@ -52,9 +52,9 @@ class RepackRows(Protocol):
         ...
 
     def places(self) -> Sequence[str]:
-        """All archives that a pack lies in, or that were noted."""
+        """All archives that packs lie in."""
         ...
 
-    def note_place(self, place: str, now: float) -> None:
-        """An archive that packs are about to be written to. Idempotent."""
+    def note_level(self, names: Sequence[PackId], level: int) -> None:
+        """That compressing these again at that level was considered, and why they are as they are."""
         ...

@@ -22,6 +22,7 @@ from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
 from waycairn.testing.catalog_sweeps import SweepContract
+from waycairn.testing.catalog_upkeep import UpkeepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 __all__ = ["CatalogContract"]
@@ -40,6 +41,7 @@ class CatalogContract(
     SweepContract,
     KeyContract,
     CopyContract,
+    UpkeepContract,
     SharingContract,
 ):
     """All of it."""

@@ -52,7 +52,7 @@ class ItemContract(CatalogCase):
         assert catalog.failed_digests(run.id, "items") == {b"a" * 16: False, b"b" * 16: True}
         catalog.commit(a_cut(run.id, 2, failures=[a_failure(b"a", poison=True), a_failure(b"b")]))
         assert catalog.failed_digests(run.id, "items") == {b"a" * 16: True, b"b" * 16: False}
-        assert [failed.poison for failed in catalog.failures(run.id)] == [True, False]
+        assert {failed.key: failed.poison for failed in catalog.failures(run.id)} == {b"a": True, b"b": False}
 
     def test_many_failures_are_read_in_pages(self, catalog: Catalog) -> None:
         """None twice, none left out."""

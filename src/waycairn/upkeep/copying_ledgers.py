@@ -72,8 +72,8 @@ def _copy(reader: Connection, writer: Connection, table: Table, names: Sequence[
 def _rows(connection: Connection, table: Table, which: Any) -> Iterator[dict[str, Any]]:
     """Opened, in the order of what names them."""
     order = [table.c[name] for name in _PLACES[table]]
-    found = connection.execution_options(yield_per=500).execute(select(table).where(which).order_by(*order))
-    for row in found.mappings():
+    found = select(table).where(which).order_by(*order).execution_options(yield_per=500)
+    for row in connection.execute(found).mappings():
         yield _opened(connection, table, dict(row))
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from waycairn.chunks.referring import epoch_to_commit_under
 from waycairn.chunks.repacking import PACK, Repacking, Seal, as_they_are
 from waycairn.errors import Damaged, StoreError, SweptMeanwhile
-from waycairn.model.records import NewBlock, NewData
+from waycairn.model.records import NewData
 from waycairn.model.repacking import Copied, Move, Needs, PackOrigin, StoredBlock, Switched, parts_of
 from waycairn.ports import Blobs
 from waycairn.store import StoreCore
 from waycairn.world.crashpoints import crashpoint
 
-_AT_ONCE = 5_000
+AT_ONCE = 5_000
 """Chunks that one transaction moves, so that commits wait some hundredths of a second for it."""
 _SWEPT_IN_A_ROW = 8
 
@@ -27,6 +27,7 @@ class Repacked:
 
     packs: int = 0
     """New ones."""
+    pack_bytes: int = 0
     blocks: int = 0
     stored_bytes: int = 0
     """Of these blocks now."""
@@ -56,12 +57,14 @@ class Mover:
     ) -> None:
         """`origin` is written to the rows of new packs; `target` is where they go; `unless` keeps in place what commits
         need that came since."""
-        self._core = core
+        self.core = core
         self._origin = origin or PackOrigin()
         self._target = target or core.blobs
         self._unless = unless
-        self.unreadable: list[tuple[NewBlock, Damaged]] = []
-        """Blocks that stay where they are because they are damaged."""
+        self.is_away = self._origin.place is not None
+        """New packs go to an archive."""
+        self.unreadable: dict[str, str] = {}
+        """What stays where it is because it is damaged, and how."""
         self.copying = Repacking(
             core.catalog,
             core.blobs,
@@ -69,7 +72,7 @@ class Mover:
             target=self._target,
             seal=seal,
             pack=pack,
-            unreadable=lambda block, error: self.unreadable.append((block, error)),
+            unreadable=lambda block, error: self.refuse(f"block {block.number} of pack {block.pack}", error),
         )
 
     def move(self, blocks: Iterable[StoredBlock]) -> Repacked:
@@ -80,11 +83,19 @@ class Mover:
             self._switch(copied, done)
         return done
 
+    def refuse(self, name: str, error: Damaged) -> None:
+        """It stays where it is."""
+        self.unreadable[name] = str(error)
+
+    def told(self) -> list[str]:
+        """What stayed, and why."""
+        return [f"{name}: {why}" for name, why in self.unreadable.items()]
+
     def _check(self, copied: Copied) -> None:
         """For whom copies must be read back before the rows say that they are there."""
 
     def _switch(self, copied: Copied, done: Repacked) -> None:
-        first, *rest = parts_of(copied.moves, _AT_ONCE)
+        first, *rest = parts_of(copied.moves, AT_ONCE)
         try:
             switched = self._switch_first(copied, first)
         except SweptMeanwhile:
@@ -94,21 +105,22 @@ class Mover:
                     self._target.delete(pack.id)
             return
         done.packs += len(copied.packs)
+        done.pack_bytes += sum(pack.size for pack in copied.packs)
         done.add(switched)
         crashpoint("optimize.switched")
         for part in rest:
-            done.add(self._core.catalog.switch(copied, part, None, self._unless))
+            done.add(self.core.catalog.switch(copied, part, None, self._unless))
             crashpoint("optimize.part")
-        self._core.forget_chunks()
+        self.core.forget_chunks()
 
     def _switch_first(self, copied: Copied, part: Sequence[Move]) -> Switched:
         """A sweep that came between took as a rule none of these packs: then they stand as they are."""
         for _ in range(_SWEPT_IN_A_ROW):
             try:
-                return self._core.catalog.switch(copied, part, self._origin, self._unless)
+                return self.core.catalog.switch(copied, part, self._origin, self._unless)
             except SweptMeanwhile:
-                epoch = epoch_to_commit_under(self._core.catalog, self._target, (), [NewData(packs=copied.packs)])
+                epoch = epoch_to_commit_under(self.core.catalog, self._target, (), [NewData(packs=copied.packs)])
                 if epoch is None:
                     raise
                 copied = Copied(epoch=epoch, packs=copied.packs, moves=copied.moves)
-        return self._core.catalog.switch(copied, part, self._origin, self._unless)
+        return self.core.catalog.switch(copied, part, self._origin, self._unless)
