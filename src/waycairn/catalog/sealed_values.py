@@ -14,6 +14,8 @@ from waycairn.catalog.tables import Json
 from waycairn.errors import Damaged
 from waycairn.ports import Vault
 
+LONGEST_MATCHED = 1900
+"""Bytes. PostgreSQL cannot index an entry of more than 2,704, which these are as base64."""
 _TEXT, _JSON, _BINARY = range(3)
 
 
@@ -39,8 +41,14 @@ class Seal:
             return self._stored(head + vault.seal(plain, self._context + name + head))
         if self._protection is Protection.HASHED:
             return vault.digest(str(self.column), plain).hex()
-        # Nothing is what a search from the start begins behind.
-        return self._stored(vault.match(plain, self._context)) if plain else value
+        if not plain:
+            return value  # nothing is what a search from the start begins behind
+        if self._form != _BINARY and len(plain) > LONGEST_MATCHED:
+            raise ValueError(
+                f"the name {value[:60]}... has {len(plain)} bytes and in an encrypted store a name may have "
+                f"{LONGEST_MATCHED}. Nothing was committed. Use a shorter name or a hash of it."
+            )
+        return self._stored(vault.match(plain, self._context))
 
     def open(self, vault: Vault, name: bytes, value: Any) -> Any:
         """As it was bound. Raises Damaged for what was not sealed for this row."""
