@@ -1,4 +1,5 @@
-"""The catalog's contract in an encrypted store: everything that is not about who shares it, on both databases."""
+"""The catalog's contract in an encrypted store: everything that is not about who shares it; and on PostgreSQL, what is
+stored there in another form."""
 
 import pytest
 
@@ -11,7 +12,6 @@ from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_copying import CopyContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_items import ItemContract
-from waycairn.testing.catalog_keys import KeyContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sweeps import SweepContract
@@ -20,7 +20,17 @@ from waycairn.testing.catalog_waiting import WaitingContract
 KEYS = GivenKeys(DataKeys(1, {1: bytes(range(32))}))
 
 
-class _Contract(
+class _Encrypted:
+    @pytest.fixture
+    def catalog(self, address):
+        catalog = open_catalog(address, keys=KEYS)
+        assert catalog.info.is_encrypted
+        yield catalog
+        catalog.close()
+
+
+class TestEncryptedSqlite(
+    _Encrypted,
     RunContract,
     CommitContract,
     HistoryContract,
@@ -30,24 +40,14 @@ class _Contract(
     CheckpointContract,
     ChunkContract,
     SweepContract,
-    KeyContract,
     CopyContract,
 ):
-    @pytest.fixture
-    def catalog(self, address):
-        catalog = open_catalog(address, keys=KEYS)
-        assert catalog.info.is_encrypted
-        yield catalog
-        catalog.close()
-
-
-class TestEncryptedSqlite(_Contract):
     @pytest.fixture
     def address(self, tmp_path):
         return f"sqlite:///{tmp_path}/catalog.db"
 
 
-class TestEncryptedPostgres(_Contract):
+class TestEncryptedPostgres(_Encrypted, ItemContract, SessionContract, CheckpointContract):
     @pytest.fixture
     def address(self, postgres_schema):
         return postgres_schema

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.bugs import BUGS
-from programme import isolation, planted_rot
+from programme import isolation, planted_deceit, planted_rot
 from programme.registry import find
 from programme.tally import Budget, Tally
 from programme.torture import ROOT, environment
@@ -32,6 +32,7 @@ RESULTS = ROOT / "build" / "mutants.json"
 MISTAKES: Mapping[str, Callable[[], None]] = {
     **BUGS,
     **{bug: plant for bug, (_, plant) in planted_rot.BUGS.items()},
+    **{bug: plant for bug, (_, plant) in planted_deceit.BUGS.items()},
 }
 """All that are known, by name: how each is planted into the process that calls it."""
 _GRACE = 120
@@ -70,6 +71,11 @@ def _read(bug: str) -> Mutant:
     given = planted_rot.GIVEN.get(bug, {})
     is_slow = bug in {"no-root-on-read", "no-checksum-of-keys", "anew-for-older"}
     return Mutant(bug, planted_rot.BUGS[bug][0], given, is_planted_here=True, is_slow=is_slow)
+
+
+def _deceived(bug: str) -> Mutant:
+    is_slow = bug in {"column-unbound", "plain-taken"}
+    return Mutant(bug, planted_deceit.BUGS[bug][0], is_planted_here=True, is_slow=is_slow)
 
 
 def _cut(bug: str, workload: str, **more: bool) -> Mutant:
@@ -130,6 +136,7 @@ MUTANTS = (
     _refused("thread-error-swallowed", "huge", "write", is_slow=True),
     _refused("shared-commit-error-swallowed", "together", "write", is_slow=True),
     *map(_read, planted_rot.BUGS),
+    *map(_deceived, planted_deceit.BUGS),
 )
 
 

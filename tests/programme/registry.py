@@ -51,6 +51,7 @@ HARNESSES = (
     Entry("flushes", 2, "flushes that fail and lose their data, as Linux loses it"),
     Entry("full", 2, "a disk that fills up, and gets room again"),
     Entry("rot", 3, "flipped bits, truncations and zeroed tails in every structure"),
+    Entry("deceit", 1, "values and packs of an encrypted store, exchanged, replaced and changed by who has no key"),
     Entry("model", 3, "random acts against a model of what must be there"),
     Entry("decoders", 1, "random bytes for everything that reads bytes"),
     Entry("network", 4, "replies of a database that are lost, connections that break or fall silent"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from programme import decoders, model, rot
+from programme import deceit, decoders, model, rot
 from programme.isolation import isolated
 from programme.mutants import hunt, quick
 from programme.tally import Budget
@@ -37,6 +37,14 @@ def test_rot(folder):
     assert sum(tally.delivered.values()) > 100
 
 
+def test_deceit(folder):
+    """What somebody without a key changes in an encrypted store."""
+    tally = deceit.run(Budget(seconds=3), folder)
+    print(tally)
+    assert tally.passed, "\n".join(tally.bad)
+    assert tally.delivered["deceits"] > 5
+
+
 def test_model(folder):
     """Stories of acts, kills and jumping clocks beside a model of the store."""
     tally = model.run(Budget(seconds=12), folder)
@@ -54,7 +62,7 @@ def test_decoders(folder):
     assert tally.delivered["damaged inputs"] > 1000
 
 
-@pytest.mark.parametrize("mutant", quick("rot", "decoders", "model"), ids=lambda one: one.bug)
+@pytest.mark.parametrize("mutant", quick("rot", "decoders", "model", "deceit"), ids=lambda one: one.bug)
 def test_a_planted_bug_is_found(folder, mutant):
     """In a process of its own, so that the others stay as they are."""
     [(_, found)] = isolated([1], lambda seed: asdict(hunt(mutant, Budget(90, seed=seed), folder)), limit=150)

@@ -14,19 +14,22 @@ from waycairn.catalog.tables import Json
 from waycairn.errors import Damaged
 from waycairn.ports import Vault
 
+LONGEST_MATCHED = 1900
+"""Bytes. PostgreSQL cannot index an entry of more than 2,704, which these are as base64."""
 _TEXT, _JSON, _BINARY = range(3)
 
 
 class Seal:
     """Seals and opens the values of one column."""
 
-    __slots__ = ("_context", "_form", "_head", "_protection", "column")
+    __slots__ = ("_context", "_form", "_head", "_protection", "_purpose", "column")
 
     def __init__(self, column: Column[Any]) -> None:
         self.column = column
         self._context = f"{column.table.name}\0{column.name}".encode()
         self._form = _BINARY if isinstance(column.type, LargeBinary) else _JSON if column.type is Json else _TEXT
         self._head = head_of(column)
+        self._purpose = str(column)
         self._protection = protection_of(column)
 
     def seal(self, vault: Vault, name: bytes, value: Any) -> Any:
@@ -38,9 +41,15 @@ class Seal:
             head = bytes(plain[: self._head]).ljust(self._head, b"\0")
             return self._stored(head + vault.seal(plain, self._context + name + head))
         if self._protection is Protection.HASHED:
-            return vault.digest(str(self.column), plain).hex()
-        # Nothing is what a search from the start begins behind.
-        return self._stored(vault.match(plain, self._context)) if plain else value
+            return vault.digest(self._purpose, plain).hex()
+        if not plain:
+            return value  # nothing is what a search from the start begins behind
+        if self._form != _BINARY and len(plain) > LONGEST_MATCHED:
+            raise ValueError(
+                f"the name {value[:60]}... has {len(plain)} bytes and in an encrypted store a name may have "
+                f"{LONGEST_MATCHED}. Nothing was committed. Use a shorter name or a hash of it."
+            )
+        return self._stored(vault.match(plain, self._context))
 
     def open(self, vault: Vault, name: bytes, value: Any) -> Any:
         """As it was bound. Raises Damaged for what was not sealed for this row."""

@@ -188,7 +188,7 @@ steps = Table(
     "steps",
     metadata,
     _run(),
-    Column("place", Text, nullable=False),  # scope and name
+    Column("place", Text, nullable=False, info=MATCHED),  # scope (the key of an item may be in it) and name
     Column("sequence", BigInteger, nullable=False),
     Column("arguments", LargeBinary, info=SEALED),
     Column("manifest", LargeBinary, nullable=False, info=MANIFEST),

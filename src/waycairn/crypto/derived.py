@@ -29,6 +29,13 @@ def cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
+def refusal() -> type[Exception]:
+    """What a cipher raises for what does not open."""
+    from cryptography.exceptions import InvalidTag
+
+    return InvalidTag
+
+
 def key_of(keys: DataKeys, generation: int, what: str) -> bytes:
     """Raises Damaged if the store never had that generation, or has it no more. `what` was sealed with it."""
     key = keys.by_generation.get(generation)

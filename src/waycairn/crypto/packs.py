@@ -6,7 +6,7 @@ so the place in the pack is a nonce that is never used again: 8 bytes of it, lit
 
 from __future__ import annotations
 
-from waycairn.crypto.derived import cipher, derive
+from waycairn.crypto.derived import cipher, derive, refusal
 from waycairn.errors import Damaged
 from waycairn.ports import Buffer
 
@@ -20,17 +20,16 @@ class AesPackKey:
         self.generation = generation
         self._pack = pack
         self._bound = len(store).to_bytes(2, "little") + store + bytes.fromhex(pack)
+        self._refusal = refusal()
         self._cipher = cipher(derive(_PACKS, data_key, bytes.fromhex(pack)))
 
     def seal_into(self, plain: Buffer, place: int, context: bytes, target: memoryview) -> None:
         self._cipher.encrypt_into(_nonce(place), plain, self._bound + context, target)
 
     def unseal_into(self, sealed: Buffer, place: int, context: bytes, target: memoryview) -> None:
-        from cryptography.exceptions import InvalidTag
-
         try:
             self._cipher.decrypt_into(_nonce(place), sealed, self._bound + context, target)
-        except InvalidTag:
+        except self._refusal:
             raise Damaged(
                 f"what is at byte {place} of pack {self._pack} does not open with the keys of this store: it was changed, "
                 "was never sealed, or it belongs to another place, pack or store. Checkpoints that need it cannot be "

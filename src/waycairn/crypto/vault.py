@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from waycairn.crypto.derived import NONCE_SIZE, cipher, derive, key_of
+from waycairn.crypto.derived import NONCE_SIZE, cipher, derive, key_of, refusal
 from waycairn.crypto.packs import AesPackKey
 from waycairn.errors import Damaged
 from waycairn.model.keys import DataKeys
@@ -73,6 +73,7 @@ class AesVault:
         self._digest_key = lru_cache(64)(self._make_digest_key)
         self._pack_key = lru_cache(_PACKS)(self._make_pack_key)
         key_of(keys, keys.current, "this store")
+        self._refusal = refusal()
         self._begin_session()
 
     @property
@@ -134,14 +135,13 @@ class AesVault:
                 f"{_shown(context)} is not sealed, and everything like it in an encrypted store is: it was put there by "
                 "something else than waycairn, or it is damaged. It is not used. See `waycairn doctor`."
             )
-        from cryptography.exceptions import InvalidTag
-
         _, generation, salt = _HEADER.unpack_from(view)
-        self._key_of(generation, _shown(context))
+        if generation not in self._keys.by_generation:
+            self._key_of(generation, _shown(context))  # or raises; what is shown takes as long as opening
         engine = self._cipher_of(generation, salt)
         try:
             return engine.decrypt(view[_HEADER.size : _BEGINS], view[_BEGINS:], self._bound + context)
-        except InvalidTag:
+        except self._refusal:
             raise Damaged(
                 f"{_shown(context)} does not open with the keys of this store: it was changed, or it belongs to another "
                 "place, row or store. It is not used. See `waycairn doctor`."
@@ -151,11 +151,9 @@ class AesVault:
         return self._siv.encrypt(bytes(plain), [self._bound + context])
 
     def unmatch(self, matched: Buffer, context: bytes) -> bytes:
-        from cryptography.exceptions import InvalidTag
-
         try:
             return self._siv.decrypt(bytes(matched), [self._bound + context])
-        except InvalidTag:
+        except self._refusal:
             raise Damaged(
                 f"{_shown(context)} does not open with the keys of this store: it was changed, was never sealed, or it "
                 "belongs to another place or store. It is not used. See `waycairn doctor`."
