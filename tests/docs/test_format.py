@@ -22,10 +22,11 @@ from waycairn.chunks.segments import context_of_block, context_of_footer, sealed
 from waycairn.codec import Types, decode, encode
 from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
 from waycairn.crypto import AesVault
+from waycairn.crypto.wrapping import unwrap
 from waycairn.fanout import FlightLog
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.journal import Point
-from waycairn.model.keys import DataKeys
+from waycairn.model.keys import DATA, DataKeys, WrappedKey
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
 STORE, PACK = "k7f3qx0a9m2d", PackId("00112233445566778899aabbccddeeff")
@@ -66,6 +67,17 @@ def test_block_of_points():
     points = [Point(5, 1_800_000_000.25, {"loss": 0.5}), Point(6, 1_800_000_001.75, {"loss": 0.25, "acc": 1.0})]
     assert encode_points(points) == shown("points")
     assert decode_points(shown("points")) == points
+
+
+def test_wrapped_key():
+    """A data key under the main key, in its row and in no other."""
+    main = bytes(range(64, 96))
+    row = WrappedKey(id="data-1", generation=1, kind=DATA, wrapped=shown("wrapped"), created=0.0)
+    assert unwrap(main, STORE, row) == bytes(range(32, 64))
+    assert unwrap(main, STORE, replace(row, id="data-2")) is None
+    parts = (b"waycairn key", b"1", STORE.encode(), b"data-1", b"data", b"1")
+    bound = b"".join(len(part).to_bytes(4, "little") + part for part in parts)
+    assert AESGCM(main).encrypt(bytes(range(12)), bytes(range(32, 64)), bound) == shown("wrapped")[13:]
 
 
 def test_manifest():

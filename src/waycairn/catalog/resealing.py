@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.database import Session
 from waycairn.catalog.parts import RUN_ID, Part
-from waycairn.catalog.protection import Protection, protection_of
+from waycairn.catalog.protection import Protection, is_touched, protection_of
 from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import metadata, runs
@@ -74,8 +74,8 @@ def _write(table: Table) -> Statement:
 class ResealPart(Part):
     """Implements the rest of `ports.KeyRows`."""
 
-    def sealed_tables(self) -> Sequence[str]:
-        return list(SEALED)
+    def sealed_tables(self) -> Mapping[str, bool]:
+        return {name: not any(map(is_touched, _key_of(table))) for name, table in SEALED.items()}
 
     def reseal(self, table: str, behind: Sequence[Any] | None, most: int) -> Sequence[Any] | None:
         return self._database.write(lambda session: _reseal(session, SEALED[table], behind, most))

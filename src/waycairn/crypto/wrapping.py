@@ -5,8 +5,8 @@
    13  32   the key, encrypted
    45  16   tag
 
-The additional data are the words `waycairn key`, the version, and the id of the store, the id, the kind and the generation of
-the row, each behind its length: a wrapped key that was moved to another row or another store does not open.
+The additional data are the words `waycairn key`, the version, the id of the store, and the id, the kind and the generation of
+the row, each behind its length (32 bits): a wrapped key that was moved to another row or another store does not open.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from waycairn.model.ids import PackId
@@ -38,6 +38,6 @@ class KeyRows(Protocol):
         that was the end of it. Others may write to the table meanwhile."""
         ...
 
-    def sealed_tables(self) -> Sequence[str]:
-        """Those that hold sealed values."""
+    def sealed_tables(self) -> Mapping[str, bool]:
+        """Those that hold sealed values, and whether the key of their rows lies in the clear."""
         ...

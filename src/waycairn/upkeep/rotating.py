@@ -88,23 +88,25 @@ class _Rotation:
         facts = data_rows(ring.rows)[0].parameters
         if facts.get("progress") == _PACKS:
             return
-        tables = list(self._core.catalog.sealed_tables())
+        notable = self._core.catalog.sealed_tables()
+        tables = list(notable)
         table = facts.get("table")
         done = tables.index(table) if table in tables else 0
         for number, name in enumerate(tables[done:], start=done + 1):
             behind = facts.get("behind") if name == table else None
-            self._reseal_table(name, behind, f"table {number} of {len(tables)}, {name}")
+            self._reseal_table(name, behind, f"table {number} of {len(tables)}, {name}", is_notable=notable[name])
             self._report.tables += 1
         self._note(progress=_PACKS, table=None, behind=None)
 
-    def _reseal_table(self, table: str, behind: Sequence[Any] | None, progress: str) -> None:
+    def _reseal_table(self, table: str, behind: Sequence[Any] | None, progress: str, *, is_notable: bool) -> None:
+        """Notes lie in the clear: where the key of a row may not be seen the table is begun again."""
         self._tell(progress)
         parts = 0
         while (behind := self._core.catalog.reseal(table, behind, _AT_ONCE)) is not None:
             crashpoint("rotate.sealed")
             parts += 1
             if parts % _NOTED_EVERY == 0:
-                self._note(progress=progress, table=table, behind=_notable(behind))
+                self._note(progress=progress, table=table, behind=list(behind) if is_notable else None)
         crashpoint("rotate.table")
 
     def _note(self, **facts: Any) -> None:
@@ -170,8 +172,3 @@ class _Rotation:
         done = mover.move(blocks)
         self._report.packs += done.packs
         self._report.unreadable += len(mover.unreadable)
-
-
-def _notable(behind: Sequence[Any] | None) -> list[Any] | None:
-    """Notes lie in the clear: the digest of a key is none of them, and such a table, which is small, is begun again."""
-    return None if behind is None or any(isinstance(one, bytes) for one in behind) else list(behind)
