@@ -9,6 +9,7 @@ from waycairn.model.keys import DataKeys
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
+from waycairn.testing.catalog_copying import CopyContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_runs import RunContract
@@ -39,6 +40,7 @@ class TestEncryptedSqlite(
     CheckpointContract,
     ChunkContract,
     SweepContract,
+    CopyContract,
 ):
     @pytest.fixture
     def address(self, tmp_path):

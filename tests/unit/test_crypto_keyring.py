@@ -32,7 +32,7 @@ def cheap(monkeypatch):
 
 
 def opened(rows, *sources, store=STORE):
-    return keyring.unlock(store, rows, sources, AT)[0]
+    return keyring.unlock(store, rows, sources, AT)
 
 
 def test_what_was_created_opens():
@@ -62,7 +62,7 @@ def test_a_wrapped_key_belongs_to_its_row_and_store():
     entry, data = ring.rows
     with pytest.raises(KeyWrong):
         opened([replace(entry, id="other"), data], KEY)
-    second = ring.next_generation(KEY, 2.0)
+    second = ring.next_generation(2.0)
     older, newer = keyring.data_rows(second.rows)
     swapped = [replace(older, wrapped=newer.wrapped), replace(newer, wrapped=older.wrapped)]
     with pytest.raises(Damaged, match="data-1"):
@@ -109,7 +109,7 @@ def test_another_secret_for_a_way_in():
 def test_generations_of_the_data_key():
     """A new one is used at once, the old ones are there until they are dropped."""
     first = keyring.create(STORE, KEY, 1.0)
-    second = first.next_generation(KEY, 2.0)
+    second = first.next_generation(2.0)
     keys = opened(second.rows, KEY).data_keys
     assert keys.current == 2
     assert keys.by_generation[1] == first.data_keys.by_generation[1]
@@ -122,7 +122,7 @@ def test_generations_of_the_data_key():
 
 def test_a_new_data_key_for_all_ways_in():
     """Nobody has to know the passphrases of the others."""
-    ring = keyring.create(STORE, KEY, 1.0).adding(WORDS, 2.0).next_generation(KEY, 3.0)
+    ring = keyring.create(STORE, KEY, 1.0).adding(WORDS, 2.0).next_generation(3.0)
     assert opened(ring.rows, WORDS).data_keys == opened(ring.rows, KEY).data_keys
     assert ring.data_keys.current == 2
 

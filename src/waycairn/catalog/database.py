@@ -101,12 +101,15 @@ class Sessions:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
         self.is_sealed = False
+        self.hold_keys: Callable[[Session], None] = lambda _: None
+        """Called in each transaction that writes, before anything else: the keys stay what they are until it ends."""
         self.new: Callable[[Cursor], Session] = partial(Session, texts=texts)
 
-    def seal(self, vault: Vault) -> None:
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
         from waycairn.catalog.sealed_session import SealedSession, Seals
 
         self.is_sealed = True
+        self.hold_keys = hold
         self.new = partial(SealedSession, seals=Seals(vault, self._texts.dialect))
 
 
@@ -127,8 +130,9 @@ class Database(Protocol):
         """Whether sessions seal what they are given and open what they find."""
         ...
 
-    def seal(self, vault: Vault) -> None:
-        """From now on they do. Called before anything else uses the database."""
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        """From now on they do. Called before anything else uses the database. `hold` is called within each transaction that
+        writes: it sees to it that the vault has the keys of this moment, and that they stay."""
         ...
 
     def write(self, work: Callable[[Session], T]) -> T:

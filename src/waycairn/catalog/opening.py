@@ -11,15 +11,16 @@ from typing import NoReturn
 from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.copying import UNFINISHED
 from waycairn.catalog.database import Database, Row, Session
-from waycairn.catalog.keys import add_keys, read_keys
+from waycairn.catalog.keys import add_keys, hold_keys, read_keys
 from waycairn.catalog.mounts import check_local
 from waycairn.catalog.sealed_values import name_of, seal_of
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
-from waycairn.errors import KeyMissing, StoreNotFound, StoreTooNew
+from waycairn.errors import CopyUnfinished, KeyMissing, StoreError, StoreNotFound, StoreTooNew
 from waycairn.model.keys import DataKeys, WrappedKey
 from waycairn.model.policy import Durability
 from waycairn.model.records import StoreInfo
@@ -102,14 +103,20 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
     return SqliteDatabase(path, durability)
 
 
-def open_store(database: Database, clock: Clock, *, create: bool, keys: Keyholder | None = None) -> Catalog:
-    """Create or migrate what the database holds, and open it. Closes the database if that cannot be done."""
+def open_store(
+    database: Database, clock: Clock, *, create: bool, keys: Keyholder | None = None, copy: bool = False
+) -> Catalog:
+    """Create or migrate what the database holds, and open it; with `copy` a store that is a copy still being made, and only
+    such a one. Closes the database if that cannot be done."""
     try:
         info = database.read(read_info)
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock, keys))
+            info = database.write(lambda session: _create(session, clock, keys, copy=copy))
+        if (info.format >= UNFINISHED) != copy:
+            _refuse_copy(database.name, is_one=not copy)
+        info = replace(info, format=info.format - UNFINISHED * copy)
         if info.format > FORMAT:
             _refuse_newer(database.name, info.format)
         if info.format < FORMAT:
@@ -124,6 +131,7 @@ def open_store(database: Database, clock: Clock, *, create: bool, keys: Keyholde
 
 
 def read_info(session: Session) -> StoreInfo | None:
+    """Its secret may be sealed."""
     row = session.one(READ_META) if session.one(HAS_TABLES) else None
     return None if row is None else _info_of(row)
 
@@ -149,10 +157,14 @@ def _unlocked(database: Database, info: StoreInfo, keys: Keyholder | None) -> St
         return info
     from waycairn.crypto import AesVault
 
-    data_keys = _keyholder(keys, database.name).open(info.id, database.read(read_keys), database.name)
+    keys = _keyholder(keys, database.name)
+    data_keys = keys.open(info.id, database.read(read_keys), database.name)
     secret = AesVault(info.id, data_keys).unseal(info.secret, _secret_context(info.id))
     vault = AesVault(info.id, data_keys, secret)
-    database.seal(vault)
+    vault.renewing = lambda: keys.open(info.id, database.read(read_keys), database.name)
+    database.seal(
+        vault, lambda session: hold_keys(session, vault, lambda rows: keys.open(info.id, rows, database.name))
+    )
     return replace(info, secret=secret, vault=vault)
 
 
@@ -170,7 +182,7 @@ def _secret_context(store: str) -> bytes:
     return seal_of(meta.c.secret).context(name_of([store]))
 
 
-def _create(session: Session, clock: Clock, keys: Keyholder | None) -> StoreInfo:
+def _create(session: Session, clock: Clock, keys: Keyholder | None, *, copy: bool) -> StoreInfo:
     """Tables, name and version in one transaction: a store is there whole or not at all."""
     session.one(ONE_CREATOR)
     info = read_info(session)
@@ -179,7 +191,7 @@ def _create(session: Session, clock: Clock, keys: Keyholder | None) -> StoreInfo
         return info
     session.run(MARK_FILE)
     create_tables(session)
-    info = StoreInfo(id=new_nonce(), format=FORMAT, secret=new_secret(), created=clock.now())
+    info = StoreInfo(id=new_nonce(), format=FORMAT + UNFINISHED * copy, secret=new_secret(), created=clock.now())
     if keys is not None and (made := keys.create(info.id)) is not None:
         info = _encrypted(session, info, *made)
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
@@ -209,6 +221,20 @@ def _refuse_missing(name: str) -> NoReturn:
     raise StoreNotFound(
         f"there is no store at {name}. Nothing was created. Check the address, or create the store with "
         "wc.open(address).",
+        address=name,
+    )
+
+
+def _refuse_copy(name: str, *, is_one: bool) -> NoReturn:
+    if is_one:
+        raise CopyUnfinished(
+            f"the store at {name} is a copy that was never finished. Nothing was changed. Run the same `waycairn copy` again: "
+            "it goes on; or delete it.",
+            address=name,
+        )
+    raise StoreError(
+        f"there is a store at {name} already, and a copy never overwrites one. Nothing was changed. Name another destination, "
+        "or delete what is there.",
         address=name,
     )
 

@@ -126,8 +126,8 @@ class PostgresDatabase:
     def is_sealed(self) -> bool:
         return self._sessions.is_sealed
 
-    def seal(self, vault: Vault) -> None:
-        self._sessions.seal(vault)
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        self._sessions.seal(vault, hold)
 
     @contextmanager
     def migration(self) -> Iterator[Any]:
@@ -270,6 +270,7 @@ class PostgresDatabase:
 
     def _run(self, connection: _Bounded, units: Sequence[Unit[Any]]) -> None:
         session = self._sessions.new(connection.cursor())
+        self._sessions.hold_keys(session)
         if len(units) == 1:
             units[0].result = units[0].work(session)
             return

@@ -121,8 +121,8 @@ class SqliteDatabase:
     def is_sealed(self) -> bool:
         return self._sessions.is_sealed
 
-    def seal(self, vault: Vault) -> None:
-        self._sessions.seal(vault)
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        self._sessions.seal(vault, hold)
         if self._writer is not None:
             self._session.close()
             self._session = self._sessions.new(self._writer.cursor())
@@ -271,6 +271,7 @@ class SqliteDatabase:
         committing = False
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._sessions.hold_keys(session)
             if len(units) == 1:
                 units[0].result = units[0].work(session)
             else:

@@ -13,7 +13,7 @@ from waycairn.chunks.scratch import Scratch
 from waycairn.chunks.sealing import DELTA, RAW, unseal
 from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.tuning import KIB, MIB
-from waycairn.errors import Damaged
+from waycairn.errors import Damaged, StoreUnreachable
 from waycairn.model.records import ChunkPlace, NewBlock, StoreInfo
 from waycairn.model.vault import PackKey
 from waycairn.ports import Blobs, Buffer, ChunkRows
@@ -29,6 +29,9 @@ _THREADS = 4
 _PARALLEL_FROM = 1 * MIB
 _DEEPEST = 64
 """Differences in a row. Writers stop much earlier; a damaged index may go round in circles."""
+
+_MOVES = 8
+"""Times that the same chunks may be moved while they are being read."""
 
 Take = Callable[[ChunkPlace, Buffer], None]
 """Gets a verified chunk; the buffer may be a view of something larger that is freed with it."""
@@ -98,7 +101,29 @@ class ChunkSource:
             for done in [threads.submit(self._bring, batch, take, 0) for batch in batches]:
                 done.result()
 
-    def _bring(self, batch: _Batch, take: Take | None, depth: int) -> None:
+    def _bring(self, batch: _Batch, take: Take | None, depth: int, moves: int = 0) -> None:
+        """What lies elsewhere by now than where it was located is looked for again: an optimizer moved it, and took its
+        old pack away."""
+        try:
+            self._bring_from(batch, take, depth)
+        except (Damaged, StoreUnreachable):
+            wants = self._moved(batch) if moves < _MOVES else None
+            if wants is None:
+                raise
+            for other in _batches(wants, may_be_direct=self._keys is None):
+                self._bring(other, take, depth, moves + 1)
+
+    def _moved(self, batch: _Batch) -> list[Want] | None:
+        """The same chunks where they lie now; None if that is where they were."""
+        wants = [want for block in batch.wants for want in block]
+        places = self._index.locate_chunks(list({want.place.number for want in wants}))
+        if not all(want.place.number in places for want in wants):
+            return None
+        if all(places[want.place.number] == want.place for want in wants):
+            return None
+        return [Want(places[want.place.number], want.memory, want.start) for want in wants]
+
+    def _bring_from(self, batch: _Batch, take: Take | None, depth: int) -> None:
         first = batch.first
         if batch.direct:
             self._read_direct(batch)

@@ -33,6 +33,8 @@ class Keyring:
     main: bytes = field(repr=False)
     opened_by: str
     """Id of the way in that was used."""
+    source: Source
+    """What opened it."""
 
     @property
     def data_keys(self) -> DataKeys:
@@ -45,6 +47,12 @@ class Keyring:
         if key is None:
             raise damaged(row, "the main key of the store does not open it")
         return key
+
+    def as_it_is(self, store: str, rows: Sequence[WrappedKey]) -> Keyring | None:
+        """With the rows of now, if the main key is still the same: then nobody has to be asked again."""
+        if store != self.store or any(unwrap(self.main, store, row) is None for row in data_rows(rows)):
+            return None
+        return replace(self, rows=list(rows))
 
     # -- ways in -------------------------------------------------------------------------------------------------------
 
@@ -67,19 +75,21 @@ class Keyring:
         row = way_in(self.rows, id_)
         new = _way_in(self.store, self.main, source, now, row.parameters.get("label"))
         rows = [new if one is row else one for one in self.rows]
-        return replace(self, rows=rows, opened_by=new.id if id_ == self.opened_by else self.opened_by)
+        if id_ != self.opened_by:
+            return replace(self, rows=rows)
+        return replace(self, rows=rows, opened_by=new.id, source=source)
 
     # -- data keys -----------------------------------------------------------------------------------------------------
 
-    def next_generation(self, source: Source, now: float) -> Keyring:
-        """A new data key, which is used from now on; the old ones are still needed to read. Where `source` is the only way
-        in the main key is a new one, too: who once had the old one learns nothing of what is written from now on."""
+    def next_generation(self, now: float) -> Keyring:
+        """A new data key, which is used from now on; the old ones are still needed to read. Where there is one way in, the
+        main key is a new one, too: who once had the old one learns nothing of what is written from now on."""
         generation = self.data_keys.current + 1
         if sum(row.is_way_in for row in self.rows) > 1:
             return replace(self, rows=[*self.rows, _data_row(self.store, self.main, new_key(), generation, now)])
         old = way_in(self.rows, self.opened_by)
         main = new_key()
-        entry = _way_in(self.store, main, source, now, old.parameters.get("label"))
+        entry = _way_in(self.store, main, self.source, now, old.parameters.get("label"))
         kept = [_wrapped(self.store, main, self._data_key(row), row) for row in data_rows(self.rows)]
         rows = [entry, *kept, _data_row(self.store, main, new_key(), generation, now)]
         return replace(self, rows=rows, main=main, opened_by=entry.id)
@@ -105,11 +115,11 @@ def create(store: str, source: Source, now: float, label: str | None = None) -> 
     """The keys of a new store."""
     main = new_key()
     entry = _way_in(store, main, source, now, label)
-    return Keyring(store, [entry, _data_row(store, main, new_key(), 1, now)], main, entry.id)
+    return Keyring(store, [entry, _data_row(store, main, new_key(), 1, now)], main, entry.id, source)
 
 
-def unlock(store: str, rows: Sequence[WrappedKey], sources: Iterable[Source], address: str) -> tuple[Keyring, Source]:
-    """The keyring, and what opened it. Raises KeyMissing, KeyWrong, Damaged."""
+def unlock(store: str, rows: Sequence[WrappedKey], sources: Iterable[Source], address: str) -> Keyring:
+    """Raises KeyMissing, KeyWrong, Damaged."""
     sources = list(sources)
     ways = [row for row in rows if row.is_way_in]
     if not sources:
@@ -127,7 +137,7 @@ def unlock(store: str, rows: Sequence[WrappedKey], sources: Iterable[Source], ad
     for source in sources:
         for row in ways:
             if row.kind == source.kind and (main := _opened(store, row, source)) is not None:
-                return Keyring(store, list(rows), main, row.id), source
+                return Keyring(store, list(rows), main, row.id, source)
     tried = " and ".join(source.where for source in sources)
     raise KeyWrong(
         f"{tried} {'does' if len(sources) == 1 else 'do'} not open the encrypted store at {address}. Nothing was read or "
@@ -135,6 +145,11 @@ def unlock(store: str, rows: Sequence[WrappedKey], sources: Iterable[Source], ad
         address=address,
         tried=[source.where for source in sources],
     )
+
+
+def opens(store: str, row: WrappedKey, source: Source) -> bool:
+    """Whether it is the secret of this way in."""
+    return row.kind == source.kind and _opened(store, row, source) is not None
 
 
 def way_in(rows: Iterable[WrappedKey], id_: str) -> WrappedKey:

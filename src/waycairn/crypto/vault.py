@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ class AesVault:
         self._keys = keys
         self._secret = secret
         self._lock = threading.Lock()
+        self.renewing: Callable[[], DataKeys] | None = None
+        """Asks for the keys as they are now: another process may have changed them."""
         self._cipher_of = lru_cache(_SESSIONS)(self._make_cipher)
         self._digest_key = lru_cache(64)(self._make_digest_key)
         self._pack_key = lru_cache(_PACKS)(self._make_pack_key)
@@ -76,6 +79,18 @@ class AesVault:
     @property
     def generation(self) -> int:
         return self._keys.current
+
+    def renew(self, keys: DataKeys) -> None:
+        """The keys as they are now. What is sealed from here on is sealed with the newest."""
+        with self._lock:
+            self._keys = keys
+            self._begin_session()
+
+    def _key_of(self, generation: int, what: str) -> bytes:
+        """A generation that is newer than all that are known was made by another process since."""
+        if generation > self._keys.current and self.renewing is not None:
+            self.renew(self.renewing())
+        return key_of(self._keys, generation, what)
 
     def _begin_session(self) -> None:
         self._salt = os.urandom(_SALT_SIZE)
@@ -90,7 +105,7 @@ class AesVault:
         return derive(_DIGESTS + purpose, self._known_secret)
 
     def _make_pack_key(self, pack: str, generation: int) -> AesPackKey:
-        return AesPackKey(self._store, pack, generation, key_of(self._keys, generation, f"pack {pack}"))
+        return AesPackKey(self._store, pack, generation, self._key_of(generation, f"pack {pack}"))
 
     @property
     def _known_secret(self) -> bytes:
@@ -122,7 +137,7 @@ class AesVault:
             )
         _, generation, salt = _HEADER.unpack_from(view)
         if generation not in self._keys.by_generation:
-            key_of(self._keys, generation, _shown(context))  # raises; what is shown takes as long as opening
+            self._key_of(generation, _shown(context))  # or raises; what is shown takes as long as opening
         engine = self._cipher_of(generation, salt)
         try:
             return engine.decrypt(view[_HEADER.size : _BEGINS], view[_BEGINS:], self._bound + context)

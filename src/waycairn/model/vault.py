@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from waycairn.model.keys import DataKeys
+
 Bytes = bytes | bytearray | memoryview
 TAG_SIZE = 16
 """Bytes that what is sealed into place is longer than it was."""
@@ -64,4 +66,9 @@ class Vault(Protocol):
     def pack_key(self, pack: str, generation: int | None = None) -> PackKey:
         """The key of a pack of that id: of a new one (the present generation), or of one that was written with this
         generation. Raises Damaged if the store has none of that generation."""
+        ...
+
+    def renew(self, keys: DataKeys) -> None:
+        """The keys as they are now: a rotation by another process adds one, and drops one when nothing needs it any more.
+        What is sealed from here on is sealed with the newest."""
         ...

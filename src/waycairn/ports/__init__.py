@@ -14,7 +14,11 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_sizes import SizeRows
+from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Keyholder, PackKey, Vault
@@ -31,6 +35,8 @@ __all__ = [
     "ChunkRows",
     "Clock",
     "CommitRows",
+    "CopiedRow",
+    "CopyRows",
     "Executor",
     "Filling",
     "Flights",
@@ -42,10 +48,14 @@ __all__ = [
     "Ownership",
     "PackKey",
     "Part",
+    "RepackRows",
     "RunRows",
     "SessionRows",
+    "SizeRows",
     "Stateful",
     "SweepRows",
+    "TableReader",
+    "UpkeepRows",
     "Vault",
     "WaitingRows",
 ]
