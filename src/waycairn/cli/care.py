@@ -28,7 +28,7 @@ def doctor(
 
     findings: list[Finding] = []
     try:
-        for finding in examine(face.store, packs=face.packs, quick=quick):
+        for finding in examine(face.store, packs=face.packs, quick=quick, **face.secrets):
             if not (findings or face.as_json or face.quiet):
                 face.line(f"store    {without_passwords(face.store or default_url())}")
             findings.append(finding)

@@ -44,6 +44,11 @@ class Face:
     as_json: bool = False
     quiet: bool = False
 
+    @property
+    def secrets(self) -> dict[str, Any]:
+        """What opens an encrypted store, as `wc.open` takes it."""
+        return {"key_file": self.key_file, "ask": ask_secret if can_ask() else None}
+
     @contextmanager
     def open(self, *, create: bool = False, encrypt: bool = False) -> Iterator[Store]:
         """The store, which must exist unless it may be created."""
@@ -55,8 +60,7 @@ class Face:
                 packs=self.packs,
                 create=create,
                 encrypt=encrypt,
-                key_file=self.key_file,
-                ask=ask_secret if can_ask() else None,
+                **self.secrets,
             )
         except ValueError as error:
             raise Refused(str(error), BAD_USE) from None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from waycairn.catalog.integrity import problems_of
 from waycairn.errors import StoreError, StoreNotFound, WaycairnError
@@ -30,17 +31,19 @@ _LIBRARIES = (
 )
 
 
-def examine(where: str | None = None, *, packs: str | None = None, quick: bool = False) -> Iterator[Finding]:
+def examine(
+    where: str | None = None, *, packs: str | None = None, quick: bool = False, **secrets: Any
+) -> Iterator[Finding]:
     """Everything that can be told from here, one finding after the other.
 
     A store that cannot be opened is a finding, not an error; only StoreNotFound and a wrong address are raised.
-    `quick` leaves out the part of the integrity check that reads whole indexes.
+    `secrets` open an encrypted one, as `wc.open` takes them. `quick` leaves out the part of the integrity check that reads whole indexes.
     """
     address = where or default_url()
     is_server = address.startswith(("postgresql://", "postgres://"))
     folder = None if is_server else Path(address.removeprefix("sqlite:///")).expanduser().absolute()
     try:
-        core = open_core(address, packs=packs, create=False)
+        core = open_core(address, packs=packs, create=False, **secrets)
     except StoreNotFound:
         raise
     except StoreError as error:

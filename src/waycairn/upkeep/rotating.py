@@ -20,8 +20,10 @@ from waycairn.chunks.pack_keys import PackKeys
 from waycairn.crypto.keyring import Keyring, data_rows
 from waycairn.errors import Damaged, KeysChanged
 from waycairn.model.ids import PackId
+from waycairn.model.repacking import PackFacts, PackOrigin
 from waycairn.store import StoreCore
 from waycairn.upkeep.keys import change_keys, locksmith_of, opened_keys
+from waycairn.upkeep.optimize import places
 from waycairn.upkeep.repacking import Mover
 from waycairn.world.crashpoints import crashpoint
 
@@ -147,9 +149,10 @@ class _Rotation:
     def _renew_packs(self) -> set[PackId]:
         """Those in use that do not need an old key; the others are written again first."""
         moved = list(self._old_packs())
+        facts = self._core.catalog.pack_facts() if moved else {}
         for number, pack in enumerate(moved, start=1):
             self._tell(f"pack {number} of {len(moved)}")
-            self._write_again(pack)
+            self._write_again(pack, facts[pack])
             crashpoint("rotate.pack")
         old = set(self._old_packs())
         return {name for name, fill in self._core.catalog.pack_fill().items() if fill.blocks} - old
@@ -162,8 +165,11 @@ class _Rotation:
     def _is_new(self, pack: PackId) -> bool:
         return self._keys.of(pack).generation == self._vault.generation
 
-    def _write_again(self, pack: PackId) -> None:
-        mover = Mover(self._core)
+    def _write_again(self, pack: PackId, facts: PackFacts) -> None:
+        """To where it lies: what is archived stays so."""
+        origin = PackOrigin(created=facts.created, level=facts.level, place=facts.place)
+        target = None if facts.place is None else places(self._core).at(facts.place)
+        mover = Mover(self._core, origin=origin, target=target)
         try:
             blocks = mover.copying.live_blocks(pack)
         except Damaged:
