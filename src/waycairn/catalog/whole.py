@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.audit import AuditPart
 from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
@@ -87,7 +88,16 @@ _TOTAL_NAMES = (
 
 
 class SqlCatalog(
-    RunPart, CommitPart, ItemPart, WaitingPart, SessionPart, HistoryPart, CheckpointPart, ChunkPart, SweepPart
+    RunPart,
+    CommitPart,
+    ItemPart,
+    WaitingPart,
+    SessionPart,
+    HistoryPart,
+    CheckpointPart,
+    ChunkPart,
+    SweepPart,
+    AuditPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

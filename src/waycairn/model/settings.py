@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from waycairn.model.audit_settings import AuditSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
+
+    audit: AuditSettings = field(default_factory=AuditSettings)

@@ -14,12 +14,14 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_audit import AuditRows, Rider
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
+    "AuditRows",
     "BlobCapabilities",
     "BlobInfo",
     "BlobWriter",
@@ -36,6 +38,7 @@ __all__ = [
     "ItemRows",
     "Job",
     "Ownership",
+    "Rider",
     "RunRows",
     "SessionRows",
     "Stateful",
