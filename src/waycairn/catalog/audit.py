@@ -96,10 +96,11 @@ class AuditPart(Part):
         return self._database.write(lambda session: append(session, secret, entry))
 
     def riding(self, entry_of: Callable[[Any], AuditEntry | None]) -> AbstractContextManager[Rider]:
-        def join(session: Session, result: Any) -> None:
+        def join(session: Session, result: Any) -> bool:
             entry = entry_of(result)
             if entry is not None:
                 append(session, self._info.secret, entry)
+            return entry is not None
 
         return riding(join)
 

@@ -16,18 +16,21 @@ Work = Callable[[Session], T]
 class Rider:
     """Taken along once."""
 
-    def __init__(self, join: Callable[[Session, Any], None]) -> None:
+    def __init__(self, join: Callable[[Session, Any], bool]) -> None:
         self._join = join
         self.is_there = False
 
     def carried(self, write: Callable[[Work[T]], T], work: Work[T]) -> T:
+        has_joined = False
+
         def both(session: Session) -> T:
+            nonlocal has_joined
             result = work(session)
-            self._join(session, result)
+            has_joined = self._join(session, result)
             return result
 
         result = write(both)
-        self.is_there = True
+        self.is_there = has_joined
         return result
 
 
@@ -43,8 +46,9 @@ def write_with_rider(write: Callable[[Work[T]], T], work: Work[T]) -> T:
 
 
 @contextmanager
-def riding(join: Callable[[Session, Any], None]) -> Iterator[Rider]:
-    """`join` is called in the next transaction of this thread, with what its own work gave."""
+def riding(join: Callable[[Session, Any], bool]) -> Iterator[Rider]:
+    """`join` is called in the transactions of this thread, with what their own work gave, until it says that it did
+    something."""
     rider = Rider(join)
     token = _rider.set(rider)
     try:

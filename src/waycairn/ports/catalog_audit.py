@@ -18,8 +18,8 @@ class AuditRows(Protocol):
         ...
 
     def riding(self, entry_of: Callable[[Any], AuditEntry | None]) -> AbstractContextManager[Rider]:
-        """The next transaction of this thread inside the block carries a row as well: both are there or neither. The entry
-        is made of what that transaction gives; None for none."""
+        """A transaction of this thread inside the block carries a row as well: both are there or neither. The entry is made
+        of what the transaction gives; where that is None, the next one is asked. One row a block."""
         ...
 
     def audit_after(self, number: int) -> Iterator[AuditRow]:

@@ -12,7 +12,7 @@ Commits of runs are no such acts: those are in the history of the run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,8 +59,16 @@ def record(
 
 
 @contextmanager
-def audited_commit(core: StoreCore, act: str, object: str | None = None, **facts: Any) -> Iterator[Act]:  # noqa: A002
-    """An act that is one transaction of the catalog: the first one of this thread in the block carries the row.
+def audited_commit(
+    core: StoreCore,
+    act: str,
+    object: str | None = None,  # noqa: A002
+    *,
+    rides_with: Callable[[Any], bool] = lambda _: True,
+    **facts: Any,
+) -> Iterator[Act]:
+    """An act that is one transaction of the catalog: the first one of this thread in the block carries the row, or the first
+    of those that give what `rides_with` accepts.
 
     A block that changes nothing is written down all the same, when it ends; unless it sets `is_quiet`. One that raises is
     `refused` or `failed`, with the error.
@@ -69,7 +77,11 @@ def audited_commit(core: StoreCore, act: str, object: str | None = None, **facts
     if not core.settings.audit.on:
         yield doing
         return
-    with core.catalog.riding(lambda _: None if doing.is_quiet else _entry(core, doing, Outcome.DONE)) as rider:
+
+    def entry_of(result: Any) -> AuditEntry | None:
+        return _entry(core, doing, Outcome.DONE) if rides_with(result) and not doing.is_quiet else None
+
+    with core.catalog.riding(entry_of) as rider:
         try:
             yield doing
         except BaseException as error:

@@ -8,6 +8,7 @@ from typing import Any
 from waycairn.codec import Types
 from waycairn.errors import CheckpointPinned, Damaged
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunRecord
+from waycairn.upkeep.auditing import audited_commit
 from waycairn.work.listing import Listing
 from waycairn.work.restoring import note_damage
 from waycairn.world import history
@@ -51,18 +52,20 @@ class History(Listing):
     def pin(self, checkpoint: str, pinned: bool = True) -> None:
         """Keep a checkpoint whatever policies say; or let it go again."""
         found = self.checkpoint(checkpoint)
-        self.core.catalog.pin_checkpoint(found.run, found.sequence, pinned)
+        with audited_commit(self.core, "checkpoint.pin" if pinned else "checkpoint.unpin", found.id):
+            self.core.catalog.pin_checkpoint(found.run, found.sequence, pinned)
 
     def delete(self, checkpoint: str) -> None:
         """Delete one checkpoint. Raises CheckpointPinned; ValueError for the one an unfinished run goes on from."""
         found = self.checkpoint(checkpoint)
-        if found.pinned:
-            raise CheckpointPinned(
-                f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn unpin {checkpoint}",
-                checkpoint=checkpoint,
-            )
-        self._refuse_last(found)
-        self._delete([found])
+        with audited_commit(self.core, "checkpoint.delete", found.id, kind=found.checkpoint.kind):
+            if found.pinned:
+                raise CheckpointPinned(
+                    f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn unpin {checkpoint}",
+                    checkpoint=checkpoint,
+                )
+            self._refuse_last(found)
+            self._delete([found])
 
     def _refuse_last(self, found: CheckpointRecord) -> None:
         run = self.core.catalog.get_run(found.run)
@@ -80,7 +83,9 @@ class History(Listing):
         listed = self.core.catalog.list_checkpoints(CheckpointFilter(run=found.id, kind=kind, pinned=False))
         newest = self.core.catalog.latest_checkpoint(found.id, role="state")
         keep = newest.sequence if newest and not found.status.is_finished else None
-        return self._delete([record for record in listed if record.sequence != keep])
+        gone = [record for record in listed if record.sequence != keep]
+        with audited_commit(self.core, "run.clear", found.id, name=found.name, kind=kind, checkpoints=len(gone)):
+            return self._delete(gone)
 
     def _delete(self, records: Sequence[CheckpointRecord]) -> int:
         """Checkpoints of one run."""

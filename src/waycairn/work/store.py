@@ -13,6 +13,7 @@ from waycairn.model.policy import Durability, Pace
 from waycairn.model.records import RunFilter, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited, audited_commit
 from waycairn.wiring import default_url, open_core
 from waycairn.work.displays import Mode, check_mode
 from waycairn.work.entering import Ask, displace, held
@@ -88,24 +89,35 @@ class Store(History, Values):
     def discard(self, run: str) -> RunRecord:
         """Give an unfinished run up: it stays listed, and entering it again starts anew. Raises RunIsHeld."""
         found = self.find(run)
-        owner = self.core.ownership.holder(found)
-        if owner is not None:
-            raise held(found, owner)
-        self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
+        with audited_commit(self.core, "run.discard", found.id, name=found.name, key=found.key):
+            self._refuse_held(found)
+            self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
         history.note(history.Discarded(run=found.id))
         return self.find(found.id)
 
     def takeover(self, run: str) -> RunRecord:
         """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
         refused (OwnershipLost); what it committed before stands. Nothing happens to a run that was left."""
-        return displace(self.core, self.find(run))
+        found = self.find(run)
+        with audited_commit(self.core, "run.takeover", found.id, name=found.name, epoch=found.epoch) as act:
+            act.is_quiet = found.status is not RunStatus.RUNNING  # it was left: nothing is changed
+            return displace(self.core, found)
 
     def remove(self, run: str) -> None:
         """Delete a run with everything below it, and the copies of its session. Raises RunIsHeld."""
         found = self.find(run)
+        with audited_commit(
+            self.core, "run.remove", found.id, name=found.name, key=found.key, done=found.progress.done
+        ):
+            self._refuse_held(found)
+            self._remove(found)
+
+    def _refuse_held(self, found: RunRecord) -> None:
         owner = self.core.ownership.holder(found)
         if owner is not None:
             raise held(found, owner)
+
+    def _remove(self, found: RunRecord) -> None:
         below = self.core.catalog.list_runs(RunFilter(root=found.id, roots_only=False))
         what = [found.id, *(run.id for run in below if run.id != found.id)]
         history.note(history.Deleting(what=what))
@@ -138,7 +150,11 @@ class Store(History, Values):
         if the store has a run of that name."""
         from waycairn.upkeep.recovering import find_mirror, recover
 
-        return recover(self.core, find_mirror(Path(mirror), name, key))
+        folder = find_mirror(Path(mirror), name, key)
+        with audited(self.core, "session.recover", name, folder=folder) as act:
+            recovered = recover(self.core, folder)
+            act.facts.update(run=recovered.run, iterations=recovered.iterations, damaged=recovered.damaged)
+        return recovered
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -174,7 +190,11 @@ class Store(History, Values):
         wanted = Wanted(kinds=tuple(kinds), path=None if path is None else os.fspath(path), limit=limit)
         parser = Parser(schema, transform=transform)
         found = find_stream(self.core, stream, sink)
-        return Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit).run(wanted)
+        retry = Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit)
+        with audited(self.core, "stream.retry", stream) as act:
+            retried = retry.run(wanted)
+            act.facts.update(settled=retried.settled, failed=retried.failed, unreadable=retried.unreadable)
+        return retried
 
     # -- upkeep ------------------------------------------------------------------------------------------------------
 
