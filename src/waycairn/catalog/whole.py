@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, u
 from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.audit import AuditPart
+from waycairn.catalog.branching import BranchPart
 from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
@@ -98,6 +99,7 @@ class SqlCatalog(
     ChunkPart,
     SweepPart,
     AuditPart,
+    BranchPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

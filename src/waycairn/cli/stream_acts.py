@@ -127,8 +127,8 @@ def reset(
 ) -> None:
     """Read the files of a stream from their beginning again. Rows that were written stay: see to them first."""
     from waycairn.upkeep.auditing import audited
+    from waycairn.upkeep.holding import held
     from waycairn.upkeep.streams import holder_in, reset_stream
-    from waycairn.work.entering import held
 
     with face.open() as store:
         found = standing_here(store.core, name, sink)

@@ -15,6 +15,7 @@ from waycairn.ports.catalog import (
     WaitingRows,
 )
 from waycairn.ports.catalog_audit import AuditRows, Rider
+from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
@@ -26,6 +27,7 @@ __all__ = [
     "BlobInfo",
     "BlobWriter",
     "Blobs",
+    "BranchRows",
     "Buffer",
     "Catalog",
     "CheckpointRows",

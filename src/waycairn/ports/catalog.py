@@ -28,6 +28,7 @@ from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
 from waycairn.ports.catalog_audit import AuditRows
+from waycairn.ports.catalog_branches import BranchRows
 
 
 class RunRows(Protocol):
@@ -298,6 +299,7 @@ class Catalog(
     ChunkRows,
     SweepRows,
     AuditRows,
+    BranchRows,
     Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across

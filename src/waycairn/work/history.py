@@ -11,6 +11,7 @@ from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunRecord
 from waycairn.upkeep.auditing import audited_commit
 from waycairn.work.listing import Listing
 from waycairn.work.restoring import note_damage
+from waycairn.work.step import check_name
 from waycairn.world import history
 
 
@@ -48,6 +49,30 @@ class History(Listing):
             damage = error.__cause__ if isinstance(error.__cause__, Damaged) else error
             note_damage(self.core, found, damage)
             raise
+
+    def fork(self, run: str, checkpoint: str, name: str, *, key: str | None = None) -> RunRecord:
+        """A new run that begins exactly at a checkpoint of a state: with all that was committed up to there, also in the phases
+        below. It shares the bytes with its source and goes on by itself: enter it by its name and key. Of output files
+        that grow it gets copies beside them, up to that cut; what it writes goes there: `out.jsonl` is `out.NAME.jsonl`.
+
+        The source may be running. Raises CheckpointNotFound, RunError if there is a run of that name, Damaged if an output
+        file is shorter than it was; ValueError for what is no cut, and for runs that follow files or are done in parts."""
+        check_name("run", name)
+        if key is not None:
+            check_name("run's key", key)
+        from waycairn.upkeep.forking import fork
+
+        return fork(self.core, self.find(run), self.checkpoint(checkpoint), name, key)
+
+    def rewind(self, run: str, checkpoint: str) -> RunRecord:
+        """Cut a run, and the phases below it, back to an earlier checkpoint of a state. What was done later is undone for good:
+        items, steps, what was logged. Later checkpoints are set aside: they can be read, and nothing goes on from them.
+        A completed run can be entered again; its output files are cut back then. To keep what is there now, fork it first.
+
+        Raises RunIsHeld, CheckpointNotFound; ValueError as `fork`, and for a run that was given up."""
+        from waycairn.upkeep.rewinding import rewind
+
+        return rewind(self.core, self.find(run), self.checkpoint(checkpoint))
 
     def pin(self, checkpoint: str, pinned: bool = True) -> None:
         """Keep a checkpoint whatever policies say; or let it go again."""

@@ -14,9 +14,10 @@ from waycairn.model.records import RunFilter, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
 from waycairn.upkeep.auditing import audited, audited_commit
+from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
 from waycairn.work.displays import Mode, check_mode
-from waycairn.work.entering import Ask, displace, held
+from waycairn.work.entering import Ask, displace
 from waycairn.work.entry import Entry
 from waycairn.work.history import History
 from waycairn.work.run import Run
