@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import bindparam, func, null, or_, select, update
+from sqlalchemy import String, bindparam, func, null, or_, select, update
 
 from waycairn.catalog.checkpoints import ADD_CHECKPOINT
 from waycairn.catalog.columns import decode_json, decode_place, encode_place, identity
@@ -47,7 +47,7 @@ HOLD_SOURCE = Statement(
 HOLD_CUT = Statement(
     "hold_cut",
     "The checkpoint that is forked at: nobody deletes it meanwhile.",
-    select(bindparam("id"), *CHECKPOINT_COLUMNS)
+    select(bindparam("id", type_=String), *CHECKPOINT_COLUMNS)
     .where(
         checkpoints.c.run == bindparam("num"),
         checkpoints.c.sequence == bindparam("number"),
@@ -94,7 +94,7 @@ HOLD_AND_REOPEN = Statement(
 KEPT_UP_TO = Statement(
     "kept_up_to",
     "The checkpoints that a fork takes over: values and results up to a cut, and the newest state.",
-    select(bindparam("id"), *CHECKPOINT_COLUMNS)
+    select(bindparam("id", type_=String), *CHECKPOINT_COLUMNS)
     .where(
         checkpoints.c.run == NUM,
         checkpoints.c.sequence <= bindparam("through"),

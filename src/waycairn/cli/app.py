@@ -10,6 +10,7 @@ import typer
 
 from waycairn import __version__
 from waycairn.cli import (
+    audit,
     care,
     checkpoints,
     control,
@@ -24,6 +25,7 @@ from waycairn.cli import (
     stream_acts,
     streams,
     sweeping,
+    time_travel,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
@@ -56,7 +58,23 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+_FAMILIES = (
+    *(
+        listing,
+        items,
+        results,
+        report,
+        checkpoints,
+        exporting,
+        importing,
+        control,
+        time_travel,
+        sweeping,
+        care,
+        crashing,
+    ),
+)
+for family in _FAMILIES:
     for command in family.COMMANDS:
         command.add_to(app)
 
@@ -69,6 +87,12 @@ session = typer.Typer(help="What training runs wrote down.", no_args_is_help=Tru
 for command in sessions.COMMANDS:
     command.add_to(session)
 app.add_typer(session, name="session")
+
+
+log = typer.Typer(help="Who did what: the audit log of the store.", no_args_is_help=True)
+for command in audit.COMMANDS:
+    command.add_to(log)
+app.add_typer(log, name="audit")
 
 
 def run() -> int:

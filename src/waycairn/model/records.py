@@ -354,6 +354,10 @@ class CheckpointFilter:
     pinned: bool | None = None
     before: int | None = None
     """Sequences below this one (to fall back from a damaged checkpoint)."""
+    since: float | None = None
+    """Taken at this time or later, in seconds since 1970."""
+    until: float | None = None
+    """Taken before this time."""
     limit: int | None = None
 
 

@@ -81,13 +81,17 @@ def audited_commit(
     def entry_of(result: Any) -> AuditEntry | None:
         return _entry(core, doing, Outcome.DONE) if rides_with(result) and not doing.is_quiet else None
 
+    # What is said of an error, or of nothing done, must not take the rider along: hence outside of its block.
+    failure: BaseException | None = None
     with core.catalog.riding(entry_of) as rider:
         try:
             yield doing
-        except BaseException as error:
-            if not rider.is_there:
-                _note_error(core, doing, error)
-            raise
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failure = error
+    if failure is not None:
+        if not rider.is_there:
+            _note_error(core, doing, failure)
+        raise failure
     if not rider.is_there and not doing.is_quiet:
         core.catalog.add_audit(_entry(core, doing, Outcome.DONE))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from waycairn.errors import CheckpointNotFound, RunNotFound
@@ -61,10 +62,19 @@ class Listing:
         """The living owner of a run (model.records.Owner), None if its owner is dead or it was left."""
         return self.core.ownership.holder(run)
 
-    def checkpoints(self, run: str | None = None, **which: Any) -> Sequence[CheckpointRecord]:
-        """Checkpoints, newest first; filters as in model.records.CheckpointFilter."""
+    def checkpoints(
+        self, run: str | None = None, *, name_glob: str | None = None, **which: Any
+    ) -> Sequence[CheckpointRecord]:
+        """Checkpoints, newest first; filters as in model.records.CheckpointFilter. `name_glob`: of runs, phases among them,
+        with a name like `train-*`."""
         wanted = None if run is None else self.find(run).id
-        return self.core.catalog.list_checkpoints(CheckpointFilter(run=wanted, **which))
+        if name_glob is None:
+            return self.core.catalog.list_checkpoints(CheckpointFilter(run=wanted, **which))
+        below = self.core.catalog.list_runs(RunFilter(root=wanted, roots_only=False))
+        named = [one.id for one in below if fnmatchcase(one.name, name_glob)]
+        found = [one for id_ in named for one in self.core.catalog.list_checkpoints(CheckpointFilter(run=id_, **which))]
+        found.sort(key=lambda one: (one.created, one.run, one.sequence), reverse=True)
+        return found[: which.get("limit")]
 
     def checkpoint(self, checkpoint: str) -> CheckpointRecord:
         """One checkpoint by id. Raises CheckpointNotFound."""
