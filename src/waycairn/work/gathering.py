@@ -22,7 +22,7 @@ from waycairn.work.journal import Journal
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems
 from waycairn.work.phase_cuts import PhaseCuts
-from waycairn.work.request import PACED, Request
+from waycairn.work.request import PACED, SIGNAL, Request
 from waycairn.work.saving import Behind
 from waycairn.work.state import Slot
 from waycairn.work.tracking import Tracked
@@ -165,6 +165,11 @@ class Gathering:
         brings its own state over all."""
         if self.wanted is None or (request != PACED and self.wanted.encoded is None):
             self.wanted = request
+
+    def stopping(self) -> Request:
+        """The cut that a signal asks for. A checkpoint that was asked for in the item that just ended is that cut: the item
+        will not run again, and nobody else would take it."""
+        return SIGNAL if self.wanted is None or self.wanted == PACED else self.wanted
 
     # -- progress ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any
 from waycairn.errors import CheckpointNotFound, RunNotFound
 from waycairn.model.ids import RunId, split_checkpoint_id
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
-from waycairn.model.states import RunStatus
+from waycairn.model.states import CheckpointStatus, RunStatus
 from waycairn.store import StoreCore
 
 
@@ -68,6 +68,8 @@ class Listing:
         """Checkpoints, newest first; filters as in model.records.CheckpointFilter. `name_glob`: of runs, phases among them,
         with a name like `train-*`."""
         wanted = None if run is None else self.find(run).id
+        if which.get("status") is not None:
+            which["status"] = CheckpointStatus(which["status"])
         if name_glob is None:
             return self.core.catalog.list_checkpoints(CheckpointFilter(run=wanted, **which))
         below = self.core.catalog.list_runs(RunFilter(root=wanted, roots_only=False))
