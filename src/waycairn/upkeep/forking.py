@@ -35,6 +35,9 @@ def fork(core: StoreCore, run: RunRecord, checkpoint: CheckpointRecord, name: st
         if there is not None and _is_this(there, checkpoint):
             act.is_quiet = True  # asked twice; nothing was done with it yet
             return there
+        replaces = _given_up(there)
+        if there is not None and replaces is None:
+            raise _taken(name, key)
         path_of = _paths(run, mark_of(name, key))
         crashpoint("fork.begin")
         _copy_outputs(run, core.catalog.outputs_at(run.id, checkpoint.sequence), path_of)
@@ -58,9 +61,9 @@ def fork(core: StoreCore, run: RunRecord, checkpoint: CheckpointRecord, name: st
             run=new,
             operation=new_operation_id(),
             path_of=path_of,
-            replaces=_given_up(there),
+            replaces=replaces,
         )
-        if (there is not None and planned.replaces is None) or not core.catalog.add_fork(planned, core.clock.now()):
+        if not core.catalog.add_fork(planned, core.clock.now()):
             raise _taken(name, key)
     crashpoint("fork.done")
     if history.is_on():
