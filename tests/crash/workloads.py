@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, encrypted, following, keeping_keys, learning, moving, running, saving, training
+from crash import batches, branches, encrypted, following, keeping_keys, learning, moving, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -61,6 +61,7 @@ WORKLOADS = {
     **learning.WORKLOADS,
     **keeping_keys.WORKLOADS,
     **encrypted.WORKLOADS,
+    **branches.WORKLOADS,
 }
 
 

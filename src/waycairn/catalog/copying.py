@@ -55,7 +55,10 @@ T = TypeVar("T")
 UNFINISHED = 1_000_000
 """Added to the format while a store is a copy that is being made: nothing else opens it, no older waycairn either."""
 _OF_ITS_OWN = {meta, keys, packs, blocks, chunks}
-COPIED = tuple(table for table in metadata.sorted_tables if table not in _OF_ITS_OWN)
+COPIED = tuple(
+    sorted((one for one in metadata.sorted_tables if one not in _OF_ITS_OWN), key=lambda table: table is upkeep)
+)
+"""`upkeep` last: a row of it notes what is in another table."""
 _BY_NAME = {table.name: table for table in COPIED}
 _PAGE = 500
 _COPY = "copy"

@@ -28,7 +28,9 @@ from waycairn.model.repacking import StoredBlock
 from waycairn.ports import CopiedRow, TableReader
 from waycairn.store import StoreCore
 from waycairn.upkeep import verifying
+from waycairn.upkeep.auditing import audited
 from waycairn.upkeep.copying_ledgers import copy_ledgers
+from waycairn.upkeep.rechaining import NOTED, Rechaining
 from waycairn.world.crashpoints import crashpoint
 
 Tell = Callable[[str], None]
@@ -63,6 +65,11 @@ def copy_store(source: StoreCore, target: StoreCore, *, live: bool = False, tell
     if not live:
         _refuse_living(source)
     _refuse_another(source, target)
+    with audited(source, "store.copy", target.url, reads_only=True, encrypted=target.is_encrypted):
+        return _copied(source, target, tell)
+
+
+def _copied(source: StoreCore, target: StoreCore, tell: Tell) -> CopyReport:
     report = CopyReport()
     crashpoint("copy.begin")
     copying = _Copying(source, target, report, tell)
@@ -115,9 +122,11 @@ class _Copying:
         self._tell = tell
         self._rekeying = Rekeying(_side(source), _side(target))
         self._seen: set[int] = set()
+        self._chain: Rechaining
 
     def run(self, moment: TableReader) -> None:
         self._copy_chunks(moment)
+        self._chain = Rechaining(moment, self._source.catalog.info.secret, self._target.catalog.info.secret)
         self._target.catalog.clear_copied()
         self._target.catalog.note_copy(self._source.catalog.info.id, self._target.clock.now())
         crashpoint("copy.cleared")
@@ -178,13 +187,18 @@ class _Copying:
     def _copy_table(self, moment: TableReader, table: str) -> _Sum:
         total = _Sum()
         for page in moment.rows(table):
-            rows = [self._rekeyed(row) for row in page if not _is_about_copy(table, row)]
+            rows = [self._rekeyed(table, row) for row in page if not _is_about_copy(table, row)]
             self._target.catalog.put_rows(table, rows)
             for row in rows:
                 total.add(row)
         return total
 
-    def _rekeyed(self, row: CopiedRow) -> CopiedRow:
+    def _rekeyed(self, table: str, row: CopiedRow) -> CopiedRow:
+        """What is keyed by the secret of the store is made anew."""
+        if table == "audit":
+            return self._chain.row(row)
+        if table == "upkeep" and row["name"] == NOTED:
+            return self._chain.noted(row)
         stored = state_in(row)
         return row if stored is None else {**row, "root": self._rekeying.root(stored)}
 

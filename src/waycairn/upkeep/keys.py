@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from waycairn.errors import KeysChanged, NotEncrypted
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited_commit
 from waycairn.world.crashpoints import crashpoint
 
 if TYPE_CHECKING:
@@ -21,23 +22,38 @@ _TIMES = 8
 def add_way_in(core: StoreCore, source: Source, label: str | None = None) -> str:
     """One more secret that opens the store; the id of this way in. Durable when it returns."""
     _refuse_second(core, source)
-    new = change_keys(core, lambda ring: ring.adding(source, core.clock.now(), label))
-    return new.rows[-1].id
+    with audited_commit(core, "key.add", rides_with=bool) as act:
+
+        def adding(ring: Keyring) -> Keyring:
+            new = ring.adding(source, core.clock.now(), label)
+            act.object = new.rows[-1].id
+            return new
+
+        return change_keys(core, adding).rows[-1].id
 
 
 def remove_way_in(core: StoreCore, id_: str) -> None:
     """Its secret opens the store no more. ValueError if it is the last one, or there is none of that id. Who had the secret
     and a copy of the catalog can still read that copy: a rotation of the data key shuts him out of what comes."""
-    change_keys(core, lambda ring: ring.removing(id_))
+    with audited_commit(core, "key.remove", id_, rides_with=bool):
+        change_keys(core, lambda ring: ring.removing(id_))
 
 
 def rotate_way_in(core: StoreCore, source: Source, id_: str | None = None) -> str:
     """Another secret in place of that of a way in (by default the one that this store was opened by); its new id. Nothing
     else is written again: it takes no longer than any commit."""
     _refuse_second(core, source)
-    old = {row.id for row in core.catalog.wrapped_keys()}
-    new = change_keys(core, lambda ring: ring.replacing(id_ or ring.opened_by, source, core.clock.now()))
-    return next(row.id for row in new.rows if row.id not in old)
+    with audited_commit(core, "key.rotate", rides_with=bool) as act:
+
+        def replacing(ring: Keyring) -> Keyring:
+            old = {row.id for row in ring.rows}
+            new = ring.replacing(id_ or ring.opened_by, source, core.clock.now())
+            act.object = next(row.id for row in new.rows if row.id not in old)
+            act.facts["instead_of"] = id_ or ring.opened_by
+            return new
+
+        change_keys(core, replacing)
+    return str(act.object)
 
 
 def change_keys(core: StoreCore, change: Callable[[Keyring], Keyring]) -> Keyring:

@@ -22,6 +22,7 @@ from waycairn.errors import Damaged, KeysChanged
 from waycairn.model.ids import PackId
 from waycairn.model.repacking import PackFacts, PackOrigin
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited
 from waycairn.upkeep.keys import change_keys, locksmith_of, opened_keys
 from waycairn.upkeep.optimize import places
 from waycairn.upkeep.repacking import Mover
@@ -52,6 +53,13 @@ class RotationReport:
 
 def rotate_data_key(core: StoreCore, *, begin: bool = True, tell: Tell = lambda _: None) -> RotationReport:
     """Begin a rotation, unless one is under way (or `begin` is false), and bring it to its end. Durable when it returns."""
+    with audited(core, "key.rotate-data") as act:
+        report = _rotated(core, begin=begin, tell=tell)
+        act.facts.update(generation=report.generation, dropped=list(report.dropped))
+        return report
+
+
+def _rotated(core: StoreCore, *, begin: bool, tell: Tell) -> RotationReport:
     ring = opened_keys(core)
     if begin and len(data_rows(ring.rows)) == 1:
         change_keys(core, lambda ring: ring.next_generation(core.clock.now()))
