@@ -25,7 +25,7 @@ class Rechaining:
         self._number = 0
         self._theirs: bytes | None = BEGINNING
         self._ours: bytes | None = BEGINNING
-        self._made: dict[tuple[int, str], str] = {}
+        self._made: dict[tuple[Any, Any], str] = {}
         """The newest, by number and hash in the source."""
         self._begin(moment)
 
@@ -50,7 +50,10 @@ class Rechaining:
     def _hash(self, row: CopiedRow, number: int, hash_: bytes) -> bytes:
         if number != self._number + 1 or self._theirs is None or self._ours is None:
             return hash_
-        entry = _entry_of(row)
+        try:
+            entry = _entry_of(row)
+        except (TypeError, ValueError, AttributeError):
+            return hash_  # no row that was ever written
         if chain_hash(self._old, self._theirs, number, entry) != hash_:
             return hash_
         return chain_hash(self._new, self._ours, number, entry)
