@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, LargeBinary, Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER
+from waycairn.catalog.chunk_index import COUNTER, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
@@ -155,8 +155,8 @@ def _which_packs(count: int) -> Statement:
 def _which_chunks(count: int) -> Statement:
     return Statement(
         "which_chunks",
-        "Which of these chunks have a row.",
-        select(chunks.c.number).where(one_of(chunks.c.number, count)),
+        "Which of these chunks have a row and are not marked damaged.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count), is_sound(chunks.c.number)),
     )
 
 

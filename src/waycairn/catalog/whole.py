@@ -12,6 +12,7 @@ from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
+from waycairn.catalog.damage import DamagePart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
@@ -98,6 +99,7 @@ class SqlCatalog(
     ChunkPart,
     SweepPart,
     UpkeepPart,
+    DamagePart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

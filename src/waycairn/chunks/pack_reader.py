@@ -56,7 +56,15 @@ def check_pack(blobs: Blobs, info: StoreInfo, pack: PackId) -> int:
     return size
 
 
-def _read_ends(blobs: Blobs, info: StoreInfo, pack: PackId) -> tuple[int, bytes, list[PackedBlock]]:
+def check_ends(blobs: Blobs, info: StoreInfo, pack: PackId) -> bytes:
+    """Read header, footer and trailer of a pack and verify them; its digest. Raises Damaged."""
+    _, digest, _ = _read_ends(blobs, info, pack, listed=False)
+    return digest
+
+
+def _read_ends(
+    blobs: Blobs, info: StoreInfo, pack: PackId, *, listed: bool = True
+) -> tuple[int, bytes, list[PackedBlock]]:
     found = blobs.head(pack)
     if found is None or found.size < HEADER_SIZE + TRAILER_SIZE:
         raise pack_file.damaged(pack, "it is missing" if found is None else f"only {found.size} bytes of it are there")
@@ -67,7 +75,7 @@ def _read_ends(blobs: Blobs, info: StoreInfo, pack: PackId) -> tuple[int, bytes,
     footer = _read(blobs, pack, offset, length)
     if pack_file.digest_of(header, footer) != digest:
         raise pack_file.damaged(pack, "its footer does not match its hash")
-    return found.size, digest, pack_file.read_footer(footer, pack)
+    return found.size, digest, pack_file.read_footer(footer, pack) if listed else []
 
 
 def _check_padding(blobs: Blobs, pack: PackId, start: int, end: int) -> None:

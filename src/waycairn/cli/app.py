@@ -24,6 +24,7 @@ from waycairn.cli import (
     stream_acts,
     streams,
     sweeping,
+    verifying,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
@@ -56,7 +57,20 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+for family in (
+    listing,
+    items,
+    results,
+    report,
+    checkpoints,
+    exporting,
+    importing,
+    control,
+    sweeping,
+    care,
+    verifying,
+    crashing,
+):
     for command in family.COMMANDS:
         command.add_to(app)
 

@@ -148,7 +148,7 @@ def delete(
 def _delete_run(store: Store, run: RunRecord, *, yes: bool) -> None:
     from waycairn.cli.facts import title_of
     from waycairn.upkeep.standing import standing_of
-    from waycairn.upkeep.verifying import of_run
+    from waycairn.upkeep.stored_states import of_run
     from waycairn.work.entering import held
 
     standing = standing_of(store.core, run)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from waycairn.model.verify_settings import VerifySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
+
+    verify: VerifySettings = field(default_factory=VerifySettings)

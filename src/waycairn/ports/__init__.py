@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
@@ -31,6 +32,7 @@ __all__ = [
     "ChunkRows",
     "Clock",
     "CommitRows",
+    "DamageRows",
     "Executor",
     "Flights",
     "Hold",

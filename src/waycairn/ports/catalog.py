@@ -27,6 +27,7 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 
 
@@ -210,7 +211,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two)."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). Chunks that are marked
+        damaged are not among them."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -275,7 +277,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there."""
+        """Whether all of these chunks are there, and none of them is marked damaged."""
         ...
 
     def claim_sweep(self, now: float, pause: float) -> bool:
@@ -289,7 +291,17 @@ class SweepRows(Protocol):
 
 
 class Catalog(
-    RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, SweepRows, UpkeepRows, Protocol
+    RunRows,
+    CommitRows,
+    ItemRows,
+    WaitingRows,
+    SessionRows,
+    CheckpointRows,
+    ChunkRows,
+    SweepRows,
+    UpkeepRows,
+    DamageRows,
+    Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""

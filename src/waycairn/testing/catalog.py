@@ -13,6 +13,7 @@ from __future__ import annotations
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
+from waycairn.testing.catalog_damage import DamageContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
@@ -38,6 +39,7 @@ class CatalogContract(
     ChunkContract,
     SweepContract,
     UpkeepContract,
+    DamageContract,
     SharingContract,
 ):
     """All of it."""
