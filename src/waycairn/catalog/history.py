@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Text, and_, bindparam, delete, func, or_, select, update
 
 from waycairn.catalog.columns import decode_json, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
@@ -15,7 +15,7 @@ from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
 from waycairn.errors import CheckpointNotFound
 from waycairn.model.ids import RunId, checkpoint_id
-from waycairn.model.states import CheckpointStatus
+from waycairn.model.states import CUT_BACK, CheckpointStatus
 
 HOLD_RUN = Statement(
     "hold_run",
@@ -86,6 +86,18 @@ SET_ASIDE = Statement(
     )
     .values(status=CheckpointStatus.SET_ASIDE.value, damage=bindparam("damage")),
 )
+BEHIND_DAMAGE = Statement(
+    "behind_damage",
+    "Those that are damaged stay so; should they be mended, they are set aside, too.",
+    update(checkpoints)
+    .where(
+        and_(checkpoints.c.run == bindparam("num"), checkpoints.c.sequence > bindparam("number")),
+        or_(checkpoints.c.role == "state", checkpoints.c.role == "result"),
+        checkpoints.c.status == CheckpointStatus.DAMAGED.value,
+        checkpoints.c.damage.not_like(f"{CUT_BACK}%"),
+    )
+    .values(damage=bindparam("behind", type_=Text) + checkpoints.c.damage),
+)
 EMPTY_OUTPUTS = Statement(
     "empty_outputs",
     "Files that the checkpoint does not know were as long as before the run.",
@@ -106,7 +118,8 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
     if row is None:
         refuse_unless_ours(session, run, epoch)
         return
-    values: dict[str, Any] = {"num": row[0], "number": sequence, "damage": encode_text(f"cut back to {sequence}")}
+    values: dict[str, Any] = {"num": row[0], "number": sequence, "damage": encode_text(f"{CUT_BACK} {sequence}")}
+    values["behind"] = f"{CUT_BACK} {sequence}; "
     # 2. The lengths of that time, before anything is changed. At 0 nothing had been committed.
     found = session.one(OUTPUTS_AT, values)
     if found is None and sequence > 0:
@@ -125,6 +138,7 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
     session.change(FORGET_STEPS, values)
     take_back(session, run, values)
     session.change(SET_ASIDE, values)
+    session.change(BEHIND_DAMAGE, values)
     # 4. Output files get their old lengths.
     session.change(EMPTY_OUTPUTS, values)
     for path, length in decode_json(found[0] if found else "{}").items():

@@ -9,6 +9,7 @@ state; its *root* is a keyed hash over their ids, so that integrity never rests 
 from __future__ import annotations
 
 from waycairn.chunks.compressing import check_compression
+from waycairn.chunks.listing import Listing, list_what_is_proven
 from waycairn.chunks.open_state import OpenState
 from waycairn.chunks.pack_reader import check_ends, check_pack, list_pack
 from waycairn.chunks.reader import ChunkReader
@@ -22,6 +23,7 @@ __all__ = [
     "ChunkWriter",
     "Examined",
     "IndexTable",
+    "Listing",
     "OpenState",
     "Roots",
     "Tuning",
@@ -29,4 +31,5 @@ __all__ = [
     "check_ends",
     "check_pack",
     "list_pack",
+    "list_what_is_proven",
 ]

@@ -45,22 +45,23 @@ def verify(
     *,
     level: Level = "data",
     part: str = "all",
+    marking: bool = True,
     tell: Tell = lambda _what, _size: None,
 ) -> Verified:
-    """Verify the store, a run with its phases or one checkpoint. Damaged checkpoints are marked, so that nobody restores
-    them. Also while jobs work in the store, and a sweep. Raises ValueError for a part that is none.
+    """Verify the store, a run with its phases or one checkpoint. Damaged checkpoints are marked (unless `marking` is false: then
+    nothing is changed), so that nobody restores them. Also while jobs work in the store, and a sweep. Raises ValueError for a part that is none.
 
     What was marked before is counted, and stays marked: `waycairn repair` looks whether it can be read again.
     """
     began = core.clock.monotonic()
     found = Verified(level=level, part=part)
-    look = _Look(core, only, level=level, part=Part.parse(part), found=found, tell=tell)
+    look = _Look(core, only, level=level, part=Part.parse(part), found=found, marking=marking, tell=tell)
     look.packs()
     look.chunks()
     look.states()
     _restores(core, found)
     found.seconds = core.clock.monotonic() - began
-    if only is None:
+    if only is None and marking:
         look.note()
     return found
 
@@ -78,12 +79,15 @@ def verify_when_due(core: StoreCore, now: float) -> Verified | None:
 class _Look:
     """One verification."""
 
-    def __init__(self, core: StoreCore, only: Only, *, level: Level, part: Part, found: Verified, tell: Tell) -> None:
+    def __init__(
+        self, core: StoreCore, only: Only, *, level: Level, part: Part, found: Verified, marking: bool, tell: Tell
+    ) -> None:
         self._core = core
         self._only = only
         self._level = level
         self._part = part
         self._found = found
+        self._marking = marking
         self._tell = tell
         self._table = IndexTable()
         self._rows: Sequence[PackRow] = core.catalog.pack_rows()
@@ -136,7 +140,8 @@ class _Look:
             self._bad.update((place.number, damage) for place, damage in done.bad)
             self._tell("chunks", done.raw_bytes)
         self._bad = self._confirmed(self._bad)
-        mark(self._core, {number: self._bad[number] for number in self._bad.keys() - self._marked.keys()})
+        if self._marking:
+            mark(self._core, {number: self._bad[number] for number in self._bad.keys() - self._marked.keys()})
         crashpoint("verify.chunks")
         unread = {number: damage for number, damage in self._marked.items() if number not in reading}
         self._found.damaged_chunks = self._with_differences({**unread, **self._bad})
@@ -267,7 +272,7 @@ class _Look:
 
     def _add(self, state: StoredState, damage: str, *, known: bool) -> None:
         record = state.checkpoint
-        if record is not None and not known:
+        if record is not None and not known and self._marking:
             with suppress(StoreReadOnly):
                 self._core.catalog.mark_checkpoint(record.run, record.sequence, CheckpointStatus.DAMAGED, damage)
             crashpoint("verify.checkpoint")

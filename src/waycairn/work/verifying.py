@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from waycairn.model.records import CheckpointRecord, RunRecord
+    from waycairn.model.repair import RepairReport
     from waycairn.store import StoreCore
     from waycairn.upkeep.verified import Verified
 
@@ -32,6 +33,14 @@ class Verifying:
         part = self.core.settings.verify.read_data if read_data is None else read_data
         only = None if what is None else self._named(what, key)
         return verify(self.core, only, level="structure" if structure else "data", part=part)
+
+    def repair(self, *, dry_run: bool = False) -> RepairReport:
+        """Verify, then put right what can be: rows of the chunk index from what the packs say, damaged chunks from intact ones
+        of the same content, marks of what can be read again. What is sound is not touched and nothing is deleted; the catalog
+        as it was is put aside first. With `dry_run` nothing is changed. Jobs may work in the store meanwhile."""
+        from waycairn.upkeep.repairing import repair
+
+        return repair(self.core, dry_run=dry_run)
 
     def _named(self, what: str, key: str | None) -> RunRecord | CheckpointRecord:
         """A checkpoint if there is one of that id, else the run."""
