@@ -110,9 +110,9 @@ def _assemble(  # noqa: PLR0917 - one private call
     from waycairn.blobs import LocalBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
-    from waycairn.process import FileOwnership, LeaseOwnership
+    from waycairn.process import FileOwnership, LeaseOwnership, current_actor
 
-    catalog = open_catalog(url, durability=durability, create=create, clock=clock)
+    catalog = open_catalog(url, durability=durability, create=create, clock=clock, actor=current_actor())
     try:
         blobs = LocalBlobs(packs)
         return StoreCore(

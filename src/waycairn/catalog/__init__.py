@@ -21,14 +21,22 @@ _CLOCK = SystemClock()
 
 
 def open_catalog(
-    url: str, *, durability: Durability = "power", create: bool = True, clock: Clock = _CLOCK, deadline: float = 30.0
+    url: str,
+    *,
+    durability: Durability = "power",
+    create: bool = True,
+    clock: Clock = _CLOCK,
+    deadline: float = 30.0,
+    actor: str = "",
 ) -> Catalog:
     """Open the catalog at `sqlite:////absolute/path/catalog.db` or `postgresql://user@host/database`.
 
     A missing one is created, unless `create` is false: then StoreNotFound. An older format is migrated, a newer one
-    raises StoreTooNew. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
+    raises StoreTooNew. Both are written to the audit log as acts of `actor`, if that is given. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
     unreachable. The result is thread-safe; close it.
     """
     from waycairn.catalog.opening import open_database, open_store
 
-    return open_store(open_database(url, durability, create=create, deadline=deadline), clock, create=create)
+    return open_store(
+        open_database(url, durability, create=create, deadline=deadline), clock, create=create, actor=actor
+    )

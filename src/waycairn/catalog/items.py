@@ -82,6 +82,11 @@ FAILURES_AFTER = Statement(
     .order_by(failures.c.loop, failures.c.digest)
     .limit(bindparam("limit", type_=Integer)),
 )
+FAILURES_UP_TO = Statement(
+    "failures_up_to",
+    "Items that failed last up to a cut.",
+    select(failures.c.sequence, *_FAILURE).where(failures.c.run == NUM, failures.c.sequence <= bindparam("through")),
+)
 NEWEST_FAILURES = Statement(
     "newest_failures",
     "What the newest commits say failed, the newest first.",
@@ -207,3 +212,23 @@ def _failed_of(row: Row) -> FailedItem:
         poison=bool(poison),
         error=decode_json(error),
     )
+
+
+def copy_items(session: Session, source: RunId, num: int, through: int) -> int:
+    """What a run had done and failed up to a cut, into another run. How many failures there are."""
+    for (loop,) in [row[:1] for row in session.all(LOOPS, {"id": source})]:
+        _copy_loop(session, source, loop, num, through)
+    failed = session.all(FAILURES_UP_TO, {"id": source, "through": through})
+    for row in failed:
+        session.change(SET_FAILURE, _values_of_failed(num, row[0], _failed_of(row[1:])))
+    return len(failed)
+
+
+def _copy_loop(session: Session, source: RunId, loop: str, num: int, through: int) -> None:
+    values: dict[str, Any] = {"id": source, "loop": loop, "after": -1, "limit": _FEWEST}
+    while rows := session.all(ITEMS_AFTER, values):
+        kept = [row for row in rows if row[0] <= through]
+        session.many(ADD_ITEMS, [_values_of_done(num, row[0], _done_of(decode_text(loop), row)) for row in kept])
+        if len(kept) < len(rows):
+            return
+        values["after"] = rows[-1][0]

@@ -10,6 +10,7 @@ from typing import NoReturn
 from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.audit import append
 from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.mounts import check_local
 from waycairn.catalog.shapes import reads
@@ -17,6 +18,7 @@ from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
 from waycairn.errors import StoreNotFound, StoreTooNew
+from waycairn.model.audit import AuditEntry
 from waycairn.model.policy import Durability
 from waycairn.model.records import StoreInfo
 from waycairn.ports import Catalog, Clock
@@ -91,21 +93,23 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
     return SqliteDatabase(path, durability)
 
 
-def open_store(database: Database, clock: Clock, *, create: bool) -> Catalog:
+def open_store(database: Database, clock: Clock, *, create: bool, actor: str = "") -> Catalog:
     """Create or migrate what the database holds, and open it. Closes the database if that cannot be done."""
     try:
         info = database.read(read_info)
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock))
+            info = database.write(lambda session: _create(session, clock, actor))
         if info.format > FORMAT:
             _refuse_newer(database.name, info.format)
         if info.format < FORMAT:
             from waycairn.catalog.migrating import RELEASED, migrate
 
             migrate(database, info.format, RELEASED)
-            info = replace(info, format=FORMAT)
+            found, info = info.format, replace(info, format=FORMAT)
+            if actor:
+                _note_migration(database, clock, info, found, actor)
         return SqlCatalog(database, clock, info)
     except BaseException:
         database.close()
@@ -125,7 +129,7 @@ def _info_of(row: Row) -> StoreInfo:
     return StoreInfo(id=id_, format=format_, secret=bytes(secret), created=created)
 
 
-def _create(session: Session, clock: Clock) -> StoreInfo:
+def _create(session: Session, clock: Clock, actor: str) -> StoreInfo:
     """Tables, name and version in one transaction: a store is there whole or not at all."""
     session.one(ONE_CREATOR)
     info = read_info(session)
@@ -138,8 +142,17 @@ def _create(session: Session, clock: Clock) -> StoreInfo:
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
     session.many(ADD_COUNTER, [{"name": "chunk", "value": 1}, {"name": "sweep", "value": 0}])
     session.change(STAMP, {"revision": revision(FORMAT)})
+    if actor:
+        created = AuditEntry(at=info.created, actor=actor, act="store.create", facts={"id": info.id, "format": FORMAT})
+        append(session, info.secret, created)
     crashpoint("catalog.create")
     return info
+
+
+def _note_migration(database: Database, clock: Clock, info: StoreInfo, found: int, actor: str) -> None:
+    """The tables for it are there only now. Of several processes that found the old format each says so."""
+    entry = AuditEntry(at=clock.now(), actor=actor, act="store.migrate", facts={"from": found, "to": info.format})
+    database.write(lambda session: append(session, info.secret, entry))
 
 
 def create_tables(session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from waycairn.model.audit_settings import AuditSettings
 from waycairn.model.verify_settings import VerifySettings
 
 
@@ -12,3 +13,4 @@ class Settings:
     """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
 
     verify: VerifySettings = field(default_factory=VerifySettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)

@@ -14,6 +14,8 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_audit import AuditRows, Rider
+from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
@@ -22,10 +24,12 @@ from waycairn.ports.sealing import Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
+    "AuditRows",
     "BlobCapabilities",
     "BlobInfo",
     "BlobWriter",
     "Blobs",
+    "BranchRows",
     "Buffer",
     "Catalog",
     "CheckpointRows",
@@ -39,6 +43,7 @@ __all__ = [
     "ItemRows",
     "Job",
     "Ownership",
+    "Rider",
     "RunRows",
     "SessionRows",
     "Stateful",

@@ -27,6 +27,8 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_audit import AuditRows
+from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 
@@ -301,6 +303,8 @@ class Catalog(
     SweepRows,
     UpkeepRows,
     DamageRows,
+    AuditRows,
+    BranchRows,
     Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
