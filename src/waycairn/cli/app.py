@@ -18,6 +18,7 @@ from waycairn.cli import (
     importing,
     items,
     listing,
+    repairing,
     report,
     results,
     sessions,
@@ -69,6 +70,7 @@ for family in (
     sweeping,
     care,
     verifying,
+    repairing,
     crashing,
 ):
     for command in family.COMMANDS:

@@ -38,9 +38,17 @@ class Verifying:
         """Verify, then put right what can be: rows of the chunk index from what the packs say, damaged chunks from intact ones
         of the same content, marks of what can be read again. What is sound is not touched and nothing is deleted; the catalog
         as it was is put aside first. With `dry_run` nothing is changed. Jobs may work in the store meanwhile."""
+        from waycairn.upkeep.auditing import audited
         from waycairn.upkeep.repairing import repair
 
-        return repair(self.core, dry_run=dry_run)
+        if dry_run:
+            return repair(self.core, dry_run=True)
+        with audited(self.core, "repair") as act:
+            report = repair(self.core)
+            act.facts.update(
+                chunks=report.chunks, replaced=report.replaced, healed=len(report.healed), lost=report.lost
+            )
+        return report
 
     def _named(self, what: str, key: str | None) -> RunRecord | CheckpointRecord:
         """A checkpoint if there is one of that id, else the run."""
