@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -266,7 +267,27 @@ def steps_counted_late() -> None:
     Tracked.tree = one_less
 
 
+def damaged_found_again() -> None:
+    """A save leans on a chunk that is known to be damaged, because its name is the right one."""
+    from sqlalchemy import true
+
+    from waycairn.catalog import chunk_index
+
+    chunk_index.is_sound = lambda number: true()
+    chunk_index._find_chunks.cache_clear()
+
+
+def numbers_given_again() -> None:
+    """A repair puts rows back and forgets that their numbers are taken."""
+    from waycairn.catalog.damage import DamagePart
+
+    mend = DamagePart.mend
+    DamagePart.mend = lambda self, mending, epoch: mend(self, dataclasses.replace(mending, behind=0), epoch)
+
+
 MISTAKES = {
+    "damaged-found-again": damaged_found_again,
+    "numbers-given-again": numbers_given_again,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, learning, running, saving, training
+from crash import batches, following, learning, mending, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -58,6 +58,7 @@ WORKLOADS = {
     **following.WORKLOADS,
     **training.WORKLOADS,
     **learning.WORKLOADS,
+    **mending.WORKLOADS,
 }
 
 
@@ -70,6 +71,7 @@ def verify(workload: str, acks: Acks) -> bool:
         assert not acks, f"the store is gone with {acks} acknowledged"
         return False
     with store:
+        WORKLOADS[workload].first(store)
         for record in store.checkpoints():
             store.core.verify(record.checkpoint.stored)
         WORKLOADS[workload].check(store, acks)
