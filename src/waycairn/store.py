@@ -6,7 +6,7 @@ What every commit makes anew are msgspec Structs: frozen dataclasses of as many 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId
 from waycairn.model.journal import JournalRows
 from waycairn.model.records import (
+    ChunkPlace,
     Commit,
     ComputedItem,
     DoneItems,
@@ -42,7 +43,7 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.chunks import ChunkReader, ChunkWriter, OpenState
+    from waycairn.chunks import ChunkReader, ChunkWriter, Examined, IndexTable, OpenState, Roots
     from waycairn.crypto.locksmith import Locksmith
 
 T = TypeVar("T")
@@ -351,6 +352,14 @@ class StoreCore:
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""
         self._reader.verify(stored)
+
+    def examine(self, pages: Iterable[Sequence[ChunkPlace]]) -> Iterator[Examined]:
+        """Read chunks back, whatever needs them, and tell which are damaged."""
+        return self._reader.examine(pages)
+
+    def roots(self, table: IndexTable) -> Roots:
+        """To compare many states with their root hashes, by one look at the index."""
+        return self._reader.roots(table)
 
     def close(self) -> None:
         self.catalog.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -354,6 +355,24 @@ def moved_partly() -> None:
     repacking._moved_chunks = lambda move: iter(())
 
 
+def damaged_found_again() -> None:
+    """A save leans on a chunk that is known to be damaged, because its name is the right one."""
+    from sqlalchemy import true
+
+    from waycairn.catalog import chunk_index
+
+    chunk_index.is_sound = lambda number: true()
+    chunk_index._find_chunks.cache_clear()
+
+
+def numbers_given_again() -> None:
+    """A repair puts rows back and forgets that their numbers are taken."""
+    from waycairn.catalog.damage import DamagePart
+
+    mend = DamagePart.mend
+    DamagePart.mend = lambda self, mending, epoch: mend(self, dataclasses.replace(mending, behind=0), epoch)
+
+
 MISTAKES = {
     "keys-not-held": keys_not_held,
     "packs-not-renewed": packs_not_renewed,
@@ -362,6 +381,8 @@ MISTAKES = {
     "switch-leaves-the-epoch": switch_leaves_the_epoch,
     "archive-not-flushed": archive_not_flushed,
     "moved-partly": moved_partly,
+    "damaged-found-again": damaged_found_again,
+    "numbers-given-again": numbers_given_again,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,

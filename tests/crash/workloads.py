@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, branches, following, keeping_keys, learning, moving, running, saving, training
+from crash import batches, branches, following, keeping_keys, learning, mending, moving, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -61,6 +61,7 @@ WORKLOADS = {
     **learning.WORKLOADS,
     **keeping_keys.WORKLOADS,
     **branches.WORKLOADS,
+    **mending.WORKLOADS,
 }
 
 
@@ -73,6 +74,7 @@ def verify(workload: str, acks: Acks) -> bool:
         assert not acks, f"the store is gone with {acks} acknowledged"
         return False
     with store:
+        WORKLOADS[workload].first(store)
         for record in store.checkpoints():
             store.core.verify(record.checkpoint.stored)
         WORKLOADS[workload].check(store, acks)

@@ -103,6 +103,8 @@ MUTANTS = (
     _killed("old-packs-first", "optimize"),
     _killed("switch-leaves-the-epoch", "optimize"),
     _killed("moved-partly", "optimize", is_slow=True),
+    _killed("damaged-found-again", "repair"),
+    _killed("numbers-given-again", "repair", is_slow=True),
     _killed("saved-uncopied", "learning"),
     _killed("random-numbers-forgotten", "learning"),
     _killed("steps-counted-late", "learning", is_slow=True),

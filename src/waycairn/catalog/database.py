@@ -78,10 +78,10 @@ class Session:
     def all(self, statement: Statement, values: Values = _NOTHING) -> list[Row]:
         return self._run(statement, values).fetchall()
 
-    def each(self, statement: Statement, values: Values = _NOTHING) -> Iterator[Row]:
+    def each(self, statement: Statement, values: Values = _NOTHING, at_once: int = _SOME) -> Iterator[Row]:
         """One row after the other, in bounded memory. No other statement may run before the last one."""
         cursor = self._run(statement, values)
-        while some := cursor.fetchmany(_SOME):
+        while some := cursor.fetchmany(at_once):
             yield from some
 
     def change(self, statement: Statement, values: Values) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, LargeBinary, Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED
+from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
@@ -163,8 +163,8 @@ def _which_packs(count: int) -> Statement:
 def _which_chunks(count: int) -> Statement:
     return Statement(
         "which_chunks",
-        "Which of these chunks have a row, and lie in no archive.",
-        select(chunks.c.number).where(one_of(chunks.c.number, count), ~IS_ARCHIVED),
+        "Which of these chunks have a row, are not marked damaged and lie in no archive.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count), is_sound(chunks.c.number), ~IS_ARCHIVED),
     )
 
 

@@ -15,6 +15,7 @@ from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
 from waycairn.catalog.copying import CopyPart
+from waycairn.catalog.damage import DamagePart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
@@ -110,6 +111,7 @@ class SqlCatalog(
     CopyPart,
     SizePart,
     UpkeepPart,
+    DamagePart,
     AuditPart,
     BranchPart,
 ):

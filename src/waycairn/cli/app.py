@@ -22,6 +22,7 @@ from waycairn.cli import (
     keys,
     listing,
     optimizing,
+    repairing,
     report,
     results,
     sessions,
@@ -29,6 +30,7 @@ from waycairn.cli import (
     streams,
     sweeping,
     time_travel,
+    verifying,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
@@ -63,7 +65,7 @@ def start(
 
 _FAMILIES = (
     *(listing, items, results, report, checkpoints, exporting, importing),
-    *(control, time_travel, sweeping, copying, optimizing, care, crashing),
+    *(control, time_travel, sweeping, copying, optimizing, care, verifying, repairing, crashing),
 )
 for family in _FAMILIES:
     for command in family.COMMANDS:

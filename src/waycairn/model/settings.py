@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from waycairn.model.audit_settings import AuditSettings
 from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.optimize_settings import OptimizeSettings
+from waycairn.model.verify_settings import VerifySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,4 +16,5 @@ class Settings:
 
     encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
     optimize: OptimizeSettings = field(default_factory=OptimizeSettings)
+    verify: VerifySettings = field(default_factory=VerifySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)

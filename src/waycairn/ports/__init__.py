@@ -17,6 +17,7 @@ from waycairn.ports.catalog import (
 from waycairn.ports.catalog_audit import AuditRows, Rider
 from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
+from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.catalog_sizes import SizeRows
@@ -41,6 +42,7 @@ __all__ = [
     "CommitRows",
     "CopiedRow",
     "CopyRows",
+    "DamageRows",
     "Executor",
     "Filling",
     "Flights",

@@ -30,6 +30,7 @@ from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
 from waycairn.ports.catalog_audit import AuditRows
 from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopyRows
+from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.catalog_sizes import SizeRows
@@ -216,8 +217,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two). What lies in an archive
-        is not told: what is saved must not lean on it."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). Not those
+        that are marked damaged or lie in an archive: what is saved must not lean on them."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -282,7 +283,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there, and not in an archive."""
+        """Whether all of these chunks are there, none of them marked damaged or in an archive."""
         ...
 
     def claim_sweep(self, now: float, pause: float) -> bool:
@@ -309,6 +310,7 @@ class Catalog(
     CopyRows,
     SizeRows,
     UpkeepRows,
+    DamageRows,
     AuditRows,
     BranchRows,
     Protocol,

@@ -15,6 +15,7 @@ from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_copying import CopyContract
+from waycairn.testing.catalog_damage import DamageContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
@@ -43,6 +44,7 @@ class CatalogContract(
     KeyContract,
     CopyContract,
     UpkeepContract,
+    DamageContract,
     SharingContract,
     AuditContract,
 ):

@@ -26,6 +26,7 @@ from waycairn.work.run import Run
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.work.values import Values
+from waycairn.work.verifying import Verifying
 from waycairn.world import history
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from waycairn.work.retrying import Retried
 
 
-class Store(Optimizing, History, Values):
+class Store(Optimizing, Verifying, History, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
