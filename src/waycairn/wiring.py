@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from waycairn.errors import StoreNotFound
 from waycairn.model.policy import Durability
+from waycairn.model.settings import Settings
+from waycairn.settings import load
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
@@ -23,9 +25,9 @@ FOLDER = ".waycairn"
 """Name of a store's directory where none is given."""
 
 
-def default_directory() -> Path:
-    """WAYCAIRN_STORE if it is set, else the nearest `.waycairn` upwards from the working directory, else a new one."""
-    setting = os.environ.get("WAYCAIRN_STORE")
+def default_directory(settings: Settings | None = None) -> Path:
+    """The setting `store.url`, else the nearest `.waycairn` upwards from the working directory, else a new one."""
+    setting = (settings or load().settings).store.url
     if setting and "://" not in setting:
         return Path(setting).expanduser().absolute()
     here = Path.cwd()
@@ -35,31 +37,37 @@ def default_directory() -> Path:
     return here / FOLDER
 
 
-def default_url() -> str:
+def default_url(settings: Settings | None = None) -> str:
     """The address of the store that is used where none is named."""
-    setting = os.environ.get("WAYCAIRN_STORE")
-    return setting if setting and "://" in setting else str(default_directory())
+    settings = settings or load().settings
+    setting = settings.store.url
+    return setting if setting and "://" in setting else str(default_directory(settings))
 
 
 def open_core(
     where: str | os.PathLike[str] | None = None,
     *,
     packs: str | os.PathLike[str] | None = None,
-    durability: Durability = "power",
+    durability: Durability | None = None,
     create: bool = True,
     clock: Clock | None = None,
+    settings: Settings | None = None,
 ) -> StoreCore:
     """Open a store, creating it if it is missing and `create` is true.
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
-    files, by default `packs` in the default store directory. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew.
+    files, by default `packs` in the default store directory. `settings` are those that hold, in place of what the
+    environment and files say. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, SettingsInvalid.
     """
     clock = clock or SystemClock()
-    address = default_url() if where is None else os.fspath(where)
+    settings = settings or load().settings
+    durability = durability or settings.store.durability
+    packs = packs or settings.store.packs
+    address = default_url(settings) if where is None else os.fspath(where)
     if address.startswith(("postgresql://", "postgres://")):
         url = "postgresql://" + address.partition("://")[2]
-        folder = Path(packs).absolute() if packs else default_directory() / "packs"
-        return _assemble(url, _shown(url), folder, None, durability, create, clock)
+        folder = Path(packs).absolute() if packs else default_directory(settings) / "packs"
+        return _assemble(url, _shown(url), folder, None, durability, create, clock, settings)
     if "://" in address and not address.startswith("sqlite:///"):
         raise ValueError(
             f"{address.partition('://')[0]}:// is not a place for a store; use a directory or postgresql://user@host/database"
@@ -68,7 +76,9 @@ def open_core(
     url = f"sqlite:///{directory / 'catalog.db'}"
     with reading(directory):
         _prepare(directory, create)
-        return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
+        return _assemble(
+            url, str(directory), directory / "packs", directory / "owners", durability, create, clock, settings
+        )
 
 
 def _ledgers(url: str, packs: Path) -> str:
@@ -105,6 +115,7 @@ def _assemble(  # noqa: PLR0917 - one private call
     durability: Durability,
     create: bool,
     clock: Clock,
+    settings: Settings,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
     from waycairn.blobs import LocalBlobs
@@ -125,6 +136,7 @@ def _assemble(  # noqa: PLR0917 - one private call
             url=address,
             scratch=(owners or packs).with_name("flights"),
             ledgers=_ledgers(url, packs),
+            settings=settings,
         )
     except BaseException:
         catalog.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 
@@ -14,7 +13,6 @@ from waycairn.upkeep.mirror_folder import MirrorFolder, folder_of
 
 log = logging.getLogger("waycairn")
 
-KEEP = 50
 _PAUSE, _LONGEST_PAUSE = 9.0, 5.0
 """After copying, rest for so many times as long (copying takes a tenth of the time), but for so many seconds at most."""
 _PATIENCE = 30.0
@@ -26,7 +24,7 @@ class Mirroring:
     the run: it is logged once, stands in `problem`, and is tried again with the next commit."""
 
     def __init__(self, store: StoreCore, run: RunRecord) -> None:
-        self.keep = _count_setting("WAYCAIRN_MIRROR", KEEP)
+        self.keep = store.settings.sessions.mirror
         self.problem: str | None = None
         """Why the newest copies could not be written; None if they could."""
         self.copied = 0
@@ -111,12 +109,3 @@ class Mirroring:
                 self.folder,
                 problem,
             )
-
-
-def _count_setting(name: str, default: int) -> int:
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{name} is how many copies are kept, 0 for none, not {text!r}. Nothing was done.")
-    return int(text)

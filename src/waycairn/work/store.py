@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from waycairn.codec import Types
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
+from waycairn.model.batch_settings import Mode
 from waycairn.model.ids import RunId, split_checkpoint_id
 from waycairn.model.policy import Durability, Pace
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
+from waycairn.model.settings import Settings
 from waycairn.model.states import RunStatus
+from waycairn.settings import load
+from waycairn.settings.logs import set_up_logging
 from waycairn.store import StoreCore
 from waycairn.wiring import default_url, open_core
-from waycairn.work.displays import Mode, check_mode
+from waycairn.work.displays import check_mode
 from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
 from waycairn.work.restoring import note_damage
@@ -72,8 +76,9 @@ class Store(Values):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        check_mode(progress)
-        return Entry(lambda: self.core, ask, Pace.of(pace), progress, Share.of(part))
+        settings = self.core.settings
+        mode = check_mode(progress or settings.batches.progress)
+        return Entry(lambda: self.core, ask, settings.saving.pace_of(pace), mode, Share.of(part))
 
     def start(self, name: str, *, key: str | None = None, total: int | None = None, **facts: Any) -> Run:
         """Enter a run without a `with` block: `run.progress(...)`, then `run.complete(result)`."""
@@ -360,16 +365,30 @@ def open_store(
     where: str | os.PathLike[str] | None = None,
     *,
     packs: str | os.PathLike[str] | None = None,
-    durability: Durability = "power",
+    durability: Durability | None = None,
     create: bool = True,
+    settings: Settings | str | os.PathLike[str] | None = None,
+    **sections: Any,
 ) -> Store:
     """Open a store, creating it where it is missing (unless create=False: then StoreNotFound).
 
     `where` is a directory, or `postgresql://user@host/database` (then `packs` is the directory of the pack files);
-    by default the store in use here: WAYCAIRN_STORE, else the nearest `.waycairn` upwards, else `./.waycairn`.
+    by default the store in use here: the setting `store.url`, else the nearest `.waycairn` upwards, else `./.waycairn`.
     `durability="process"` lets the newest commits fall to a power cut, never to kill -9, for faster commits.
+
+    Settings are read now: what the code says, by section (`saving={"pace": "30s"}, preset="phases"`), comes before the
+    environment, that before the nearest waycairn.yaml or pyproject.toml. `settings` is the path of a file to be read in
+    its place, or Settings that hold as they are. Raises SettingsInvalid, with the place of what is wrong.
     """
-    return Store(open_core(where, packs=packs, durability=durability, create=create))
+    if isinstance(settings, Settings):
+        if sections:
+            raise ValueError(
+                f"settings are given as a whole and by section too ({', '.join(sections)}). Give one of both."
+            )
+    else:
+        settings = load(sections, file=settings).settings
+    set_up_logging(settings.logging)
+    return Store(open_core(where, packs=packs, durability=durability, create=create, settings=settings))
 
 
 _defaults: dict[tuple[int, str], Store] = {}
@@ -377,10 +396,12 @@ _defaults_lock = threading.Lock()
 
 
 def default_store() -> Store:
-    """The store in use here, opened once per process and address."""
-    address = (os.getpid(), default_url())
+    """The store in use here, opened once per process and address, with the settings of that moment."""
+    settings = load().settings
+    address = (os.getpid(), default_url(settings))
     with _defaults_lock:
         store = _defaults.get(address)
         if store is None:
-            store = _defaults[address] = Store(open_core(address[1]))
+            set_up_logging(settings.logging)
+            store = _defaults[address] = Store(open_core(address[1], settings=settings))
         return store

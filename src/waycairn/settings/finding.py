@@ -1,0 +1,96 @@
+"""Which file holds: the nearest one upwards from the working directory that says anything."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from waycairn.settings import origin
+from waycairn.settings.problem import Problem, invalid
+
+YAML, TOML = "waycairn.yaml", "pyproject.toml"
+
+
+class SettingsFile(Protocol):
+    """A file that was read."""
+
+    name: str
+    values: Any
+
+    def place(self, path: origin.Path) -> origin.Origin: ...
+
+
+def find(start: str | None = None) -> str | None:
+    """The path of the nearest waycairn.yaml, or pyproject.toml with a [tool.waycairn]. SettingsInvalid where one directory
+    has both: which of them was meant cannot be told."""
+    here = os.path.abspath(start or os.getcwd())  # noqa: PTH100, PTH109 - asked for at each open: microseconds
+    while True:
+        yaml, toml = os.path.join(here, YAML), os.path.join(here, TOML)  # noqa: PTH118
+        has_yaml, has_toml = os.path.isfile(yaml), _says_something(toml)  # noqa: PTH113
+        if has_yaml and has_toml:
+            raise invalid(
+                [
+                    Problem(
+                        f"there are both {YAML} and [tool.waycairn] in {TOML}, and which of them holds cannot be told. Keep "
+                        f"one of them",
+                        (),
+                        origin.Origin("file", here),
+                    )
+                ]
+            )
+        if has_yaml or has_toml:
+            return yaml if has_yaml else toml
+        above = os.path.dirname(here)  # noqa: PTH120
+        if above == here:
+            return None
+        here = above
+
+
+def read(path: str) -> SettingsFile:
+    """By its name. Raises SettingsInvalid for what is in it, OSError where it cannot be read."""
+    return _read(path, *_signature(path))
+
+
+def _says_something(toml: str) -> bool:
+    try:
+        signature = _signature(toml)
+    except OSError:
+        return False
+    return _has_table(toml, *signature)
+
+
+def _signature(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116
+    return found.st_mtime_ns, found.st_size
+
+
+@functools.lru_cache(maxsize=64)
+def _has_table(path: str, _changed: int, _size: int) -> bool:
+    """A pyproject.toml that is broken belongs to others, unless it may be about us."""
+    text = Path(path).read_bytes()
+    if b"waycairn" not in text:
+        return False
+    import tomllib  # 25 ms, for a file that names us
+
+    try:
+        tool = tomllib.loads(text.decode("utf-8")).get("tool")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return b"tool.waycairn" in text
+    return isinstance(tool, dict) and "waycairn" in tool
+
+
+@functools.lru_cache(maxsize=16)
+def _read(path: str, _changed: int, _size: int) -> SettingsFile:
+    try:
+        text = Path(path).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise invalid([Problem(f"it is no UTF-8: {error}", (), origin.Origin("file", path, 1, 1))]) from None
+    if path.endswith(".toml"):
+        from waycairn.settings.toml_file import TomlFile
+
+        return TomlFile(path, text)
+    from waycairn.settings.yaml_file import YamlFile
+
+    return YamlFile(path, text)

@@ -1,0 +1,122 @@
+"""pydantic-settings merges the layers and validates what comes out. The only module that loads it."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError, create_model
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from waycairn.model.settings import Settings
+from waycairn.settings.kinds import allowed, fields_of, inside, record_of
+from waycairn.settings.layer import Layer
+from waycairn.settings.origin import Path
+from waycairn.settings.problem import Problem, invalid
+from waycairn.settings.sections import sections
+
+
+class _Source(PydanticBaseSettingsSource):
+    """A layer, as pydantic-settings wants it."""
+
+    def __init__(self, model: type[BaseSettings], layer: Layer) -> None:
+        super().__init__(model)
+        self._layer = layer
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return self._layer.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(self._layer.values)
+
+
+def validated(layers: Sequence[Layer]) -> Settings:
+    """The strongest layer comes first. Raises SettingsInvalid with the place of each value at fault."""
+
+    class Merged(_model()):  # type: ignore[misc]
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], **_usual: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return tuple(_Source(settings_cls, layer) for layer in layers)
+
+    try:
+        merged = Merged()
+    except ValidationError as error:
+        raise invalid(list(_problems(error, layers))) from None
+    return Settings(**{name: getattr(merged, name) for name in sections()})
+
+
+@functools.cache
+def _model() -> type[BaseSettings]:
+    fields: dict[str, Any] = {name: (kind, kind()) for name, kind in sections().items()}
+    config = SettingsConfigDict(extra="forbid", arbitrary_types_allowed=True)
+    base = type("_Base", (BaseSettings,), {"model_config": config})
+    return create_model("WaycairnSettings", __base__=base, **fields)
+
+
+def _problems(error: ValidationError, layers: Sequence[Layer]) -> Iterator[Problem]:
+    """Of a union every member complains; a person is told once."""
+    told = set()
+    for one in error.errors():
+        path, kind = _path_of(one["loc"])
+        what = _what(one, kind)
+        if one["type"] == "value_error":
+            path, what = _field_named(path, kind, what)
+        if path not in told:
+            told.add(path)
+            origin = next((layer.place(path) for layer in layers if layer.says(path)), None)
+            yield Problem(what, path, origin or _around(path, layers))
+
+
+def _path_of(steps: Sequence[str | int]) -> tuple[Path, Any]:
+    """Without the names of union members that pydantic puts in between; and the type that is wanted there."""
+    kind: Any = sections()[str(steps[0])]
+    path: list[str | int] = [steps[0]]
+    for step in steps[1:]:
+        below = inside(kind, step)
+        if below is not None:
+            path.append(step)
+            kind = below
+    return tuple(path), kind
+
+
+def _what(one: Mapping[str, Any], kind: Any) -> str:
+    if one["type"] == "value_error":
+        return str(one["ctx"]["error"]).rstrip(".")
+    if one["type"] == "missing":
+        return "it is missing"
+    return f"it is {allowed(kind)}, not {_shown(one['input'])}"
+
+
+def _field_named(path: Path, kind: Any, what: str) -> tuple[Path, str]:
+    """A section that was checked as a whole says which field it means."""
+    record = record_of(kind)
+    if record is None:
+        return path, what
+    words = re.findall(r"\w+", what)
+    named = next((word for word in words if word in fields_of(record)), None)
+    if named is None:
+        return path, what
+    return (*path, named), re.sub(rf"^{named}\b", "it", what)
+
+
+def _around(path: Path, layers: Sequence[Layer]) -> Any:
+    """What is missing stands nowhere; its table does."""
+    while path:
+        path = path[:-1]
+        for layer in layers:
+            if path and layer.says(path):
+                return layer.place(path)
+    return None
+
+
+def _shown(value: Any) -> str:
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, repr(value))
+        if value is None or isinstance(value, bool)
+        else repr(value)
+    )
