@@ -12,6 +12,7 @@ from waycairn import __version__
 from waycairn.cli import (
     care,
     checkpoints,
+    configuring,
     control,
     crashing,
     exporting,
@@ -30,7 +31,7 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest, config validate; show
 --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
 process.
 """
@@ -69,6 +70,12 @@ session = typer.Typer(help="What training runs wrote down.", no_args_is_help=Tru
 for command in sessions.COMMANDS:
     command.add_to(session)
 app.add_typer(session, name="session")
+
+
+config = typer.Typer(help="Settings: what holds here, and where it comes from.", no_args_is_help=True)
+for command in configuring.COMMANDS:
+    command.add_to(config)
+app.add_typer(config, name="config")
 
 
 def run() -> int:

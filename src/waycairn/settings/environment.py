@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from waycairn.settings.kinds import admits, fields_of, inside, is_list, is_table, members, record_of
@@ -11,39 +11,7 @@ from waycairn.settings.layer import Layer
 from waycairn.settings.origin import Origin, Path
 from waycairn.settings.problem import Problem, unknown
 from waycairn.settings.sections import sections
-
-PREFIX = "WAYCAIRN_"
-PRESET = "WAYCAIRN_PRESET"
-
-
-def _flag(text: str) -> str:
-    if text not in {"0", "1"}:
-        raise ValueError(f"it is 0 or 1, not {text!r}")
-    return {"0": "false", "1": "true"}[text]
-
-
-SHORT: Mapping[str, tuple[Path, Callable[[str], str]]] = {
-    "WAYCAIRN_STORE": (("store", "url"), str),
-    "WAYCAIRN_GRACE": (("saving", "grace"), str),
-    "WAYCAIRN_RETRY_FAILED": (("batches", "retry_failed"), _flag),
-    "WAYCAIRN_PROGRESS": (("batches", "progress"), str),
-    "WAYCAIRN_PROMOTE_OVER": (("sessions", "promote_over"), str),
-    "WAYCAIRN_MIRROR": (("sessions", "mirror"), str),
-    "WAYCAIRN_LOG": (("logging", "lines"), str),
-}
-"""Short names, and what they set. The long name comes first where both are there."""
-NOT_SETTINGS = ("WAYCAIRN_CRASH", "WAYCAIRN_HISTORY")
-"""Prefixes of what fault harnesses say to the processes that they start."""
-
-
-def ours(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """What is about settings and says something. A name without sections that is not ours is somebody else's: jobs have
-    variables of their own, and who set it for waycairn is told so by its neighbours."""
-    return {
-        name: text
-        for name, text in environment.items()
-        if name.startswith(PREFIX) and text.strip() and (name in SHORT or name == PRESET or "__" in name[len(PREFIX) :])
-    }
+from waycairn.settings.variables import PREFIX, PRESET, SHORT, meant
 
 
 def layer_of(found: Mapping[str, str]) -> tuple[Layer, list[Problem]]:
@@ -66,9 +34,11 @@ def layer_of(found: Mapping[str, str]) -> tuple[Layer, list[Problem]]:
 
 
 def _read(name: str, text: str) -> tuple[Path, Any]:
-    if name in SHORT and "__" not in name[len(PREFIX) :]:
+    if name in SHORT:
         path, plain = SHORT[name]
         return path, _value(plain(text), inside(sections()[str(path[0])], path[1]))
+    if "__" not in name[len(PREFIX) :]:
+        raise ValueError(f"there is no such variable. Did you mean {meant(name)}?")
     path, kind = _path_of(name)
     return path, _value(text, kind)
 

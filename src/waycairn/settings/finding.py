@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from waycairn.settings import origin
 from waycairn.settings.problem import Problem, invalid
+from waycairn.settings.variables import FILE
 
 YAML, TOML = "waycairn.yaml", "pyproject.toml"
 
@@ -22,30 +24,31 @@ class SettingsFile(Protocol):
     def place(self, path: origin.Path) -> origin.Origin: ...
 
 
-def find(start: str | None = None) -> str | None:
-    """The path of the nearest waycairn.yaml, or pyproject.toml with a [tool.waycairn]. SettingsInvalid where one directory
-    has both: which of them was meant cannot be told."""
+def find(start: str | None = None, environment: Mapping[str, str] | None = None) -> str | None:
+    """The path that WAYCAIRN_SETTINGS says, else of the nearest waycairn.yaml, or pyproject.toml with a [tool.waycairn].
+    SettingsInvalid where one directory has both (which of them was meant cannot be told), or what was said is not there."""
+    said = (os.environ if environment is None else environment).get(FILE)
+    if said:
+        if not os.path.isfile(said):  # noqa: PTH113
+            raise invalid([Problem(f"there is no file {said!r}", (), origin.Origin("environment", FILE))])
+        return os.path.abspath(said)  # noqa: PTH100
     here = os.path.abspath(start or os.getcwd())  # noqa: PTH100, PTH109 - asked for at each open: microseconds
     while True:
-        yaml, toml = os.path.join(here, YAML), os.path.join(here, TOML)  # noqa: PTH118
-        has_yaml, has_toml = os.path.isfile(yaml), _says_something(toml)  # noqa: PTH113
-        if has_yaml and has_toml:
-            raise invalid(
-                [
-                    Problem(
-                        f"there are both {YAML} and [tool.waycairn] in {TOML}, and which of them holds cannot be told. Keep "
-                        f"one of them",
-                        (),
-                        origin.Origin("file", here),
-                    )
-                ]
-            )
-        if has_yaml or has_toml:
-            return yaml if has_yaml else toml
+        found = find_in(here)
         above = os.path.dirname(here)  # noqa: PTH120
-        if above == here:
-            return None
+        if found is not None or above == here:
+            return found
         here = above
+
+
+def find_in(here: str) -> str | None:
+    """Only in that directory."""
+    yaml, toml = os.path.join(here, YAML), os.path.join(here, TOML)  # noqa: PTH118
+    has_yaml, has_toml = os.path.isfile(yaml), _says_something(toml)  # noqa: PTH113
+    if has_yaml and has_toml:
+        what = f"there are both {YAML} and [tool.waycairn] in {TOML}, and which of them holds cannot be told. Keep one of them"
+        raise invalid([Problem(what, (), origin.Origin("file", here))])
+    return yaml if has_yaml else toml if has_toml else None
 
 
 def read(path: str) -> SettingsFile:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from waycairn.settings.environment import PRESET, layer_of, ours
+from waycairn.settings.environment import layer_of
 from waycairn.settings.finding import SettingsFile, read
 from waycairn.settings.kinds import allowed, fields_of, inside, is_list, is_table, members, record_of
 from waycairn.settings.layer import Layer
@@ -17,6 +17,7 @@ from waycairn.settings.presets import PRESETS
 from waycairn.settings.problem import Problem, invalid, unknown
 from waycairn.settings.sections import sections, settings
 from waycairn.settings.validating import validated
+from waycairn.settings.variables import PRESET, ours
 
 STREAMS = "streams"
 """Of a file: the streams that are registered there, which have checks of their own."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from waycairn.model.settings import Settings
 from waycairn.model.store_settings import StoreSettings
-from waycairn.settings.finding import find
+from waycairn.settings.finding import find, read
 
 if TYPE_CHECKING:
     from waycairn.settings.layer import Layer
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _STORE = "WAYCAIRN_STORE"
 _PREFIX = "WAYCAIRN_"
-_SHORT = ("GRACE", "RETRY_FAILED", "PROGRESS", "PROMOTE_OVER", "MIRROR", "LOG", "PRESET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +47,30 @@ def load(
     """Read all sources and check what they say. `file` is one to be read in place of the nearest, `start` where to look for
     that from. Raises SettingsInvalid, which names every value at fault with its place."""
     variables = os.environ if environment is None else environment
-    path = find(None if start is None else os.fspath(start)) if file is None else os.path.abspath(file)  # noqa: PTH100
-    if path is None and not arguments:
+    path = find(None if start is None else os.fspath(start), variables) if file is None else os.path.abspath(file)  # noqa: PTH100
+    if not arguments and (path is None or _registers_streams_only(path)):
         plain = _without_sources(variables)
         if plain is not None:
-            return plain
+            return dataclasses.replace(plain, file=path)
     from waycairn.settings.gathering import gathered
 
     return gathered(arguments or {}, variables, path)
 
 
+def _registers_streams_only(path: str) -> bool:
+    values = read(path).values
+    return isinstance(values, Mapping) and all(value is None or name == "streams" for name, value in values.items())
+
+
 def _without_sources(variables: Mapping[str, str]) -> Loaded | None:
     """Where nothing but the place of the store is said there is nothing to merge or validate, and no library for it to be
     loaded. None where there is more."""
-    for name in variables:
-        if name.startswith(_PREFIX):
-            rest = name[len(_PREFIX) :]
-            if ("__" in rest or rest in _SHORT) and variables[name].strip():
-                return None
+    names = [name for name in variables if name.startswith(_PREFIX) and name != _STORE]
+    if names:
+        from waycairn.settings.variables import ours
+
+        if ours({name: variables[name] for name in names}):
+            return None
     url = variables.get(_STORE)
     if not url:
         return Loaded(Settings())
