@@ -1,4 +1,4 @@
-"""What users write for lengths of time, amounts of bytes and shares, and how it is written back.
+"""What users write for lengths of time, sizes, shares and hours of the day, and how it is written back.
 
 The fields of settings that hold such a value are annotated with Duration, Size or Share: a plain number in code, and in
 files and the environment also the text with its unit.
@@ -19,6 +19,8 @@ _BYTES = {"b": 1} | {
     for base in (1000, 1024)
 }
 _SIZE = re.compile(r"(?P<amount>\d+(\.\d+)?)\s*(?P<unit>[kmgt]i?b|b)", re.IGNORECASE)
+_HOURS = re.compile(r"(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)")
+_DAY = 24 * 60
 _SHARE = re.compile(r"(?P<amount>\d+(\.\d+)?)\s*%")
 
 
@@ -36,7 +38,7 @@ def size(what: str, value: float | str) -> int:
     """Bytes, from "500 MB", "10GB" (powers of 1000), "64MiB" (powers of 1024), or their number. ValueError names `what`."""
     found = _amount(value, _SIZE, _BYTES)
     if not 0 <= found < float("inf") or (not isinstance(value, str) and found != int(found)):
-        raise ValueError(f'{what} is an amount of bytes such as "500MB", "10GiB" or their number, not {value!r}')
+        raise ValueError(f'{what} is a size such as "500MB", "20GB", "16GiB" or a number of bytes, not {value!r}')
     return round(found)
 
 
@@ -46,6 +48,23 @@ def share(what: str, value: float | str) -> float:
     if not 0 <= found < float("inf"):
         raise ValueError(f'{what} is a share such as 0.01 or "1%", not {value!r}')
     return found
+
+
+def hours(what: str, value: str) -> tuple[int, int]:
+    """From "22:00-06:00": the minutes of the day at which it begins and ends. ValueError names `what`."""
+    words = _HOURS.fullmatch(str(value).strip())
+    if words:
+        first, first_minute, last, last_minute = map(int, words.groups())
+        begin, end = first * 60 + first_minute, last * 60 + last_minute
+        if max(first_minute, last_minute) < 60 and begin < _DAY and end <= _DAY and begin != end:
+            return begin, end
+    raise ValueError(f'{what} is a part of the day such as "22:00-06:00", not {value!r}')
+
+
+def is_within(minute: int, part: tuple[int, int]) -> bool:
+    """Whether a minute of the day lies in a part of it, which may go past midnight."""
+    begin, end = part
+    return begin <= minute < end if begin < end else minute >= begin or minute < end
 
 
 def _amount(value: Any, text: re.Pattern[str], units: dict[str, float] | dict[str, int] | None) -> float:
@@ -102,7 +121,7 @@ Duration = Annotated[
     float, Unit('a length of time such as "200ms", "30s", "7d" or a number of seconds', seconds, seconds_text)
 ]
 """Seconds."""
-Size = Annotated[int, Unit('an amount of bytes such as "500MB", "10GiB" or their number', size, size_text)]
+Size = Annotated[int, Unit('a size such as "500MB", "20GB", "16GiB" or a number of bytes', size, size_text)]
 """Bytes."""
 Share = Annotated[float, Unit('a share such as 0.01 or "1%"', share, share_text)]
 """A part of 1."""

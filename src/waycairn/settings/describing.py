@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -151,8 +152,13 @@ def presets_reference() -> str:
     return "\n".join([*told, ""])
 
 
+def _kind(setting: Setting) -> str:
+    """In a table whose page explains units."""
+    return re.sub(r" such as .*?number( of seconds)?", "", allowed(setting.kind)).replace(' such as 0.01 or "1%"', "")
+
+
 def _line(setting: Setting) -> str:
     names = "<br>".join(f"`{name}`" for name in (setting.variable, *short_names(setting)))
     default = text_of(setting.default, setting.kind)
     said = setting.sentence.replace("|", "\\|")
-    return f"| `{setting.key}` | {names} | `{default}` | {said} ({allowed(setting.kind)}) |"
+    return f"| `{setting.key}` | {names} | `{default}` | {said} ({_kind(setting)}) |"

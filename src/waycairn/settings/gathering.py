@@ -28,7 +28,8 @@ def gathered(arguments: Mapping[str, Any], variables: Mapping[str, str], path: s
     found = ours(variables)
     file = None if path is None else read(path)
     environment, problems = layer_of(found)
-    layers = [_arguments(arguments), environment]
+    here = os.getcwd()  # noqa: PTH109
+    layers = [_arguments(arguments), dataclasses.replace(environment, values=_beside(here, environment.values))]
     if file is not None:
         layers.append(_of_file(file, problems))
     preset = _preset(arguments, found, file, problems)
@@ -62,7 +63,7 @@ def _of_file(file: SettingsFile, problems: list[Problem]) -> Layer:
 
 
 def _beside(directory: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Paths of a file are relative to its directory, so that it does not matter where a job starts."""
+    """Paths are relative to the directory of the file, so that it does not matter where a job starts."""
     values = {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
     for setting in settings():
         section = values.get(setting.section)

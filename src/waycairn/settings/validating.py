@@ -65,7 +65,7 @@ def _problems(error: ValidationError, layers: Sequence[Layer]) -> Iterator[Probl
         path, kind = _path_of(one["loc"])
         what = _what(one, kind)
         if one["type"] == "value_error":
-            path, what = _field_named(path, kind, what)
+            path, what = _meant(path, kind, what)
         if path not in told:
             told.add(path)
             origin = next((layer.place(path) for layer in layers if layer.says(path)), None)
@@ -92,16 +92,29 @@ def _what(one: Mapping[str, Any], kind: Any) -> str:
     return f"it is {allowed(kind)}, not {_shown(one['input'])}"
 
 
-def _field_named(path: Path, kind: Any, what: str) -> tuple[Path, str]:
-    """A section that was checked as a whole says which field it means."""
+_AT = re.compile(r"(?P<at>[A-Za-z_]\w*(\.\w+|\[\d+\])*)(?P<colon>:)?\s*")
+_STEP = re.compile(r"\w+")
+
+
+def _meant(path: Path, kind: Any, what: str) -> tuple[Path, str]:
+    """A record that was checked as a whole says in front which field it means, as in `pause is …` or
+    `retention.rules[1].keep: …`; or somewhere else."""
     record = record_of(kind)
     if record is None:
         return path, what
-    words = re.findall(r"\w+", what)
-    named = next((word for word in words if word in fields_of(record)), None)
-    if named is None:
-        return path, what
-    return (*path, named), re.sub(rf"^{named}\b", "it", what)
+    known = fields_of(record)
+    found = _AT.match(what)
+    if found is not None:
+        steps = [int(step) if step.isdigit() else step for step in _STEP.findall(found["at"])]
+        if len(steps) > 1 and steps[0] == path[0]:
+            steps = steps[1:]
+        if steps[0] in known:
+            rest = what[found.end() :]
+            if found["colon"]:
+                return (*path, *steps), rest
+            return (*path, *steps), f"it {rest}" if rest.startswith("is ") else what
+    named = next((word for word in _STEP.findall(what) if word in known), None)
+    return (path, what) if named is None else ((*path, named), what)
 
 
 def _around(path: Path, layers: Sequence[Layer]) -> Any:
