@@ -47,7 +47,7 @@ def test_units(parse, write, text, value):
 @pytest.mark.parametrize("wrong", ["", "soon", "-1", -1, True, "1 parsec", float("nan"), float("inf"), None, [1]])
 def test_no_units(parse, wrong):
     """Named, with what is allowed."""
-    with pytest.raises(ValueError, match="^it is a .* such as"):
+    with pytest.raises(ValueError, match=r"^it is a .* such as"):
         parse("it", wrong)
 
 
@@ -63,7 +63,7 @@ def test_a_pace_of_several_parts():
     assert not pacer.is_due(1.0, 4)
     assert pacer.is_due(1.0, 1)
     for wrong in ("5%, 10%", "5%, auto", "5%,", "0%"):
-        with pytest.raises(ValueError, match="pace|percent"):
+        with pytest.raises(ValueError, match=r"pace|percent"):
             Pace.of(wrong)
 
 
@@ -171,10 +171,7 @@ def test_json_lines(tmp_path, loggers):
     log = logging.getLogger("waycairn.part")
     log.info("went to %s", "postgresql://me:hush@host/db", extra={"run": "job", "token": "hush"})
     log.debug("not this")
-    try:
-        raise OSError("no postgresql://me:hush@host/db")
-    except OSError:
-        log.exception("odd\nlines")
+    log.error("odd\nlines", exc_info=OSError("no postgresql://me:hush@host/db"))
     first, second = (json.loads(line) for line in file.read_text().splitlines())
     assert (first["level"], first["logger"], first["run"]) == ("info", "waycairn.part", "job")
     assert first["message"] == "went to postgresql://me:***@host/db"
