@@ -209,15 +209,16 @@ def test_lists_tables_and_records(tmp_path, others):
     )
     loaded = load(environment={}, start=tmp_path)
     assert loaded.settings.shapes == Shapes(
-        channels=[Channel(kind="mail", to=["a", "b"], password="hush"), Channel(kind="hook")],
+        channels=(Channel(kind="mail", to=("a", "b"), password="hush"), Channel(kind="hook")),
         by_name={"nightly-*": Channel(kind="hook")},
-        rules=[{"run": "x", "keep": 3}],
+        rules=({"run": "x", "keep": 3},),
         most=2_000_000_000,
         age=604800.0,
         on=False,
     )
     told = {row.setting.name: row for row in describing.rows(loaded)}
     assert "hush" not in repr(told)
+    assert told["channels"].text == '[{"kind": "mail", "password": "***", "to": ["a", "b"]}, {"kind": "hook"}]'
     assert (told["age"].text, told["most"].text) == ("1w", "2GB")
     assert str(told["channels"].origin) == f"{tmp_path}/waycairn.yaml:3:5"
 
@@ -252,6 +253,6 @@ def test_structured_variables(tmp_path, others):
         "WAYCAIRN_SHAPES__MOST": "64MiB",
     }
     shapes = load(environment=variables, start=tmp_path).settings.shapes
-    assert shapes.channels == [Channel(kind="mail", to=["x"])]
+    assert shapes.channels == (Channel(kind="mail", to=("x",)),)
     assert (shapes.by_name, shapes.on, shapes.most) == ({"web": Channel(kind="hook")}, False, 64 << 20)
     assert gathering.STREAMS == "streams"

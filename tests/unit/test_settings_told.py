@@ -91,7 +91,7 @@ def test_presets_can_be_meant(tmp_path, name):
 
 def test_presets_hold_what_they_promise():
     """Phases: at most every 300 s, ten a phase. Sessions: fifty. Processes: every 5 % and every 300 s."""
-    found = {name: load({"preset": name}, environment={}).settings for name in PRESETS}
+    found = {name: load({"preset": name}, environment={}, start="/").settings for name in PRESETS}
     assert (Pace.of(found["phases"].saving.pace), found["phases"].saving.keep) == (Pace(seconds=300), 10)
     assert found["sessions"].sessions.mirror == 50
     assert Pace.of(found["processes"].saving.pace) == Pace(percent=5, seconds=300)
@@ -138,6 +138,7 @@ def test_secrets_are_masked():
     """By their mark, by their name, and in addresses; at any depth."""
     assert masked("hush", is_secret=True) == "***"
     assert masked(None, is_secret=True) is None
+    assert masked({"password_env": "MAIL", "token_file": "t"}) == {"password_env": "MAIL", "token_file": "t"}
     value = {"a": [{"api_key": "hush", "password": "hush", "user": "me"}], "url": "postgresql://me:hush@host/db"}
     assert masked(value) == {
         "a": [{"api_key": "***", "password": "***", "user": "me"}],

@@ -30,7 +30,14 @@ class _Source(PydanticBaseSettingsSource):
         return self._layer.values.get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        return dict(self._layer.values)
+        return {name: _frozen(value) for name, value in self._layer.values.items()}
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples: settings are frozen, and their defaults are written so."""
+    if isinstance(value, Mapping):
+        return {name: _frozen(below) for name, below in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def validated(layers: Sequence[Layer]) -> Settings:
@@ -128,8 +135,7 @@ def _around(path: Path, layers: Sequence[Layer]) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, repr(value))
-        if value is None or isinstance(value, bool)
-        else repr(value)
-    )
+    """As a file has it."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
