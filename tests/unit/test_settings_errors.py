@@ -42,6 +42,10 @@ YAML = [
     ("- 1\n", "waycairn.yaml:1:1: it is a table of sections, not [1]"),
     ("preset: phase\n", "waycairn.yaml:1:9: preset: there is no such preset as 'phase'. Did you mean phases?"),
     ("saving:\n  keep: 1\n  keep: 2\n", "waycairn.yaml:3:9: saving.keep: it stands there twice"),
+    ("saving: &a {pace: *a}\n", "waycairn.yaml:1:9: saving.pace: it contains itself"),
+    ("a: 1\n---\nb: 2\n", "waycairn.yaml:2:1: it is no YAML"),
+    ("? [a]\n: 1\n", "waycairn.yaml:1:3: it is no YAML"),
+    ("saving: {1: 2}\n", "saving.1: there is no such setting"),
     ("saving: [\n", "waycairn.yaml:2:1: it is no YAML"),
     ("saving:\n\tkeep: 1\n", "waycairn.yaml:2:1: it is no YAML"),
 ]

@@ -70,6 +70,16 @@ def test_the_nearest_file_alone_counts(tmp_path):
     assert found.file == str(tmp_path / "project" / "pyproject.toml")
 
 
+@pytest.mark.parametrize("text", ["\ufeffsaving:\r\n  keep: 7\r\n", "saving: &a\n  keep: 7\ntraining: {}\n"])
+def test_files_of_other_editors(tmp_path, text):
+    """With a mark of the byte order, with line ends of Windows, with anchors."""
+    (tmp_path / "waycairn.yaml").write_text(text, encoding="utf-8", newline="")
+    assert load(environment={}, start=tmp_path).settings.saving.keep == 7
+    (tmp_path / "waycairn.yaml").write_bytes(b"saving:\n  pace: \xff\n")
+    with pytest.raises(SettingsInvalid, match=r"waycairn.yaml:1:1: it is no UTF-8"):
+        load(environment={}, start=tmp_path)
+
+
 def test_two_files_in_one_directory_are_refused(tmp_path):
     """Which of them was meant cannot be told."""
     (tmp_path / "waycairn.yaml").write_text("")

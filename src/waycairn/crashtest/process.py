@@ -163,6 +163,6 @@ def _environment(place: Place, mark: str, more: Mapping[str, str]) -> dict[str, 
 def _own_store(place: Place) -> dict[str, str]:
     """Where a settings file names a store outside of its directory, trials would share it with each other and with you."""
     url = load(start=place.work, environment={}).settings.store.url
-    if url is None or ("://" not in url and Path(url).is_relative_to(place.work)):
+    if url is None or ("://" not in url and Path(os.path.normpath(url)).is_relative_to(place.work)):
         return {}
     return {"WAYCAIRN_STORE": str(place.work / ".waycairn")}

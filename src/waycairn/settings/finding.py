@@ -78,7 +78,7 @@ def _has_table(path: str, _changed: int, _size: int) -> bool:
     import tomllib  # 25 ms, for a file that names us
 
     try:
-        tool = tomllib.loads(text.decode("utf-8")).get("tool")
+        tool = tomllib.loads(text.decode("utf-8-sig")).get("tool")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
         return b"tool.waycairn" in text
     return isinstance(tool, dict) and "waycairn" in tool
@@ -87,9 +87,10 @@ def _has_table(path: str, _changed: int, _size: int) -> bool:
 @functools.lru_cache(maxsize=16)
 def _read(path: str, _changed: int, _size: int) -> SettingsFile:
     try:
-        text = Path(path).read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise invalid([Problem(f"it is no UTF-8: {error}", (), origin.Origin("file", path, 1, 1))]) from None
+        text = Path(path).read_text("utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        what = f"it is no UTF-8: {error}" if isinstance(error, ValueError) else f"it cannot be read ({error.strerror})"
+        raise invalid([Problem(what, (), origin.Origin("file", path, 1, 1))]) from None
     if path.endswith(".toml"):
         from waycairn.settings.toml_file import TomlFile
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
-import importlib
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +22,13 @@ class Setting:
     kind: Any
     """Its type."""
     default: Any
-    sentence: str
     is_secret: bool
     is_path: bool
+
+    @property
+    def sentence(self) -> str:
+        """What it means. Read from the source, so only where somebody asks."""
+        return sentences_of(sections()[self.section]).get(self.name, "")
 
     @property
     def path(self) -> Path:
@@ -57,7 +58,7 @@ def settings() -> Sequence[Setting]:
 
 def _settings() -> Iterator[Setting]:
     for section, kind in sections().items():
-        kinds, sentences = fields_of(kind), sentences_of(kind)
+        kinds = fields_of(kind)
         default = kind()
         for field in dataclasses.fields(kind):
             yield Setting(
@@ -65,7 +66,6 @@ def _settings() -> Iterator[Setting]:
                 name=field.name,
                 kind=kinds[field.name],
                 default=getattr(default, field.name),
-                sentence=sentences.get(field.name, ""),
                 is_secret=bool(field.metadata.get("secret")),
                 is_path=bool(field.metadata.get("path")) or is_path(kinds[field.name]),
             )
@@ -83,6 +83,10 @@ def sentences_of(kind: Any) -> Mapping[str, str]:
 
 @functools.cache
 def _sentences_of(kind: Any) -> Mapping[str, str]:
+    import ast
+    import importlib
+    import inspect
+
     tree = ast.parse(inspect.getsource(importlib.import_module(kind.__module__)))
     found = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == kind.__name__)
     said = {}

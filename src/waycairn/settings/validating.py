@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from pydantic import ValidationError, create_model
@@ -40,29 +41,41 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
+_layers: ContextVar[Sequence[Layer]] = ContextVar("layers")
+"""Of the call under way: pydantic-settings asks the class for its sources, and the class is made once."""
+
+
 def validated(layers: Sequence[Layer]) -> Settings:
     """The strongest layer comes first. Raises SettingsInvalid with the place of each value at fault."""
-
-    class Merged(_model()):  # type: ignore[misc]
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], **_usual: Any
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(_Source(settings_cls, layer) for layer in layers)
-
+    token = _layers.set(layers)
     try:
-        merged = Merged()
+        merged = _model()()
     except ValidationError as error:
         raise invalid(list(_problems(error, layers))) from None
+    finally:
+        _layers.reset(token)
     return Settings(**{name: getattr(merged, name) for name in sections()})
+
+
+class _Layered(BaseSettings):
+    model_config = SettingsConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours take the place of the usual ones
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return tuple(_Source(settings_cls, layer) for layer in _layers.get())
 
 
 @functools.cache
 def _model() -> type[BaseSettings]:
     fields: dict[str, Any] = {name: (kind, kind()) for name, kind in sections().items()}
-    config = SettingsConfigDict(extra="forbid", arbitrary_types_allowed=True)
-    base = type("_Base", (BaseSettings,), {"model_config": config})
-    return create_model("WaycairnSettings", __base__=base, **fields)
+    return create_model("WaycairnSettings", __base__=_Layered, **fields)
 
 
 def _problems(error: ValidationError, layers: Sequence[Layer]) -> Iterator[Problem]:

@@ -51,7 +51,7 @@ class YamlFile:
         try:
             node = loader.get_single_node()
             if node is not None:
-                self._mark(node, ())
+                self._mark(node, (), ())
             self.values: Any = {} if node is None else loader.construct_document(node)
         except yaml.YAMLError as error:
             self._refuse(error)
@@ -65,13 +65,15 @@ class YamlFile:
         line, column = self._marks.get(path, (1, 1))
         return Origin("file", self.name, line, column)
 
-    def _mark(self, node: yaml.Node, path: Path) -> None:
+    def _mark(self, node: yaml.Node, path: Path, above: tuple[int, ...]) -> None:
+        if id(node) in above:
+            raise invalid([Problem("it contains itself", path, self.place(path))])
         self._marks[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         for step, below in self._below(node):
             if (*path, step) in self._marks:
                 origin = Origin("file", self.name, below.start_mark.line + 1, below.start_mark.column + 1)
                 raise invalid([Problem("it stands there twice. Keep one of them", (*path, step), origin)])
-            self._mark(below, (*path, step))
+            self._mark(below, (*path, step), (*above, id(node)))
 
     @staticmethod
     def _below(node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node]]:
