@@ -17,7 +17,6 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.policy import Pace
 from waycairn.model.records import CheckpointRecord, OutputLength, RunRecord
-from waycairn.model.retention import Keep
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.gathering import Gathering
@@ -51,7 +50,7 @@ class Cutter(Gathering):
 
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
         super().__init__(store, record, pace)
-        self.keeping = Keeping(Keep.of(store.settings.saving.keep))
+        self.keeping = Keeping(store.settings.saving.keep)
 
     # -- taking a cut --------------------------------------------------------------------------------------------
 

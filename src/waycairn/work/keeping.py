@@ -19,8 +19,8 @@ class Keeping:
     """Knows the automatic checkpoints of one run, newest first. What the job asked for, by a kind, a tag or `force`, is
     none of them."""
 
-    def __init__(self, policy: Keep) -> None:
-        self.policy = policy
+    def __init__(self, keep: int | str) -> None:
+        self.policy = Keep.of(keep)
         self._known: list[Candidate] = []
 
     def replaced_by(self, sequence: int, metrics: Mapping[str, Any] | None) -> Sequence[int]:
