@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from waycairn.errors import SettingsInvalid
 from waycairn.model.logging_settings import LoggingSettings
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
@@ -180,6 +181,8 @@ def test_json_lines(tmp_path, loggers):
     assert (second["level"], second["message"]) == ("error", "odd\nlines")
     assert "OSError" in second["error"]
     assert "hush" not in file.read_text()
+    with pytest.raises(SettingsInvalid, match=r"logging.file: .* cannot be written \(No such file or directory\)"):
+        logs.set_up_logging(LoggingSettings(lines="json", file=str(tmp_path / "gone" / "log")))
 
 
 def test_text_lines_on_stderr(capsys, loggers):

@@ -9,6 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from waycairn.settings.problem import Problem, invalid
+
 if TYPE_CHECKING:
     from waycairn.model.logging_settings import LoggingSettings
 
@@ -20,17 +22,18 @@ _written: list[tuple[LoggingSettings, logging.Handler]] = []
 
 def set_up_logging(settings: LoggingSettings) -> None:
     """Write them as the settings say, in place of where the program's own logging would send them. Of several stores of one
-    process the one that was opened last decides; one that says nothing changes nothing."""
+    process the one that was opened last decides; one that says nothing changes nothing. SettingsInvalid for a file that
+    cannot be written."""
     if settings.lines == "off":
         return
     with _lock:
         if _written and _written[-1][0] == settings:
             return
+        handler = _handler(settings)
         logger = logging.getLogger(_ROOT)
         for _, former in _written:
             logger.removeHandler(former)
             former.close()
-        handler = _handler(settings)
         logger.addHandler(handler)
         logger.setLevel(settings.level.upper())
         logger.propagate = False
@@ -38,10 +41,15 @@ def set_up_logging(settings: LoggingSettings) -> None:
 
 
 def _handler(settings: LoggingSettings) -> logging.Handler:
+    handler: logging.Handler
     if settings.file is None:
-        handler: logging.Handler = _Stderr()
+        handler = _Stderr()
     else:
-        handler = logging.FileHandler(settings.file, encoding="utf-8", errors="backslashreplace", delay=True)
+        try:
+            handler = logging.FileHandler(settings.file, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            what = f"{settings.file} cannot be written ({error.strerror})"
+            raise invalid([Problem(what, ("logging", "file"))]) from None
     handler.setFormatter(JsonLines() if settings.lines == "json" else TextLines())
     return handler
 
