@@ -47,21 +47,19 @@ def cuts(place):
         return [one.checkpoint.reason for one in store.checkpoints("job", role="state")]
 
 
-@pytest.mark.parametrize(
-    ("file", "variables", "done"),
-    [
-        ("saving: {pace: 5 items}\n", {"WAYCAIRN_SAVING__PACE": "4 items"}, 12),
-        ("saving: {pace: 25%}\n", {}, 10),
-        ("saving: {pace: 0}\n", {}, 0),
-    ],
-)
-def test_the_pace_of_a_file_takes_effect(tmp_path, file, variables, done):
-    """Killed in its 13th item, a job has what was committed at that pace."""
-    (tmp_path / "waycairn.yaml").write_text(file)
-    assert run(tmp_path, 12, **variables).returncode == -signal.SIGKILL
-    with wc.open(tmp_path / ".waycairn", create=False) as store:
-        assert store.find("job").progress.done == done
+def test_the_pace_of_a_file_takes_effect(tmp_path):
+    """Killed in its 13th item, a job has what was committed at that pace; a variable comes before the file."""
+    (tmp_path / "waycairn.yaml").write_text("saving: {pace: 25%}\n")
+    assert run(tmp_path, 12).returncode == -signal.SIGKILL
+    assert done(tmp_path) == 10
+    assert run(tmp_path, 19, WAYCAIRN_SAVING__PACE="4 items").returncode == -signal.SIGKILL
+    assert done(tmp_path) == 18
     assert run(tmp_path).stdout == "done 20\n"
+
+
+def done(place):
+    with wc.open(place / ".waycairn", create=False) as store:
+        return store.find("job").progress.done
 
 
 def test_what_stays_is_set(tmp_path):
@@ -97,60 +95,41 @@ def test_the_store_of_a_file_is_the_default_one(tmp_path):
     assert ran.stdout == "done 20\n", ran.stderr
 
 
-MAP = """
-import sys, waycairn as wc
+WORK = """
+import numpy as np, waycairn as wc
 tried = []
+
 def odd(n):
     tried.append(n)
     raise ValueError(n)
-with wc.run("job") as run:
+
+with wc.run("batch") as run:
     made = run.map(odd, [1])
     made.drain()
 print(len(tried), made._options.workers)
-"""
-
-
-def test_batches_are_set(tmp_path):
-    """Workers and attempts of a map whose code says neither."""
-    (tmp_path / "waycairn.yaml").write_text("batches: {workers: 3, attempts: 4, wait: 1ms}\n")
-    assert run(tmp_path, code=MAP).stdout == "4 3\n"
-
-
-TRAIN = """
-import numpy as np, waycairn as wc
-with wc.run("job") as run:
+with wc.run("training") as run:
     run.track(weights=np.zeros(10))
     for step in run.steps(12):
         pass
+with wc.run("stream") as run:
+    for batch in run.follow("*.jsonl", sink="rows.txt", once=True):
+        with batch as tx:
+            print(len(batch.events))
 """
 
 
-def test_training_is_set(tmp_path):
-    """How often a loop saves and which saves stay."""
-    (tmp_path / "waycairn.yaml").write_text("training: {save_every: 2, keep: 4}\n")
-    assert run(tmp_path, code=TRAIN).returncode == 0
-    with wc.open(tmp_path / ".waycairn") as store:
-        steps = [one.checkpoint.iteration for one in store.checkpoints("job", role="state")]
-    assert steps == [12, 10, 8, 6]
-
-
-FOLLOW = """
-import waycairn as wc
-with wc.run("job") as run:
-    with open("out", "w") as out:
-        for batch in run.follow("*.jsonl", sink="rows.txt", once=True):
-            with batch as tx:
-                print(len(batch.events), file=out)
-"""
-
-
-def test_following_is_set(tmp_path):
-    """The interval of events at which offsets are committed."""
+def test_loops_are_set(tmp_path):
+    """Workers and attempts of a map, how often a training saves and which saves stay, and the interval of events of a
+    stream, where the code says nothing."""
     (tmp_path / "a.jsonl").write_text("{}\n" * 25)
-    (tmp_path / "waycairn.yaml").write_text("follow: {batch: 10}\n")
-    ran = run(tmp_path, code=FOLLOW)
-    assert ran.returncode == 0, ran.stderr
-    assert (tmp_path / "out").read_text() == "10\n10\n5\n"
+    (tmp_path / "waycairn.yaml").write_text(
+        "batches: {workers: 3, attempts: 4, wait: 1ms}\ntraining: {save_every: 2, keep: 4}\nfollow: {batch: 10}\n"
+    )
+    ran = run(tmp_path, code=WORK)
+    assert ran.stdout.split("\n") == ["4 3", "10", "10", "5", ""], ran.stderr
+    with wc.open(tmp_path / ".waycairn") as store:
+        steps = [one.checkpoint.iteration for one in store.checkpoints("training", role="state")]
+    assert steps == [12, 10, 8, 6]
 
 
 def test_log_lines_of_a_job(tmp_path):
@@ -200,7 +179,6 @@ def test_config_show(tmp_path):
 
 def test_config_validate(tmp_path):
     """Exit code 3 and every place; of one file whatever the environment says; with the streams in it."""
-    assert waycairn("config", "validate", at=tmp_path).returncode == 0
     file = tmp_path / "waycairn.yaml"
     file.write_text("saving:\n  keep: 3\nstreams:\n  s: {paths: a, sink: b, write: 'job:write'}\n")
     assert waycairn("config", "validate", at=tmp_path).stdout == f"{file}: all settings are right\n"
@@ -221,7 +199,6 @@ def test_config_init(tmp_path):
     assert waycairn("config", "init", "--preset", "training", at=tmp_path).returncode == 0
     file = tmp_path / "waycairn.yaml"
     before = file.read_text()
-    assert waycairn("config", "validate", at=tmp_path).returncode == 0
     assert document("config", "show", at=tmp_path)["preset"] == "training"
     again = waycairn("config", "init", at=tmp_path)
     assert (again.returncode, file.read_text()) == (1, before)

@@ -178,9 +178,7 @@ print([name for name in ("pydantic", "pydantic_settings", "yaml", "tomllib") if 
 @pytest.mark.parametrize(
     ("variables", "file", "loads"),
     [
-        ({}, "", []),
-        ({"WAYCAIRN_STORE": "elsewhere", "WAYCAIRN_JOB_NAME": "x"}, "", []),
-        ({}, "[project]\nname = 'x'\n", []),
+        ({"WAYCAIRN_STORE": "elsewhere", "WAYCAIRN_JOB_NAME": "x"}, "[project]\nname = 'x'\n", []),
         ({}, "[tool.waycairn.streams.a]\npaths = 'x'\n", ["tomllib"]),
         ({"WAYCAIRN_SAVING__KEEP": "3"}, "", ["pydantic", "pydantic_settings"]),
     ],
