@@ -94,7 +94,7 @@ def test_presets_hold_what_they_promise():
     """Phases: at most every 300 s, ten a phase. Sessions: fifty. Processes: every 5 % and every 300 s."""
     found = {name: load({"preset": name}, environment={}, start="/").settings for name in PRESETS}
     assert (Pace.of(found["phases"].saving.pace), found["phases"].saving.keep) == (Pace(seconds=300), 10)
-    assert found["sessions"].sessions.mirror == 50
+    assert (found["sessions"].saving.keep, found["sessions"].training.keep) == (50, 50)
     assert Pace.of(found["processes"].saving.pace) == Pace(percent=5, seconds=300)
 
 

@@ -14,11 +14,14 @@ from waycairn.cli import (
     checkpoints,
     configuring,
     control,
+    copying,
     crashing,
     exporting,
     importing,
     items,
+    keys,
     listing,
+    optimizing,
     report,
     results,
     sessions,
@@ -57,7 +60,21 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+for family in (
+    listing,
+    items,
+    results,
+    report,
+    checkpoints,
+    exporting,
+    importing,
+    control,
+    sweeping,
+    copying,
+    optimizing,
+    care,
+    crashing,
+):
     for command in family.COMMANDS:
         command.add_to(app)
 
@@ -65,6 +82,11 @@ stream = typer.Typer(help="Growing files that are followed into a database.", no
 for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
     command.add_to(stream)
 app.add_typer(stream, name="stream")
+
+key = typer.Typer(help="The keys of an encrypted store, and the ways in.", no_args_is_help=True)
+for command in keys.COMMANDS:
+    command.add_to(key)
+app.add_typer(key, name="key")
 
 session = typer.Typer(help="What training runs wrote down.", no_args_is_help=True)
 for command in sessions.COMMANDS:

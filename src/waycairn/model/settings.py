@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from waycairn.model.batch_settings import BatchSettings
+from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.follow_settings import FollowSettings
 from waycairn.model.logging_settings import LoggingSettings
+from waycairn.model.optimize_settings import OptimizeSettings
 from waycairn.model.saving_settings import SavingSettings
 from waycairn.model.session_settings import SessionSettings
 from waycairn.model.store_settings import StoreSettings
@@ -31,3 +33,5 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     sessions: SessionSettings = field(default_factory=SessionSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
+    encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
+    optimize: OptimizeSettings = field(default_factory=OptimizeSettings)

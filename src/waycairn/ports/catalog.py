@@ -27,6 +27,11 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_copying import CopyRows
+from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_sizes import SizeRows
+from waycairn.ports.catalog_upkeep import UpkeepRows
 
 
 class RunRows(Protocol):
@@ -209,7 +214,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two)."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). What lies in an archive
+        is not told: what is saved must not lean on it."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -274,7 +280,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there."""
+        """Whether all of these chunks are there, and not in an archive."""
         ...
 
     def claim_sweep(self, now: float, pause: float) -> bool:
@@ -287,7 +293,22 @@ class SweepRows(Protocol):
         ...
 
 
-class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, SweepRows, Protocol):
+class Catalog(
+    RunRows,
+    CommitRows,
+    ItemRows,
+    WaitingRows,
+    SessionRows,
+    CheckpointRows,
+    ChunkRows,
+    SweepRows,
+    RepackRows,
+    KeyRows,
+    CopyRows,
+    SizeRows,
+    UpkeepRows,
+    Protocol,
+):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 

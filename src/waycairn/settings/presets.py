@@ -22,8 +22,8 @@ PRESETS: Mapping[str, Preset] = {
         {"saving": {"pace": "300s", "keep": 10}},
     ),
     "sessions": Preset(
-        "Sessions of iterations: fifty snapshots stay, readable ones beside the catalog too.",
-        {"saving": {"keep": 50}, "training": {"keep": 50}, "sessions": {"mirror": 50}},
+        "Sessions of iterations: fifty snapshots stay.",
+        {"saving": {"keep": 50}, "training": {"keep": 50}},
     ),
     "streams": Preset(
         "Services that follow files: a batch every 100 events, looked for every 200 ms; copies are known again; more than "

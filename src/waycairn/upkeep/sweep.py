@@ -22,6 +22,7 @@ from waycairn.model.ids import PackId
 from waycairn.model.sweeping import DeadBlock, PackFill, SweepReport, slices
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
+from waycairn.upkeep.condemned import delete_condemned
 from waycairn.world.crashpoints import crashpoint
 
 GRACE = 3600.0
@@ -97,13 +98,8 @@ def _unknown_packs(core: StoreCore, before: float) -> dict[PackId, int]:
 
 def _remove_files(core: StoreCore, report: SweepReport, leftovers: frozenset[PackId]) -> SweepReport:
     fills = core.catalog.pack_fill()
-    gone = {name: fill.size for name, fill in fills.items() if not fill.blocks}
-    for name in gone:
-        crashpoint("sweep.file")
-        core.blobs.delete(name)
-        crashpoint("sweep.file.deleted")
-    core.catalog.forget_packs(list(gone))
-    crashpoint("sweep.forgotten")
+    condemned = [name for name, fill in fills.items() if not fill.blocks]
+    gone = {name: fills[name].size for name in delete_condemned(core, condemned)}
     left = [size for name, size in gone.items() if name in leftovers]
     kept_packs, dead_bytes = _partly_dead(fills)
     return replace(

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from waycairn.codec import Types
+from waycairn.crypto.locksmith import AskPerson
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
 from waycairn.model.batch_settings import Mode
 from waycairn.model.ids import RunId, split_checkpoint_id
@@ -24,6 +25,7 @@ from waycairn.wiring import default_url, open_core
 from waycairn.work.displays import check_mode
 from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
+from waycairn.work.optimizing import Optimizing
 from waycairn.work.restoring import note_damage
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from waycairn.work.retrying import Retried
 
 
-class Store(Values):
+class Store(Optimizing, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
@@ -367,6 +369,10 @@ def open_store(
     packs: str | os.PathLike[str] | None = None,
     durability: Durability | None = None,
     create: bool = True,
+    encrypt: bool = False,
+    passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    ask: AskPerson | None = None,
     settings: Settings | str | os.PathLike[str] | None = None,
     **sections: Any,
 ) -> Store:
@@ -379,6 +385,10 @@ def open_store(
     Settings are read now: what the code says, by section (`saving={"pace": "30s"}, preset="phases"`), comes before the
     environment, that before the nearest waycairn.yaml or pyproject.toml. `settings` is the path of a file to be read in
     its place, or Settings that hold as they are. Raises SettingsInvalid, with the place of what is wrong.
+
+    An encrypted store opens with `passphrase` or `key_file`, else with what WAYCAIRN_KEY, WAYCAIRN_KEY_FILE or
+    WAYCAIRN_PASSPHRASE say, else `ask` is called with a question for a passphrase. With any of these, or `encrypt`, a new
+    store is created encrypted; with an argument a plain one is refused (NotEncrypted). Raises KeyMissing, KeyWrong.
     """
     if isinstance(settings, Settings):
         if sections:
@@ -388,7 +398,19 @@ def open_store(
     else:
         settings = load(sections, file=settings).settings
     set_up_logging(settings.logging)
-    return Store(open_core(where, packs=packs, durability=durability, create=create, settings=settings))
+    return Store(
+        open_core(
+            where,
+            packs=packs,
+            durability=durability,
+            create=create,
+            settings=settings,
+            encrypt=encrypt,
+            passphrase=passphrase,
+            key_file=key_file,
+            ask=ask,
+        )
+    )
 
 
 _defaults: dict[tuple[int, str], Store] = {}
