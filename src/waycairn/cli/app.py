@@ -13,6 +13,7 @@ from waycairn.cli import (
     audit,
     care,
     checkpoints,
+    configuring,
     control,
     copying,
     crashing,
@@ -37,9 +38,9 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats, crashtest; show
---watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
-process.
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats,
+crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left);
+4 the run is held by a living process.
 """
 
 app = typer.Typer(
@@ -91,6 +92,10 @@ log = typer.Typer(help="Who did what: the audit log of the store.", no_args_is_h
 for command in audit.COMMANDS:
     command.add_to(log)
 app.add_typer(log, name="audit")
+config = typer.Typer(help="Settings: what holds here, and where it comes from.", no_args_is_help=True)
+for command in configuring.COMMANDS:
+    command.add_to(config)
+app.add_typer(config, name="config")
 
 
 def run() -> int:

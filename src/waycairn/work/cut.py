@@ -50,7 +50,7 @@ class Cutter(Gathering):
 
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
         super().__init__(store, record, pace)
-        self.keeping = Keeping()
+        self.keeping = Keeping(store.settings.saving.keep)
         self._unopened: Mapping[str, int] | None = None if record.sequence else {}
         """Lengths as of the beginning of this entry; None: not looked at yet."""
 

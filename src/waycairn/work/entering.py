@@ -162,6 +162,15 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
         record.sequence,
         record.progress.done,
         "" if record.progress.total is None else f" of {record.progress.total}",
+        extra={
+            "run": found.name,
+            "key": found.key,
+            "run_id": found.id,
+            "epoch": record.epoch,
+            "sequence": record.sequence,
+            "done": record.progress.done,
+            "total": record.progress.total,
+        },
     )
     return Entered(record, hold, resumed, has_rival)
 
