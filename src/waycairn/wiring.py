@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from waycairn.errors import StoreNotFound
 from waycairn.model.policy import Durability
+from waycairn.model.settings import Settings
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
@@ -110,8 +111,10 @@ def _assemble(  # noqa: PLR0917 - one private call
     from waycairn.blobs import LocalBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
+    from waycairn.measuring import Recorder
     from waycairn.process import FileOwnership, LeaseOwnership
 
+    settings = Settings()
     catalog = open_catalog(url, durability=durability, create=create, clock=clock)
     try:
         blobs = LocalBlobs(packs)
@@ -125,6 +128,8 @@ def _assemble(  # noqa: PLR0917 - one private call
             url=address,
             scratch=(owners or packs).with_name("flights"),
             ledgers=_ledgers(url, packs),
+            settings=settings,
+            meter=Recorder(catalog, clock) if settings.health.performance else None,
         )
     except BaseException:
         catalog.close()

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from waycairn.catalog.database import Session
 from waycairn.catalog.failures import SAFE, from_postgres
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
-from waycairn.catalog.statement import Texts
+from waycairn.catalog.statement import Statement, Texts
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
 from waycairn.model.policy import Durability
 from waycairn.world.crashpoints import crashpoint
@@ -40,6 +41,14 @@ _SETTINGS = (
     # A process that is stopped inside a transaction must not hold its locks for ever; those who wait must outlast it.
     "SET idle_in_transaction_session_timeout = '7s'",
 )
+
+
+SOFT = (
+    Statement("begin", "A transaction outside of the group.", text("BEGIN")),
+    Statement("softly", "It is not waited for until it is flushed.", text("SET LOCAL synchronous_commit = off")),
+    Statement("impatiently", "Nor does it wait for others.", text("SET LOCAL lock_timeout = '500ms'")),
+)
+COMMIT = Statement("commit", "The end of such a transaction.", text("COMMIT"))
 
 
 class _Bounded(psycopg.Connection[Any]):
@@ -117,6 +126,21 @@ class PostgresDatabase:
         try:
             with translated("the catalog", self.name):
                 return self._group.submit(work)
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+
+    def write_softly(self, work: Callable[[Session], T]) -> T:
+        """On a connection for reading: the writer's next transaction may be one that has to be flushed."""
+
+        def transaction(session: Session) -> T:
+            for statement in SOFT:
+                session.run(statement)
+            result = work(session)
+            session.run(COMMIT)
+            return result
+
+        try:
+            return self._read(transaction)  # one that did not come to its end is not given back, but closed
         except psycopg.Error as error:
             raise self._translated(error) from error
 

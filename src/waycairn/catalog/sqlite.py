@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,8 @@ OLDEST = (3, 35, 0)
 """RETURNING."""
 BUSY_SECONDS = 10.0
 """For programs that write to the file outside the queue; ours never meet there."""
+SOFT_SECONDS = 0.5
+"""For what is not worth waiting for."""
 _PRAGMAS = (
     # Only the first of all connections changes the file by this.
     "PRAGMA journal_mode = WAL",
@@ -114,6 +116,23 @@ class SqliteDatabase:
             with translated("the catalog", self.path):
                 raise
             raise  # never reached; a type checker cannot know that `translated` swallows nothing
+
+    def write_softly(self, work: Callable[[Session], T]) -> T:
+        """On a connection of its own: one in the queue flushes, and flushes are what a job waits for."""
+        self._check()
+        if self._is_frozen or not self.path.exists():  # never made anew by this
+            raise refuse_to_write(self.path)
+        try:
+            with closing(self.connect()) as connection:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(f"PRAGMA busy_timeout = {int(SOFT_SECONDS * 1000)}")
+                connection.execute("BEGIN IMMEDIATE")
+                # Closing takes back what was not committed.
+                result = work(Session(connection.cursor(), _TEXTS))
+                connection.execute("COMMIT")
+                return result
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise from_sqlite(error, self.name) from error
 
     @contextmanager
     def migration(self) -> Iterator[sqlite3.Connection]:

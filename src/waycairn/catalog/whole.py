@@ -15,6 +15,7 @@ from waycairn.catalog.commits import CommitPart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
+from waycairn.catalog.measurements import MeasurePart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
@@ -87,7 +88,16 @@ _TOTAL_NAMES = (
 
 
 class SqlCatalog(
-    RunPart, CommitPart, ItemPart, WaitingPart, SessionPart, HistoryPart, CheckpointPart, ChunkPart, SweepPart
+    RunPart,
+    CommitPart,
+    ItemPart,
+    WaitingPart,
+    SessionPart,
+    HistoryPart,
+    CheckpointPart,
+    ChunkPart,
+    SweepPart,
+    MeasurePart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

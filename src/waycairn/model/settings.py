@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from waycairn.model.health_settings import HealthSettings
+from waycairn.model.notification_settings import NotificationSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
+
+    health: HealthSettings = field(default_factory=HealthSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)

@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.measuring import Listener, MeasureRows, Meter
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
@@ -35,6 +36,9 @@ __all__ = [
     "Hold",
     "ItemRows",
     "Job",
+    "Listener",
+    "MeasureRows",
+    "Meter",
     "Ownership",
     "RunRows",
     "SessionRows",

@@ -27,6 +27,7 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.measuring import MeasureRows
 
 
 class RunRows(Protocol):
@@ -287,7 +288,18 @@ class SweepRows(Protocol):
         ...
 
 
-class Catalog(RunRows, CommitRows, ItemRows, WaitingRows, SessionRows, CheckpointRows, ChunkRows, SweepRows, Protocol):
+class Catalog(
+    RunRows,
+    CommitRows,
+    ItemRows,
+    WaitingRows,
+    SessionRows,
+    CheckpointRows,
+    ChunkRows,
+    SweepRows,
+    MeasureRows,
+    Protocol,
+):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across
     a fork (UsedAfterFork for objects of the parent, fresh connections for new ones)."""
 
