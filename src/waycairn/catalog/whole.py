@@ -22,6 +22,7 @@ from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
+from waycairn.catalog.upkeep import UpkeepPart
 from waycairn.catalog.waiting import WaitingPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
@@ -98,6 +99,7 @@ class SqlCatalog(
     ChunkPart,
     SweepPart,
     MeasurePart,
+    UpkeepPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

@@ -49,7 +49,9 @@ class RunSpan:
         self._current: Any = None
         if is_on():
             api = sys.modules[_MODULE]
-            self._span = _tracer(api).start_span("waycairn.run", attributes=_attributes({"run": run, "name": name, **facts}))
+            self._span = _tracer(api).start_span(
+                "waycairn.run", attributes=_attributes({"run": run, "name": name, **facts})
+            )
             _runs[run] = self._span
 
     def enter(self) -> None:

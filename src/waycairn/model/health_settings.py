@@ -68,7 +68,7 @@ class HealthSettings:
         for name, kind in ((one.name, one.type) for one in fields(self)):
             value = getattr(self, name)
             if kind != "bool" and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
-                raise ValueError(f"health.{name} is a number above 0, not {value!r}")
+                raise ValueError(f"{name} is a number above 0, not {value!r}")
         for name in _PAIRS:
             self._check_pair(name, f"{name}_warning", f"{name}_critical")
 
@@ -76,7 +76,7 @@ class HealthSettings:
         mild, grave = getattr(self, warning), getattr(self, critical)
         if (mild < grave) is not _PAIRS[name]:
             order = "below" if _PAIRS[name] else "above"
-            raise ValueError(f"health.{warning} is {order} health.{critical}, not {mild!r} beside {grave!r}")
+            raise ValueError(f"{warning} is {order} {critical}, not {mild!r} beside {grave!r}")
 
 
 _PAIRS: Mapping[str, bool] = {

@@ -21,7 +21,9 @@ class Measure:
 ACTS = ("save", "commit", "load", "verify", "sweep", "notify")
 """What is timed; each of them also counts its failures, as `save.failures`."""
 MEASURES = (
-    Measure("save", "seconds", "from an encoded state to its durable checkpoint: `wc.save`, and cuts with a checkpoint"),
+    Measure(
+        "save", "seconds", "from an encoded state to its durable checkpoint: `wc.save`, and cuts with a checkpoint"
+    ),
     Measure("commit", "seconds", "the same of cuts without a checkpoint: items, steps, a status"),
     Measure("load", "seconds", "reading, verifying and decoding one state"),
     Measure("verify", "seconds", "reading one state back and comparing it with its hashes"),

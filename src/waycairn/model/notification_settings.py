@@ -55,9 +55,9 @@ class ChannelSettings:
     """command: the program and its arguments; no shell sees them."""
 
     def __post_init__(self) -> None:
-        where = f"notifications channel {self.name!r}"
+        where = f"channel {self.name!r}"
         if not self.name:
-            raise ValueError("notifications: a channel needs a name")
+            raise ValueError("name: a channel needs one")
         _one_of(where, "kind", self.kind, tuple(_NEEDS))
         _one_of(where, "minimum", self.minimum, PRIORITIES)
         _one_of(where, "security", self.security, get_args(Security))
@@ -74,7 +74,9 @@ class ChannelSettings:
             if variable and not _VARIABLE.fullmatch(variable):
                 raise ValueError(f"{where}: {name} is the name of an environment variable, never the secret itself")
         if self.security == "none" and self.user:
-            raise ValueError(f"{where}: user without security would send the password in the clear; use starttls or tls")
+            raise ValueError(
+                f"{where}: user without security would send the password in the clear; use starttls or tls"
+            )
 
     def _refuse_of_others(self, where: str) -> None:
         others = frozenset().union(*_OF_KIND.values()) - _OF_KIND[self.kind]
@@ -99,10 +101,10 @@ class NotificationSettings:
     def __post_init__(self) -> None:
         for name, least in (("throttle", 0), ("attempts", 1), ("backoff", 0), ("most_waiting", 1)):
             if not getattr(self, name) >= least:
-                raise ValueError(f"notifications.{name} is a number from {least}, not {getattr(self, name)!r}")
+                raise ValueError(f"{name} is a number from {least}, not {getattr(self, name)!r}")
         names = [channel.name for channel in self.channels]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"notifications.channels: {', '.join(twice)} is there twice; each has a name of its own")
+            raise ValueError(f"channels: {', '.join(twice)} is there twice; each has a name of its own")
 
 
 def _one_of(where: str, name: str, value: object, allowed: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import Listener, MeasureRows, Meter
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
@@ -44,6 +45,7 @@ __all__ = [
     "SessionRows",
     "Stateful",
     "SweepRows",
+    "UpkeepRows",
     "Vault",
     "WaitingRows",
 ]

@@ -27,6 +27,7 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import MeasureRows
 
 
@@ -297,6 +298,7 @@ class Catalog(
     CheckpointRows,
     ChunkRows,
     SweepRows,
+    UpkeepRows,
     MeasureRows,
     Protocol,
 ):

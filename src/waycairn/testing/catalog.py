@@ -21,6 +21,7 @@ from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
 from waycairn.testing.catalog_sweeps import SweepContract
+from waycairn.testing.catalog_upkeep import UpkeepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 __all__ = ["CatalogContract"]
@@ -38,6 +39,7 @@ class CatalogContract(
     ChunkContract,
     SweepContract,
     MeasureContract,
+    UpkeepContract,
     SharingContract,
 ):
     """All of it."""

@@ -48,7 +48,12 @@ class MeasureContract(CatalogCase):
         nothing."""
         catalog.put_measured([a_measured(hour, writer, 0.5) for hour in (2, 3, 7, 8) for writer in "ab"])
         assert catalog.condense_measured(before=8, keep_from=7) == 4
-        expected = [(0, "save", "", 4, 2.0), (7, "save", "", 2, 1.0), (8, "save", "a", 1, 0.5), (8, "save", "b", 1, 0.5)]
+        expected = [
+            (0, "save", "", 4, 2.0),
+            (7, "save", "", 2, 1.0),
+            (8, "save", "a", 1, 0.5),
+            (8, "save", "b", 1, 0.5),
+        ]
         assert told(catalog) == expected
         assert catalog.condense_measured(before=8, keep_from=7) == 0
         assert told(catalog) == expected
