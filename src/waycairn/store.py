@@ -377,10 +377,10 @@ class StoreCore:
         self.meter.timed("verify", self._reader.verify, stored)
 
     def close(self) -> None:
-        try:
-            self.meter.close()
-        finally:
-            self.catalog.close()
+        if self.listener is not None:
+            self.listener.drain()
+        self.meter.close()
+        self.catalog.close()
 
 
 def _manifests_of(commit: Commit) -> Iterator[bytes]:

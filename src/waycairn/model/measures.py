@@ -29,11 +29,11 @@ MEASURES = (
     Measure("verify", "seconds", "reading one state back and comparing it with its hashes"),
     Measure("sweep", "seconds", "one sweep"),
     Measure("notify", "seconds", "delivering one notification, tries that failed included"),
-    Measure("save.failures", "count", "saves that raised an error"),
-    Measure("commit.failures", "count", "cuts without a checkpoint that raised an error"),
-    Measure("load.failures", "count", "loads that raised an error, damage among them"),
+    Measure("save.failures", "count", "saves that could not be done"),
+    Measure("commit.failures", "count", "cuts without a checkpoint that could not be done"),
+    Measure("load.failures", "count", "loads that could not be done, damage among them"),
     Measure("verify.failures", "count", "states that could not be read back"),
-    Measure("sweep.failures", "count", "sweeps that raised an error"),
+    Measure("sweep.failures", "count", "sweeps that were given up"),
     Measure("notify.failures", "count", "notifications that were given up after their last try"),
     Measure("notify.suppressed", "count", "notifications held back because the same was told lately"),
     Measure("save.bytes", "bytes", "new bytes that one save brought, compressed; 0 where all of it was there"),
@@ -44,6 +44,7 @@ MEASURES = (
     Measure("takeovers", "count", "runs entered whose owner had died"),
     Measure("takeovers.forced", "count", "runs taken from an owner by force"),
     Measure("ownership.lost", "count", "commits refused because somebody else owned the run by then"),
+    Measure("stream.outages", "count", "times that the database of a followed stream's sink went away"),
     Measure("store.bytes", "bytes", "size of packs and catalog, looked at whenever health is"),
 )
 NAMES = frozenset(measure.name for measure in MEASURES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from waycairn.model.ids import CheckpointId
@@ -10,7 +10,6 @@ from waycairn.model.measures import Measured
 from waycairn.model.records import Commit
 
 T = TypeVar("T")
-_NO_FACTS: Mapping[str, Any] = {}
 
 
 class Meter(Protocol):
@@ -62,3 +61,7 @@ class Listener(Protocol):
     """Told of commits, right after them, on the thread that committed. Never raises."""
 
     def committed(self, commit: Commit, checkpoint: CheckpointId | None) -> None: ...
+
+    def drain(self) -> None:
+        """Wait until everybody was told who asked for it."""
+        ...

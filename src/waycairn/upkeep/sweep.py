@@ -17,11 +17,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
-from waycairn.errors import SweptMeanwhile
+from waycairn.errors import SweptMeanwhile, WaycairnError
 from waycairn.model.ids import PackId
 from waycairn.model.sweeping import DeadBlock, PackFill, SweepReport, slices
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
+from waycairn.upkeep import events
 from waycairn.world.crashpoints import crashpoint
 
 GRACE = 3600.0
@@ -40,9 +41,15 @@ def sweep(core: StoreCore, *, dry_run: bool = False, grace: float = GRACE) -> Sw
     read: then nothing was removed."""
     began = core.clock.monotonic()
     crashpoint("sweep.begin")
-    report = _would_remove(core, grace) if dry_run else _remove(core, grace)
+    try:
+        report = _would_remove(core, grace) if dry_run else _remove(core, grace)
+    except (WaycairnError, OSError):
+        events.sweep_failed(core)
+        raise
     crashpoint("sweep.done")
-    return replace(report, seconds=core.clock.monotonic() - began)
+    report = replace(report, seconds=core.clock.monotonic() - began)
+    events.swept(core, report)
+    return report
 
 
 def _remove(core: StoreCore, grace: float) -> SweepReport:

@@ -20,6 +20,7 @@ from waycairn.wiring import default_url, open_core
 from waycairn.work.displays import Mode, check_mode
 from waycairn.work.entering import Ask, displace, held
 from waycairn.work.entry import Entry
+from waycairn.work.healthy import Healthy
 from waycairn.work.restoring import note_damage
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from waycairn.work.retrying import Retried
 
 
-class Store(Values):
+class Store(Values, Healthy):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:

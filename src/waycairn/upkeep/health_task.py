@@ -1,0 +1,131 @@
+"""Health in the background: looked at now and then, compared with the last time, told to who wants to know.
+
+What was found last, and what was told when, is noted in the store: so of several processes at one store, one after the
+other or at once, none tells again what another one has told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from waycairn.errors import WaycairnError
+from waycairn.model.health import Health, Issue, Status
+from waycairn.model.notification_settings import Priority
+from waycairn.model.throttle import Throttle
+from waycairn.store import StoreCore
+from waycairn.upkeep.events import Event, Events
+from waycairn.upkeep.health import health_of
+from waycairn.upkeep.measured import condense
+from waycairn.upkeep.notifying import Notification, Sender
+
+log = logging.getLogger("waycairn")
+HEALTH, TOLD = "health", "notified"
+"""Names of the notes."""
+_PRIORITY: Mapping[Status, Priority] = {
+    Status.HEALTHY: "info",
+    Status.DEGRADED: "warning",
+    Status.UNKNOWN: "warning",
+    Status.UNHEALTHY: "critical",
+}
+
+
+class HealthTask:
+    """Called now and then, by one thread. Raises nothing."""
+
+    def __init__(self, core: StoreCore) -> None:
+        self._core = core
+        self._sender = Sender(core)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two calls."""
+        return self._core.settings.health.interval
+
+    def __call__(self) -> Health | None:
+        """Write down what was measured, look, and tell. None if monitoring is off."""
+        self._core.meter.flush()
+        if not self._core.settings.health.monitoring:
+            return None
+        health = health_of(self._core)
+        try:
+            self._tell(health)
+            condense(self._core)
+        except (WaycairnError, OSError) as error:
+            log.warning("health could not be noted: %s", error)
+        return health
+
+    def close(self) -> None:
+        """What is still to be told is told, as far as that does not take long."""
+        self._sender.close()
+
+    def _tell(self, health: Health) -> None:
+        before = self._status_before()
+        self._tell_issues(health)
+        if health.status is not before:
+            if before is not None or health.status is not Status.HEALTHY:
+                self._tell_status(before, health)
+            facts = {"status": health.status.value, "score": health.score}
+            self._core.catalog.note_upkeep(HEALTH, health.at, facts)
+
+    def _status_before(self) -> Status | None:
+        """None: nobody has looked yet."""
+        note = self._core.catalog.upkeep_note(HEALTH)
+        word = note.facts.get("status") if note else None
+        return Status(word) if word in set(Status) else None
+
+    def _tell_status(self, before: Status | None, health: Health) -> None:
+        was = before or Status.HEALTHY
+        facts = {"before": was.value, "after": health.status.value, "score": health.score}
+        listener = self._core.listener
+        if isinstance(listener, Events):
+            issues = [issue.what for issue in health.issues]
+            listener.emit(Event(kind="health_changed", at=health.at, facts={**facts, "issues": issues}))
+        # That it is well again interests whoever was told that it was not.
+        priority = max(_PRIORITY[was], _PRIORITY[health.status], key=("info", "warning", "critical").index)
+        lines = [f"{issue.severity}: {issue.what}" for issue in health.issues if issue.severity != "info"]
+        subject = f"{was.value} -> {health.status.value}, score {health.score}"
+        self._send("status", priority, subject, "\n".join([subject, *lines]), facts, health.at)
+
+    # -- issues ---------------------------------------------------------------------------------------------------
+
+    def _tell_issues(self, health: Health) -> None:
+        if not self._core.settings.notifications.channels:
+            return
+        note = self._core.catalog.upkeep_note(TOLD)
+        known: Mapping[str, Any] = note.facts if note else {}
+        window = self._core.settings.notifications.throttle
+        throttle = Throttle(window, known.get("told"), known.get("held"))
+        for issue in health.issues:
+            key = f"{issue.check} {issue.severity}"
+            if issue.severity != "info" and throttle.admit(key, health.at):
+                self._tell_issue(issue, throttle.released(key), health.at)
+        held = throttle.digest(health.at)
+        if held:
+            self._tell_held(held, health.at)
+        now: dict[str, Any] = {"told": throttle.told, "held": throttle.held}
+        if now != dict(known):
+            self._core.catalog.note_upkeep(TOLD, health.at, now)
+
+    def _tell_issue(self, issue: Issue, held: int, at: float) -> None:
+        again = f"\nIt was found {held} times more since it was told last." if held else ""
+        text = f"{issue.what}\n\nWhat it means: {issue.means}.\nWhat to do: {issue.do or 'nothing'}.{again}"
+        facts = {"check": issue.check, "severity": issue.severity, **issue.facts}
+        self._send("issue", issue.severity, f"{issue.check}: {issue.what}", text, facts, at)
+
+    def _tell_held(self, held: Mapping[str, int], at: float) -> None:
+        text = "Found again since they were told, and over by now:\n" + "\n".join(
+            f"{key}: {count} times" for key, count in held.items()
+        )
+        priority: Priority = "critical" if any(key.endswith("critical") for key in held) else "warning"
+        self._send("digest", priority, f"{len(held)} issues came again meanwhile", text, {"held": dict(held)}, at)
+
+    def _send(
+        self, kind: Any, priority: Priority, subject: str, text: str, facts: Mapping[str, Any], at: float
+    ) -> None:
+        self._sender.send(
+            Notification(
+                kind=kind, priority=priority, subject=subject, text=text, store=self._core.url, at=at, facts=facts
+            )
+        )
