@@ -15,9 +15,11 @@ from waycairn.cli import (
     control,
     crashing,
     exporting,
+    health,
     importing,
     items,
     listing,
+    notifying,
     report,
     results,
     sessions,
@@ -31,8 +33,8 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
 Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
---watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
-process.
+--watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left; health: unhealthy); 4 the run is
+held by a living process; 5 degraded, 6 unknown (health).
 """
 
 app = typer.Typer(
@@ -56,7 +58,20 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+for family in (
+    listing,
+    items,
+    results,
+    report,
+    checkpoints,
+    exporting,
+    importing,
+    control,
+    sweeping,
+    care,
+    health,
+    crashing,
+):
     for command in family.COMMANDS:
         command.add_to(app)
 
@@ -69,6 +84,12 @@ session = typer.Typer(help="What training runs wrote down.", no_args_is_help=Tru
 for command in sessions.COMMANDS:
     command.add_to(session)
 app.add_typer(session, name="session")
+
+
+notify = typer.Typer(help="Whom health tells, by webhook, e-mail or command.", no_args_is_help=True)
+for command in notifying.COMMANDS:
+    command.add_to(notify)
+app.add_typer(notify, name="notify")
 
 
 def run() -> int:

@@ -155,13 +155,7 @@ def swept(core: StoreCore, report: SweepReport, expired: Sequence[str] = ()) -> 
     """For whoever swept: what it gave back is measured, and who asked for "expired" is told which checkpoints are gone."""
     if report.dry_run:
         return
-    core.meter.record("sweep", report.seconds)
     core.meter.record("sweep.bytes", float(report.freed_bytes + report.inline_bytes))
     if expired and isinstance(core.listener, Events):
         facts = {"freed_bytes": report.freed_bytes, "seconds": report.seconds}
         core.listener.emit(Event(kind="expired", at=core.clock.now(), checkpoints=list(expired), facts=facts))
-
-
-def sweep_failed(core: StoreCore) -> None:
-    """The same of one that was given up."""
-    core.meter.count("sweep.failures")

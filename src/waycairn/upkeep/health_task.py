@@ -7,12 +7,13 @@ other or at once, none tells again what another one has told.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from waycairn.errors import WaycairnError
 from waycairn.model.health import Health, Issue, Status
-from waycairn.model.notification_settings import Priority
+from waycairn.model.notification_settings import PRIORITIES, Priority
 from waycairn.model.throttle import Throttle
 from waycairn.store import StoreCore
 from waycairn.upkeep.events import Event, Events
@@ -37,6 +38,7 @@ class HealthTask:
     def __init__(self, core: StoreCore) -> None:
         self._core = core
         self._sender = Sender(core)
+        self._known: dict[str, Mapping[str, Any]] = {}
 
     @property
     def interval(self) -> float:
@@ -49,52 +51,43 @@ class HealthTask:
         if not self._core.settings.health.monitoring:
             return None
         health = health_of(self._core)
-        try:
-            self._tell(health)
+        self._tell_issues(health)
+        self._tell_status(health)
+        with reported():
             condense(self._core)
-        except (WaycairnError, OSError) as error:
-            log.warning("health could not be noted: %s", error)
         return health
 
     def close(self) -> None:
         """What is still to be told is told, as far as that does not take long."""
         self._sender.close()
 
-    def _tell(self, health: Health) -> None:
-        before = self._status_before()
-        self._tell_issues(health)
-        if health.status is not before:
-            if before is not None or health.status is not Status.HEALTHY:
-                self._tell_status(before, health)
-            facts = {"status": health.status.value, "score": health.score}
-            self._core.catalog.note_upkeep(HEALTH, health.at, facts)
-
-    def _status_before(self) -> Status | None:
-        """None: nobody has looked yet."""
-        note = self._core.catalog.upkeep_note(HEALTH)
-        word = note.facts.get("status") if note else None
-        return Status(word) if word in set(Status) else None
-
-    def _tell_status(self, before: Status | None, health: Health) -> None:
-        was = before or Status.HEALTHY
+    def _tell_status(self, health: Health) -> None:
+        """The first look has nothing to compare with: that all is well then is no news."""
+        word = self._noted(HEALTH).get("status")
+        before = Status(word) if word in set(Status) else None
+        if health.status is before:
+            return
+        self._note(HEALTH, health.at, {"status": health.status.value, "score": health.score})
+        if before is None and health.status is Status.HEALTHY:
+            return
+        was = before or Status.UNKNOWN
         facts = {"before": was.value, "after": health.status.value, "score": health.score}
         listener = self._core.listener
         if isinstance(listener, Events):
             issues = [issue.what for issue in health.issues]
             listener.emit(Event(kind="health_changed", at=health.at, facts={**facts, "issues": issues}))
         # That it is well again interests whoever was told that it was not.
-        priority = max(_PRIORITY[was], _PRIORITY[health.status], key=("info", "warning", "critical").index)
+        priority = max(_PRIORITY[was], _PRIORITY[health.status], key=PRIORITIES.index)
         lines = [f"{issue.severity}: {issue.what}" for issue in health.issues if issue.severity != "info"]
-        subject = f"{was.value} -> {health.status.value}, score {health.score}"
-        self._send("status", priority, subject, "\n".join([subject, *lines]), facts, health.at)
+        subject = f"{was.value} -> {health.status.value}" + ("" if health.score is None else f", score {health.score}")
+        self._send("status", priority, (subject, "\n".join([subject, *lines])), facts, health.at)
 
     # -- issues ---------------------------------------------------------------------------------------------------
 
     def _tell_issues(self, health: Health) -> None:
         if not self._core.settings.notifications.channels:
             return
-        note = self._core.catalog.upkeep_note(TOLD)
-        known: Mapping[str, Any] = note.facts if note else {}
+        known = self._noted(TOLD)
         window = self._core.settings.notifications.throttle
         throttle = Throttle(window, known.get("told"), known.get("held"))
         for issue in health.issues:
@@ -106,26 +99,49 @@ class HealthTask:
             self._tell_held(held, health.at)
         now: dict[str, Any] = {"told": throttle.told, "held": throttle.held}
         if now != dict(known):
-            self._core.catalog.note_upkeep(TOLD, health.at, now)
+            self._note(TOLD, health.at, now)
 
     def _tell_issue(self, issue: Issue, held: int, at: float) -> None:
         again = f"\nIt was found {held} times more since it was told last." if held else ""
         text = f"{issue.what}\n\nWhat it means: {issue.means}.\nWhat to do: {issue.do or 'nothing'}.{again}"
         facts = {"check": issue.check, "severity": issue.severity, **issue.facts}
-        self._send("issue", issue.severity, f"{issue.check}: {issue.what}", text, facts, at)
+        self._send("issue", issue.severity, (f"{issue.check}: {issue.what}", text), facts, at)
 
     def _tell_held(self, held: Mapping[str, int], at: float) -> None:
         text = "Found again since they were told, and over by now:\n" + "\n".join(
             f"{key}: {count} times" for key, count in held.items()
         )
         priority: Priority = "critical" if any(key.endswith("critical") for key in held) else "warning"
-        self._send("digest", priority, f"{len(held)} issues came again meanwhile", text, {"held": dict(held)}, at)
+        subject = f"{len(held)} issues came again meanwhile"
+        self._send("digest", priority, (subject, text), {"held": dict(held)}, at)
 
-    def _send(
-        self, kind: Any, priority: Priority, subject: str, text: str, facts: Mapping[str, Any], at: float
-    ) -> None:
+    def _send(self, kind: Any, priority: Priority, words: tuple[str, str], facts: Mapping[str, Any], at: float) -> None:
+        subject, text = words
+        store = self._core.url
         self._sender.send(
-            Notification(
-                kind=kind, priority=priority, subject=subject, text=text, store=self._core.url, at=at, facts=facts
-            )
+            Notification(kind=kind, priority=priority, subject=subject, text=text, store=store, at=at, facts=facts)
         )
+
+    # -- notes ----------------------------------------------------------------------------------------------------
+
+    def _noted(self, name: str) -> Mapping[str, Any]:
+        """What was noted last; where the store is away, what this process knows."""
+        try:
+            note = self._core.catalog.upkeep_note(name)
+        except (WaycairnError, OSError):
+            return self._known.get(name, {})
+        return note.facts if note else {}
+
+    def _note(self, name: str, at: float, facts: Mapping[str, Any]) -> None:
+        self._known[name] = facts
+        with reported():
+            self._core.catalog.note_upkeep(name, at, facts)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """A store that is away is what has to be told; it must not keep the telling from happening."""
+    try:
+        yield
+    except (WaycairnError, OSError) as error:
+        log.warning("what health found could not be noted: %s", error)

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
-from waycairn.errors import SweptMeanwhile, WaycairnError
+from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.sweeping import DeadBlock, PackFill, SweepReport, slices
 from waycairn.process import FileOwnership
@@ -41,11 +41,7 @@ def sweep(core: StoreCore, *, dry_run: bool = False, grace: float = GRACE) -> Sw
     read: then nothing was removed."""
     began = core.clock.monotonic()
     crashpoint("sweep.begin")
-    try:
-        report = _would_remove(core, grace) if dry_run else _remove(core, grace)
-    except (WaycairnError, OSError):
-        events.sweep_failed(core)
-        raise
+    report = _would_remove(core, grace) if dry_run else core.meter.timed("sweep", _remove, core, grace)
     crashpoint("sweep.done")
     report = replace(report, seconds=core.clock.monotonic() - began)
     events.swept(core, report)

@@ -39,6 +39,7 @@ class PhaseCall:
                 share=parent.share,
             )
             self.child.is_in_block = True
+            self.child.span.enter()
             self.child.cutter.is_lost = cutter.is_lost
             self.child.cutter.behind.pool = cutter.behind.pool
 

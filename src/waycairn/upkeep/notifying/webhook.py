@@ -27,8 +27,14 @@ class _NoRedirects(HTTPRedirectHandler):
     """A redirected POST comes as a GET without its body, or goes where nobody meant it to: to another scheme, or a host
     inside the network."""
 
-    def redirect_request(  # noqa: PLR0917 - the signature of urllib
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    def redirect_request(  # noqa: PLR0917 - the signature is urllib's
+        self,
+        req: Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,  # noqa: ARG002
+        headers: Message,
+        newurl: str,  # noqa: ARG002
     ) -> NoReturn:
         raise HTTPError(req.full_url, code, "it redirects; name the address that it leads to", headers, fp)
 
