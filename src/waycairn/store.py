@@ -345,11 +345,12 @@ class StoreCore:
 
         def read() -> Any:
             state = self._reader.open(stored)
-            if only is None:
-                self.meter.record("load.bytes", stored.raw_bytes)
-            return load(
+            found = load(
                 state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location
             )
+            if only is None:
+                self.meter.record("load.bytes", stored.raw_bytes)
+            return found
 
         return self.meter.timed("load", read)
 

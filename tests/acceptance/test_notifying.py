@@ -1,6 +1,6 @@
 """Notifications, delivered for real: a server on loopback that gets a POST, a mail server, a program."""
 
-import datetime
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -121,7 +121,7 @@ def test_a_webhook_is_signed(monkeypatch):
 
 
 def test_a_secret_that_is_not_set_is_named_and_nothing_is_sent():
-    with Hook() as hook, pytest.raises(Undeliverable, match="HOOK_SECRET.*is not set") as caught:
+    with Hook() as hook, pytest.raises(Undeliverable, match=r"HOOK_SECRET.*is not set") as caught:
         deliver(hook.channel(secret_env="HOOK_SECRET"), SAID)
     assert caught.value.is_final
     assert hook.got == []
@@ -149,7 +149,7 @@ def test_a_webhook_that_does_not_answer_is_given_up():
     """In its time."""
     with Hook("slow") as hook, pytest.raises(Undeliverable, match="no answer: timed out"):
         deliver(hook.channel(timeout=0.1), SAID)
-    with pytest.raises(Undeliverable, match="no answer: .*refused"):
+    with pytest.raises(Undeliverable, match=r"no answer: .*refused"):
         deliver(ChannelSettings(name="hook", kind="webhook", url="http://127.0.0.1:1/"), SAID)
 
 
@@ -205,12 +205,13 @@ def mail_server(box, certificate=None, *, is_tls=False):
 
 def _knock(controller, *, is_tls):
     with socket.create_connection(controller.server.sockets[0].getsockname()) as connection:
-        if is_tls:
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            connection = context.wrap_socket(connection)
-        connection.recv(100)
-        connection.close()
+        if not is_tls:
+            connection.recv(100)
+            return
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(connection) as encrypted:
+            encrypted.recv(100)
 
 
 @pytest.fixture(scope="module")
@@ -218,15 +219,15 @@ def certificate(tmp_path_factory):
     """Key and certificate of localhost, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -85,7 +85,7 @@ def _name(done, context):
 def test_a_save_of_another_thread_belongs_to_its_run(exported, tmp_path):
     """Where no span is current, the run's is the parent."""
     with wc.open(tmp_path) as store, store.run("job") as run:
-        thread = threading.Thread(target=lambda: run._execution.cutter.commit_beside())
+        thread = threading.Thread(target=run._execution.cutter.commit_beside)
         thread.start()
         thread.join()
     done = exported.get_finished_spans()

@@ -125,7 +125,7 @@ def test_many_warnings_together_are_unhealthy():
         leftover_bytes=10**9,
     )
     health = judged(5.0, issues_of(facts, SETTINGS))
-    assert [issue.check for issue in health.issues][0] == "damage"
+    assert health.issues[0].check == "damage"
     assert health.score == 100 - 20 - 10 - 10 - 15 - 3 - 2 == 40
     assert health.status is Status.UNHEALTHY
     assert health.recommendations.count("waycairn sweep") == 1
