@@ -17,7 +17,7 @@ from waycairn.errors import Damaged, OwnershipLost
 from waycairn.model.histogram import Histogram
 from waycairn.model.measures import HOUR
 from waycairn.model.throttle import Throttle
-from waycairn.upkeep.events import Event
+from waycairn.upkeep.events import Event, events_of
 from waycairn.upkeep.measured import condense
 from waycairn.wiring import open_core
 from waycairn.work.store import Store
@@ -95,6 +95,7 @@ class Story:
             self.store.load(saved)
             self.bad.append(f"{saved} was loaded, and it is damaged")
         self.counted["load.failures"] += 1
+        events_of(self.store.core).drain()  # who is told of it looks whether it is there
         self.store.delete(saved)
 
     def refused(self) -> None:

@@ -19,14 +19,15 @@ _HIGHEST = 80
 _VERSION = 1
 
 
+_LEAST, _GREATEST = 2.0 ** (_LOWEST - 1), 2.0**_HIGHEST
+
+
 def bucket_of(value: float) -> int:
-    """Number of the bucket; negative values and NaN are taken for zero."""
-    if not value > 0:
+    """Number of the bucket; negative values and NaN are taken for zero, what is beyond 2**80 for that."""
+    if not value >= _LEAST:
         return 0
-    fraction, exponent = frexp(min(value, 1e24))
-    if exponent < _LOWEST:
-        return 0
-    return (min(exponent, _HIGHEST) - _LOWEST) * _PARTS + int((fraction - 0.5) * 2 * _PARTS) + 1
+    fraction, exponent = frexp(value if value < _GREATEST else _GREATEST)
+    return (exponent - _LOWEST) * _PARTS + int(fraction * (2 * _PARTS)) - (_PARTS - 1)
 
 
 def lower_end(bucket: int) -> float:
@@ -48,8 +49,8 @@ class Histogram:
         self.total = total
 
     def add(self, value: float) -> None:
-        bucket = bucket_of(value)
-        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        bucket, buckets = bucket_of(value), self.buckets
+        buckets[bucket] = buckets.get(bucket, 0) + 1
         self.count += 1
         self.total += value
 
