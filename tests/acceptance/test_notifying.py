@@ -120,6 +120,19 @@ def test_a_webhook_is_signed(monkeypatch):
     assert "s3cret" not in str(headers) + body.decode()
 
 
+def test_an_address_that_is_a_secret(monkeypatch):
+    """Is read from its variable; there, too, nothing but http is an address."""
+    channel = ChannelSettings(name="hook", kind="webhook", url_env="HOOK_URL")
+    with Hook() as hook:
+        monkeypatch.setenv("HOOK_URL", hook.url)
+        deliver(channel, SAID)
+        assert len(hook.got) == 1
+    monkeypatch.setenv("HOOK_URL", "file:///etc/passwd")
+    with pytest.raises(Undeliverable, match="HOOK_URL does not begin with http") as caught:
+        deliver(channel, SAID)
+    assert "passwd" not in str(caught.value)
+
+
 def test_a_secret_that_is_not_set_is_named_and_nothing_is_sent():
     with Hook() as hook, pytest.raises(Undeliverable, match=r"HOOK_SECRET.*is not set") as caught:
         deliver(hook.channel(secret_env="HOOK_SECRET"), SAID)
@@ -481,6 +494,7 @@ def test_a_test_is_sent_to_every_channel(tmp_path):
         ({"name": "x", "kind": "webhook", "url": "file:///etc/passwd"}, "url begins with http"),
         ({"name": "x", "kind": "webhook", "url": "http://a", "argv": ["b"]}, "argv is no setting of a webhook"),
         ({"name": "x", "kind": "webhook", "url": "http://a", "secret_env": "se cret!"}, "never the secret itself"),
+        ({"name": "x", "kind": "webhook", "url": "http://a", "url_env": "B"}, "two ways to say the same"),
         ({"name": "x", "kind": "pigeon"}, "kind is one of webhook, smtp, command"),
         ({"name": "x", "kind": "command", "argv": ["a"], "minimum": "high"}, "minimum is one of info"),
         ({"name": "", "kind": "command", "argv": ["a"]}, "name"),

@@ -78,6 +78,8 @@ def list_channels(face: Face) -> None:
 
 def _target(channel: ChannelSettings) -> str:
     """Where it goes; of an address of a webhook only the host, as its path may be a secret."""
+    if channel.url_env:
+        return f"the address in {channel.url_env}"
     if channel.kind == "webhook":
         from urllib.parse import urlsplit
 

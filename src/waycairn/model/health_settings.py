@@ -23,27 +23,27 @@ class HealthSettings:
     save_p99_warning: float = 5.0
     """99 of 100 saves of the last day took at most so long, or it is an issue."""
     save_p99_critical: float = 60.0
-    """As before."""
+    """The same, from where on it is critical."""
     load_p99_warning: float = 10.0
     """The same of loads."""
     load_p99_critical: float = 120.0
-    """As before."""
+    """The same, from where on it is critical."""
     failures_critical: float = 0.05
     """Share of saves of the last day that failed; any failure is a warning."""
     takeovers_warning: int = 3
     """Runs taken over from dead owners within a day."""
     takeovers_critical: int = 20
-    """As before."""
+    """The same, from where on it is critical."""
     late_warning: int = 10
     """Automatic saves of the last day that were late or left out."""
     disk_warning: int = 5_000_000_000
     """Free bytes of the disk."""
     disk_critical: int = 500_000_000
-    """As before."""
+    """The same, from where on it is critical."""
     days_left_warning: float = 14.0
     """Until the disk is full, at the growth of the last days."""
     days_left_critical: float = 2.0
-    """As before."""
+    """The same, from where on it is critical."""
     overdue_factor: float = 10.0
     """A run is overdue if it did not commit for so many times its usual interval, or runs for so many times as long as
     its former runs took."""
@@ -52,13 +52,13 @@ class HealthSettings:
     verify_warning: float = 30 * 86400.0
     """Since anything was verified; of a store that is older."""
     verify_critical: float = 180 * 86400.0
-    """As before."""
+    """The same, from where on it is critical."""
     sweep_warning: float = 7 * 86400.0
     """Since the last sweep, where there is something to sweep."""
     fragmentation_warning: float = 0.05
     """Share of the bytes of packs that is dead."""
     fragmentation_critical: float = 0.5
-    """As before."""
+    """The same, from where on it is critical."""
     leftovers_warning: int = 100_000_000
     """Bytes that saves left which died before their commit."""
     wal_warning: int = 256_000_000

@@ -26,7 +26,7 @@ def bucket_of(value: float) -> int:
     """Number of the bucket; negative values and NaN are taken for zero, what is beyond 2**80 for that."""
     if not value >= _LEAST:
         return 0
-    fraction, exponent = frexp(value if value < _GREATEST else _GREATEST)
+    fraction, exponent = frexp(min(_GREATEST, value))
     return (exponent - _LOWEST) * _PARTS + int(fraction * (2 * _PARTS)) - (_PARTS - 1)
 
 

@@ -12,12 +12,13 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """From the least to the most."""
 Kind = Literal["webhook", "smtp", "command"]
 Security = Literal["starttls", "tls", "none"]
-_NEEDS: dict[Kind, tuple[str, ...]] = {"webhook": ("url",), "smtp": ("host", "sender", "to"), "command": ("argv",)}
+_NEEDS: dict[Kind, tuple[str, ...]] = {"webhook": (), "smtp": ("host", "sender", "to"), "command": ("argv",)}
 _OF_KIND: dict[Kind, frozenset[str]] = {
-    "webhook": frozenset({"url", "secret_env"}),
+    "webhook": frozenset({"url", "url_env", "secret_env"}),
     "smtp": frozenset({"host", "port", "security", "user", "password_env", "sender", "to"}),
     "command": frozenset({"argv"}),
 }
+SCHEMES = ("http://", "https://")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -35,6 +36,8 @@ class ChannelSettings:
     """Seconds for one try."""
     url: str = ""
     """webhook: http:// or https://."""
+    url_env: str = ""
+    """webhook: instead of url the variable that holds it, where the address itself is a secret."""
     secret_env: str = ""
     """webhook: the variable with the key that the body is signed with (header X-Waycairn-Signature); empty: not signed."""
     host: str = ""
@@ -67,9 +70,9 @@ class ChannelSettings:
             if not getattr(self, name):
                 raise ValueError(f"{where}: {name} is missing, and a {self.kind} needs it")
         self._refuse_of_others(where)
-        if self.kind == "webhook" and not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"{where}: url begins with http:// or https://")
-        for name in ("secret_env", "password_env"):
+        if self.kind == "webhook":
+            self._check_address(where)
+        for name in ("url_env", "secret_env", "password_env"):
             variable = getattr(self, name)
             if variable and not _VARIABLE.fullmatch(variable):
                 raise ValueError(f"{where}: {name} is the name of an environment variable, never the secret itself")
@@ -77,6 +80,14 @@ class ChannelSettings:
             raise ValueError(
                 f"{where}: user without security would send the password in the clear; use starttls or tls"
             )
+
+    def _check_address(self, where: str) -> None:
+        if not self.url and not self.url_env:
+            raise ValueError(f"{where}: url is missing, and a webhook needs it (or url_env)")
+        if self.url and self.url_env:
+            raise ValueError(f"{where}: url and url_env are two ways to say the same; give one")
+        if self.url and not self.url.startswith(SCHEMES):
+            raise ValueError(f"{where}: url begins with http:// or https://")
 
     def _refuse_of_others(self, where: str) -> None:
         others = frozenset().union(*_OF_KIND.values()) - _OF_KIND[self.kind]

@@ -15,7 +15,7 @@ from typing import IO, NoReturn
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from waycairn.model.notification_settings import ChannelSettings
+from waycairn.model.notification_settings import SCHEMES, ChannelSettings
 from waycairn.upkeep.notifying.notification import Notification, Undeliverable
 from waycairn.upkeep.notifying.secrets import secret_of
 
@@ -42,7 +42,7 @@ class _NoRedirects(HTTPRedirectHandler):
 def post(channel: ChannelSettings, notification: Notification) -> None:
     """Raises Undeliverable unless the answer is 2xx."""
     body = notification.document()
-    request = Request(channel.url, body, _headers(channel, notification, body), method="POST")  # noqa: S310 - http(s) only, see the settings
+    request = Request(_address(channel), body, _headers(channel, notification, body), method="POST")  # noqa: S310 - http(s) only, see `_address`
     try:
         with build_opener(_NoRedirects).open(request, timeout=channel.timeout) as answer:
             answer.read(1)
@@ -53,6 +53,14 @@ def post(channel: ChannelSettings, notification: Notification) -> None:
     except (URLError, HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise Undeliverable(f"no answer: {reason}") from None
+
+
+def _address(channel: ChannelSettings) -> str:
+    """Never anything but http(s), wherever it comes from: urllib knows other schemes, file among them."""
+    url = channel.url or secret_of(channel.url_env)
+    if not url.startswith(SCHEMES):
+        raise Undeliverable(f"the address in {channel.url_env} does not begin with http:// or https://", is_final=True)
+    return url
 
 
 def _headers(channel: ChannelSettings, notification: Notification, body: bytes) -> dict[str, str]:
