@@ -15,6 +15,8 @@ from waycairn.catalog.commits import CommitPart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
+from waycairn.catalog.retention import RetentionPart
+from waycairn.catalog.room import RoomPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
@@ -22,6 +24,7 @@ from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
 from waycairn.catalog.waiting import WaitingPart
+from waycairn.catalog.works import WorkPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
 from waycairn.ports import Clock
@@ -87,7 +90,18 @@ _TOTAL_NAMES = (
 
 
 class SqlCatalog(
-    RunPart, CommitPart, ItemPart, WaitingPart, SessionPart, HistoryPart, CheckpointPart, ChunkPart, SweepPart
+    RunPart,
+    CommitPart,
+    ItemPart,
+    WaitingPart,
+    SessionPart,
+    HistoryPart,
+    CheckpointPart,
+    ChunkPart,
+    SweepPart,
+    RetentionPart,
+    WorkPart,
+    RoomPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from waycairn.model.retention_settings import RetentionSettings
+from waycairn.model.upkeep_settings import UpkeepSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
+
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)

@@ -16,6 +16,7 @@ from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
+from waycairn.testing.catalog_retention import RetentionContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
@@ -36,6 +37,7 @@ class CatalogContract(
     CheckpointContract,
     ChunkContract,
     SweepContract,
+    RetentionContract,
     SharingContract,
 ):
     """All of it."""
