@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Vault
@@ -36,10 +37,13 @@ __all__ = [
     "ItemRows",
     "Job",
     "Ownership",
+    "RetentionRows",
+    "RoomRows",
     "RunRows",
     "SessionRows",
     "Stateful",
     "SweepRows",
     "Vault",
     "WaitingRows",
+    "WorkRows",
 ]

@@ -330,6 +330,7 @@ class Store(Care, Values):
     def close(self) -> None:
         """Close the connections, once what `save(..., wait=False)` began is durable (its error is raised here). Runs of
         this store must have been left."""
+        self.stop_upkeep()
         try:
             self._behind.settle()
         finally:
