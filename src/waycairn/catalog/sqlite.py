@@ -160,17 +160,21 @@ class SqliteDatabase:
         return f"the old store is kept at {target}"
 
     def settle_log(self) -> bool:
+        return self._aside(lambda: settle_log(self))
+
+    def shrink(self, spare: float, rewrite: bool) -> int:
+        return self._aside(lambda: shrink(self, spare, rewrite))
+
+    def _aside(self, work: Callable[[], T]) -> T:
+        """What is done with the files, on a connection of its own."""
         self._check()
         if self._is_frozen:
             raise refuse_to_write(self.path)
         try:
             with translated("the catalog", self.path):
-                return settle_log(self)
+                return work()
         except sqlite3.Error as error:
             raise self._translated(error) from error
-
-    def shrink(self, spare: float, rewrite: bool) -> int:
-        return shrink(self, spare, rewrite)
 
     def close(self) -> None:
         with self._lock:

@@ -6,13 +6,14 @@ back and emptied. And the pages that it leaves stay in the file for rows to come
 
 from __future__ import annotations
 
-from contextlib import closing
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from waycairn.catalog.database import Session
 from waycairn.catalog.queue import FairQueue
 from waycairn.catalog.statement import Statement
 from waycairn.world.crashpoints import crashpoint
@@ -20,11 +21,8 @@ from waycairn.world.crashpoints import crashpoint
 if TYPE_CHECKING:
     from waycairn.catalog.sqlite import SqliteDatabase
 
-_GIVE_BACK = Statement(
-    "give_back",
-    "Shorten the file by up to 1,000 pages that no row needs: some hundredths of a second.",
-    text("PRAGMA incremental_vacuum(1000)"),
-)
+_GIVE_BACK = "PRAGMA incremental_vacuum(1000)"
+"""Pages of 4 KiB in one transaction: some hundredths of a second."""
 _PATIENCE_MS = 200
 """For those who read: the log cannot be emptied while they look into it. Writers wait meanwhile."""
 
@@ -36,23 +34,36 @@ def _asked(name: str) -> Statement:
 
 def settle_log(database: SqliteDatabase) -> bool:
     """False if a reader stood in the way."""
-    with closing(database.connect()) as connection:
+    with _aside(database) as (connection, queue):
         connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         # 1. What can be written back while others write: nearly all of it.
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         crashpoint("catalog.log.written")
         # 2. The rest, and the end of the log, in a turn of our own.
-        queue = FairQueue(database.queue_path)
-        try:
-            queue.acquire()
-            try:
-                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            finally:
-                queue.release()
-        finally:
-            queue.close()
+        with _turn(queue):
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         crashpoint("catalog.log.emptied")
     return not busy
+
+
+@contextmanager
+def _aside(database: SqliteDatabase) -> Iterator[tuple[sqlite3.Connection, FairQueue]]:
+    """A connection and a place in the queue of its own: the writer's are in the hands of other threads."""
+    queue = FairQueue(database.queue_path)
+    try:
+        with closing(database.connect()) as connection:
+            yield connection, queue
+    finally:
+        queue.close()
+
+
+@contextmanager
+def _turn(queue: FairQueue) -> Iterator[None]:
+    queue.acquire()
+    try:
+        yield
+    finally:
+        queue.release()
 
 
 def shrink(database: SqliteDatabase, spare: float, rewrite: bool) -> int:
@@ -65,26 +76,22 @@ def shrink(database: SqliteDatabase, spare: float, rewrite: bool) -> int:
     if not mode:
         return _rewrite(database) * page if rewrite else 0
     left = free
-    while left > spare * pages and (given := database.write(_give_back)):
-        left -= given
-        crashpoint("catalog.shrunk")
-    return (free - left) * page
+    with _aside(database) as (connection, queue):
+        while left > spare * pages:
+            with _turn(queue):
+                # As a script, because `execute` takes one step only, and each step is one page.
+                connection.executescript(_GIVE_BACK)
+            crashpoint("catalog.shrunk")
+            before, left = left, _read(database, "freelist_count")
+            if left >= before:
+                break  # others delete as fast
+    return max(0, free - left) * page
 
 
 def _read(database: SqliteDatabase, name: str) -> int:
-    return database.read(lambda session: _number(session, name))
-
-
-def _number(session: Session, name: str) -> int:
-    row = session.one(_asked(name))
+    row = database.read(lambda session: session.one(_asked(name)))
     assert row is not None
     return int(row[0])
-
-
-def _give_back(session: Session) -> int:
-    before = _number(session, "freelist_count")
-    session.all(_GIVE_BACK)
-    return before - _number(session, "freelist_count")
 
 
 def _rewrite(database: SqliteDatabase) -> int:
