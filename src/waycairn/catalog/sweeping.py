@@ -330,14 +330,15 @@ def _condemn(session: Session, mark: Mark, part: Iterable[DeadBlock], refers: Re
     if row is None or row[0] != mark.epoch + 1:
         raise SweptMeanwhile("another sweep was faster. Nothing was removed by this one. Mark again.")
     # 2. What was committed since the mark keeps what it refers to.
-    rescued = _rescued(session, mark, refers, skipped)
+    newest = _sequences(session)
+    rescued = _rescued(session, mark, newest, refers, skipped)
     dead = [left for block in part if (left := _spare(block, rescued)).chunks]
     # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
     numbers = sorted(number for block in dead for number in block.chunks)
     session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
     whole = [block.number for block in dead if block.is_whole]
     inline_bytes = _drop_whole(session, whole)
-    return Condemned(row[0], len(numbers), len(whole), inline_bytes)
+    return Condemned(row[0], len(numbers), len(whole), inline_bytes, newest)
 
 
 def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
@@ -351,10 +352,12 @@ def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
     return inline_bytes
 
 
-def _rescued(session: Session, mark: Mark, refers: Refers, skipped: bytes) -> Spans:
+def _rescued(
+    session: Session, mark: Mark, newest: Mapping[int, tuple[RunId, int]], refers: Refers, skipped: bytes
+) -> Spans:
     """What commits since the mark refer to."""
     found: set[tuple[int, int]] = set()
-    for num, (id_, sequence) in _sequences(session).items():
+    for num, (id_, sequence) in newest.items():
         before = mark.sequences.get(num)
         # The number of a removed run may be given out again: another id is another run.
         since = before[1] if before is not None and before[0] == id_ else -1
@@ -378,13 +381,23 @@ def _bases_of(session: Session, live: Spans) -> set[int]:
 
 
 def _spare(block: DeadBlock, rescued: Spans) -> DeadBlock:
+    if not rescued:
+        return block
     left = [number for number in block.chunks if number not in rescued]
     return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
 
 
-def _consecutive(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and last of each range without gaps."""
-    return ((first, first + count - 1) for first, count in Spans((number, 1) for number in numbers))
+def _consecutive(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each range without gaps, of numbers in order."""
+    first = last = -2
+    for number in numbers:
+        if number != last + 1:
+            if first >= 0:
+                yield first, last
+            first = number
+        last = number
+    if first >= 0:
+        yield first, last
 
 
 # -- packs ---------------------------------------------------------------------------------------------------------

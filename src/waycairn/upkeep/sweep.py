@@ -14,7 +14,7 @@ things see to that, each by itself enough against most of what can go wrong:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
@@ -22,7 +22,7 @@ from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import given_up
-from waycairn.model.sweeping import DeadBlock, Mark, PackFill, SweepReport, slices
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices
 from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
@@ -34,8 +34,9 @@ _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
 """Of the catalog's file: so much may be empty, for the rows of the next saves."""
-_AT_ONCE = 10_000
-"""Chunks that one transaction removes, so that commits wait some hundredths of a second for it."""
+_BREATH = 0.05
+"""Seconds at most between two transactions while others commit: as long as the last one took, so that half of their commits
+need not wait."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
 _PADDING = 8192
@@ -123,13 +124,7 @@ def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] 
         mark = core.catalog.mark(runs_in, REFERS_TO_NOTHING)
         crashpoint("sweep.marked")
         try:
-            for part in slices(mark.dead, _AT_ONCE):
-                if stop():
-                    return report
-                done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING)
-                crashpoint("sweep.condemned")
-                core.forget_chunks()
-                mark = replace(mark, epoch=done.epoch)
+            for done in _condemn(core, mark, stop):
                 report = replace(
                     report,
                     chunks=report.chunks + done.chunks,
@@ -140,6 +135,26 @@ def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] 
             continue
         break
     return report
+
+
+def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[Condemned]:
+    """What was marked, in parts of a size that others can bear. Raises SweptMeanwhile."""
+    stride = Stride()
+    newest = mark.sequences
+    for part in slices(mark.dead, lambda: stride.size):
+        if stop():
+            return
+        began = core.clock.monotonic()
+        done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING)
+        crashpoint("sweep.condemned")
+        core.forget_chunks()
+        yield done
+        took = core.clock.monotonic() - began
+        others = done.newest != newest
+        stride.took(done.chunks, took, others)
+        mark, newest = replace(mark, epoch=done.epoch), done.newest
+        if others:
+            core.clock.sleep(min(took, _BREATH))
 
 
 def _before(core: StoreCore, grace: float) -> float:
