@@ -21,8 +21,7 @@ from waycairn.model.histogram import Histogram
 from waycairn.model.measures import HOUR, Measured
 from waycairn.model.notification_settings import ChannelSettings, NotificationSettings
 from waycairn.model.records import NewRun
-from waycairn.model.sweeping import SweepReport
-from waycairn.upkeep.events import swept
+from waycairn.model.retention_settings import RetentionSettings
 from waycairn.upkeep.health_task import HealthTask
 from waycairn.upkeep.measured import condense, hour_of
 from waycairn.upkeep.prometheus import METRICS, exposition, quoted
@@ -247,15 +246,20 @@ def test_a_program_tells_before_it_ends(tmp_path):
 
 
 def test_who_asks_for_expired_is_told_by_the_sweep(tmp_path):
-    """By the function that a sweep calls with the checkpoints it took."""
+    """Which checkpoints are gone, once they are."""
     told = []
     with wc.open(tmp_path) as store:
-        store.on("expired", told.append)
-        swept(store.core, SweepReport(pack_bytes=5, seconds=0.1), ["a.1", "a.2"])
-        swept(store.core, SweepReport(pack_bytes=5, seconds=0.1))
-        swept(store.core, SweepReport(dry_run=True), ["a.3"])
-    (event,) = told
-    assert (event.kind, event.checkpoints, event.facts["freed_bytes"]) == ("expired", ["a.1", "a.2"], 5)
+        store.on("expired", lambda event: told.append((list(event.checkpoints), len(store.checkpoints("job")))))
+        with store.run("job") as run:
+            state = run.state({"at": 0})
+            made = []
+            for state["at"] in range(3):
+                made.append(run.checkpoint(force=True))
+        store.core.settings = replace(store.core.settings, retention=RetentionSettings(keep=1))
+        store.sweep(dry_run=True)
+        store.sweep()
+    ((gone, left),) = told
+    assert (sorted(gone), left) == (made[:2], 1)
 
 
 # -- in the background ----------------------------------------------------------------------------------------------------
@@ -277,12 +281,13 @@ def watched(place, tmp_path, **more):
         task = HealthTask(store.core)
 
         def told():
-            if task._sender._thread is not None:
-                task._sender._thread.join()
+            thread = task._sender._thread
+            if thread is not None:
+                thread.join()
             return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
         yield store, task, told
-        task.close()
+        task._sender.close()
 
 
 def orphan(store, name):

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, learning, running, saving, training
+from crash import batches, following, keeping, learning, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -58,6 +58,7 @@ WORKLOADS = {
     **following.WORKLOADS,
     **training.WORKLOADS,
     **learning.WORKLOADS,
+    **keeping.WORKLOADS,
 }
 
 

@@ -98,6 +98,8 @@ MUTANTS = (
     _killed("results-not-marked", "sweep", is_slow=True),
     _killed("not-looked-at-again", "beside", is_slow=True),
     _killed("leftovers-unfenced", "beside", is_slow=True),
+    _killed("newest-not-spared", "retention"),
+    _killed("log-not-emptied", "retention", is_slow=True),
     _killed("saved-uncopied", "learning"),
     _killed("random-numbers-forgotten", "learning"),
     _killed("steps-counted-late", "learning", is_slow=True),

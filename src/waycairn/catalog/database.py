@@ -130,6 +130,14 @@ class Database(Protocol):
         """Keep a copy of everything as it is now, durably; says where it lies, for the log."""
         ...
 
+    def settle_log(self) -> bool:
+        """See `ports.RoomRows`."""
+        ...
+
+    def shrink(self, spare: float, rewrite: bool) -> int:
+        """See `ports.RoomRows`."""
+        ...
+
     def close(self) -> None:
         """Close every connection. Idempotent."""
         ...

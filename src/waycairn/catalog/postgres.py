@@ -159,6 +159,14 @@ class PostgresDatabase:
         """Nothing: a server is backed up by its own tools, and the migration is one transaction."""
         return "no copy was made here: the server's own backups are the way back"
 
+    def settle_log(self) -> bool:
+        """The server writes its log by itself, and VACUUM, which it runs by itself too, removes what was deleted."""
+        return True
+
+    def shrink(self, spare: float, rewrite: bool) -> int:  # noqa: ARG002 - the contract of `Database`
+        """Nothing: that is the business of VACUUM there."""
+        return 0
+
     def close(self) -> None:
         with self._lock:
             if self._is_closed or self._is_forked:

@@ -18,6 +18,7 @@ from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
+from waycairn.catalog.sqlite_room import settle_log, shrink
 from waycairn.catalog.statement import Texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
@@ -32,6 +33,8 @@ BUSY_SECONDS = 10.0
 SOFT_SECONDS = 0.5
 """For what is not worth waiting for."""
 _PRAGMAS = (
+    # Counts in a file that is still empty: pages that rows leave can be given back, a few at a time (see `sqlite_room`).
+    "PRAGMA auto_vacuum = INCREMENTAL",
     # Only the first of all connections changes the file by this.
     "PRAGMA journal_mode = WAL",
     "PRAGMA foreign_keys = ON",
@@ -40,6 +43,8 @@ _PRAGMAS = (
     # A checkpoint of the WAL costs two flushes: every 1,000 pages. Rarer ones let the log grow, and a growing log costs each commit a journal commit of the file system.
     "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA journal_size_limit = 67108864",
+    # What is deleted is overwritten. Many builds of SQLite have it on; it costs nothing that can be measured, since rows are replaced in pages that are written anyway.
+    "PRAGMA secure_delete = ON",
 )
 _TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
 
@@ -173,6 +178,23 @@ class SqliteDatabase:
         crashpoint("catalog.copied")
         return f"the old store is kept at {target}"
 
+    def settle_log(self) -> bool:
+        return self._aside(lambda: settle_log(self))
+
+    def shrink(self, spare: float, rewrite: bool) -> int:
+        return self._aside(lambda: shrink(self, spare, rewrite))
+
+    def _aside(self, work: Callable[[], T]) -> T:
+        """What is done with the files, on a connection of its own."""
+        self._check()
+        if self._is_frozen:
+            raise refuse_to_write(self.path)
+        try:
+            with translated("the catalog", self.path):
+                return work()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
     def close(self) -> None:
         with self._lock:
             if self._is_closed or self._is_forked:
@@ -220,8 +242,13 @@ class SqliteDatabase:
     def _queue(self) -> FairQueue:
         """Opened by the first who writes: two writers of one process are in line already (see `group`)."""
         if self._lazy_queue is None:
-            self._lazy_queue = FairQueue(self.path.with_name(self.path.name + ".queue"))
+            self._lazy_queue = FairQueue(self.queue_path)
         return self._lazy_queue
+
+    @property
+    def queue_path(self) -> Path:
+        """Where writers line up."""
+        return self.path.with_name(self.path.name + ".queue")
 
     def _borrow(self) -> sqlite3.Connection:
         """An idle reader, or a new one: there are as many as threads read at the same time."""

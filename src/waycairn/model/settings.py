@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from waycairn.model.health_settings import HealthSettings
 from waycairn.model.notification_settings import NotificationSettings
+from waycairn.model.retention_settings import RetentionSettings
+from waycairn.model.upkeep_settings import UpkeepSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +16,5 @@ class Settings:
 
     health: HealthSettings = field(default_factory=HealthSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)

@@ -14,6 +14,7 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import Listener, MeasureRows, Meter
 from waycairn.ports.ownership import Hold, Ownership
@@ -41,6 +42,8 @@ __all__ = [
     "MeasureRows",
     "Meter",
     "Ownership",
+    "RetentionRows",
+    "RoomRows",
     "RunRows",
     "SessionRows",
     "Stateful",
@@ -48,4 +51,5 @@ __all__ = [
     "UpkeepRows",
     "Vault",
     "WaitingRows",
+    "WorkRows",
 ]

@@ -17,6 +17,7 @@ from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_measurements import MeasureContract
+from waycairn.testing.catalog_retention import RetentionContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
@@ -40,6 +41,7 @@ class CatalogContract(
     SweepContract,
     MeasureContract,
     UpkeepContract,
+    RetentionContract,
     SharingContract,
 ):
     """All of it."""

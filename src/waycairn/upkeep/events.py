@@ -44,8 +44,8 @@ class Event:
     checkpoints: Sequence[str] = ()
     """Ids: the new one, or those that are gone."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """created: `kind` and `tags` of the checkpoint. completed, failed: `status` and `error` of the run. expired:
-    `freed_bytes` and `seconds` of the sweep. health_changed: `before` and `after` (a status each), `score`, `issues`."""
+    """created: `kind` and `tags` of the checkpoint. completed, failed: `status` and `error` of the run. health_changed:
+    `before` and `after` (a status each), `score`, `issues`."""
 
 
 class Events:
@@ -151,11 +151,13 @@ def events_of(core: StoreCore) -> Events:
     return core.listener
 
 
-def swept(core: StoreCore, report: SweepReport, expired: Sequence[str] = ()) -> None:
-    """For whoever swept: what it gave back is measured, and who asked for "expired" is told which checkpoints are gone."""
-    if report.dry_run:
-        return
-    core.meter.record("sweep.bytes", float(report.freed_bytes + report.inline_bytes))
-    if expired and isinstance(core.listener, Events):
-        facts = {"freed_bytes": report.freed_bytes, "seconds": report.seconds}
-        core.listener.emit(Event(kind="expired", at=core.clock.now(), checkpoints=list(expired), facts=facts))
+def expired(core: StoreCore, checkpoints: Sequence[str]) -> None:
+    """For whoever removes checkpoints that policies let go, once they are gone: who asked for it is told which."""
+    if checkpoints and isinstance(core.listener, Events):
+        core.listener.emit(Event(kind="expired", at=core.clock.now(), checkpoints=list(checkpoints)))
+
+
+def swept(core: StoreCore, report: SweepReport) -> None:
+    """For whoever swept: what it gave back is measured."""
+    if not report.dry_run:
+        core.meter.record("sweep.bytes", float(report.freed_bytes + report.inline_bytes))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from waycairn.errors import WaycairnError
-from waycairn.model.growth import days_left, slope
+from waycairn.model.growth import DAY, days_left, slope
 from waycairn.model.health import Day, Health, judged, unknown
 from waycairn.model.health_rules import Facts, issues_of
 from waycairn.model.histogram import Histogram
-from waycairn.model.measures import Measured
+from waycairn.model.measures import HOUR, Measured
 from waycairn.store import StoreCore
 from waycairn.upkeep import health_room, health_runs
 from waycairn.upkeep.measured import count_of, days, hour_of, latencies, of_last_day, sizes_of
@@ -34,17 +35,27 @@ def _look(core: StoreCore) -> Health:
     if room.store_bytes is not None:
         core.meter.record("store.bytes", float(room.store_bytes))
     core.meter.flush()
-    rows = core.catalog.measured(hour_of(now) - settings.trend_days * _HOURS)
+    span = max(settings.trend_days, math.ceil(settings.sweep_warning / DAY) + 1)
+    rows = core.catalog.measured(hour_of(now) - span * _HOURS)
     trends = days(rows, now, settings.trend_days)
     facts = health_runs.runs_of(core, now, _measured(room, of_last_day(rows, now)))
+    swept_age = _swept_age(facts.swept_age, rows, now)
+    rows = [row for row in rows if row.hour >= hour_of(now) - settings.trend_days * _HOURS]
     a_day = growth(rows, trends)
     facts = replace(
         facts,
+        swept_age=swept_age,
         growth_a_day=a_day,
         days_left=None if facts.disk_free is None else days_left(facts.disk_free, a_day),
         is_measured=settings.performance,
     )
     return judged(now, issues_of(facts, settings), trends=trends, facts=facts_of(facts))
+
+
+def _swept_age(noted: float | None, rows: Sequence[Measured], now: float) -> float | None:
+    """Of sweeps in the background it is noted when they began; those that a person asked for are measured, by the hour."""
+    ages = [now - row.hour * HOUR for row in rows if row.name == "sweep" and row.hour]
+    return min([*ages, *([] if noted is None else [noted])], default=None)
 
 
 def _measured(facts: Facts, lately: Mapping[str, Histogram]) -> Facts:

@@ -26,7 +26,7 @@ def room_of(core: StoreCore) -> Facts:
     free, total = _disk(core)
     leftovers = _leftovers(core)
     verified = core.catalog.upkeep_note("verify")
-    swept = core.catalog.last_sweep()
+    swept = core.catalog.upkeep_note("sweep")
     return Facts(
         damaged=damaged,
         stranded=_stranded(core) if damaged else (),
@@ -36,7 +36,7 @@ def room_of(core: StoreCore) -> Facts:
         store_age=max(0.0, now - core.catalog.info.created),
         checkpoints=sum(stats["checkpoints"].values()),
         verified_age=None if verified is None else max(0.0, now - verified.at),
-        swept_age=None if swept is None else max(0.0, now - swept),
+        swept_age=None if swept is None else max(0.0, now - swept.at),
         dead_bytes=_dead_bytes(core),
         pack_bytes=stats["pack_bytes"],
         leftovers=len(leftovers),

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from waycairn.errors import WaycairnError
 from waycairn.model.health import Health, Issue, Status
@@ -19,10 +20,10 @@ from waycairn.store import StoreCore
 from waycairn.upkeep.events import Event, Events
 from waycairn.upkeep.health import health_of
 from waycairn.upkeep.measured import condense
-from waycairn.upkeep.notifying import Notification, Sender
+from waycairn.upkeep.notifying import Notification, sender_of
 
 log = logging.getLogger("waycairn")
-HEALTH, TOLD = "health", "notified"
+HEALTH, TOLD = "health status", "notified"
 """Names of the notes."""
 _PRIORITY: Mapping[Status, Priority] = {
     Status.HEALTHY: "info",
@@ -32,34 +33,35 @@ _PRIORITY: Mapping[Status, Priority] = {
 }
 
 
+_known: WeakKeyDictionary[StoreCore, dict[str, Mapping[str, Any]]] = WeakKeyDictionary()
+"""What this process noted last, for the time when the store is away."""
+
+
+def look_at_health(core: StoreCore) -> dict[str, Any]:
+    """What is to be done every `health.interval` seconds in the background; what came of it, to be noted. Raises nothing of
+    the store."""
+    health = HealthTask(core)()
+    return {} if health is None else {"status": health.status.value, "score": health.score}
+
+
 class HealthTask:
-    """Called now and then, by one thread. Raises nothing."""
+    """One look, by one thread at a time."""
 
     def __init__(self, core: StoreCore) -> None:
         self._core = core
-        self._sender = Sender(core)
-        self._known: dict[str, Mapping[str, Any]] = {}
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two calls."""
-        return self._core.settings.health.interval
+        self._sender = sender_of(core)
+        self._known = _known.setdefault(core, {})
 
     def __call__(self) -> Health | None:
         """Write down what was measured, look, and tell. None if monitoring is off."""
         self._core.meter.flush()
-        if not self._core.settings.health.monitoring:
-            return None
-        health = health_of(self._core)
-        self._tell_issues(health)
-        self._tell_status(health)
+        health = health_of(self._core) if self._core.settings.health.monitoring else None
+        if health is not None:
+            self._tell_issues(health)
+            self._tell_status(health)
         with reported():
             condense(self._core)
         return health
-
-    def close(self) -> None:
-        """What is still to be told is told, as far as that does not take long."""
-        self._sender.close()
 
     def _tell_status(self, health: Health) -> None:
         """The first look has nothing to compare with: that all is well then is no news."""

@@ -26,6 +26,7 @@ __all__ = [
     "Discarded",
     "Entered",
     "Event",
+    "Expiring",
     "GoingBack",
     "Keeping",
     "Replacing",
@@ -145,6 +146,12 @@ class Deleted(Event, frozen=True, kw_only=True, tag="deleted"):
     what: Sequence[str]
 
 
+class Expiring(Event, frozen=True, kw_only=True, tag="expiring"):
+    """Checkpoints, by id, that policies let go and that a sweep is about to remove, if it still may."""
+
+    what: Sequence[str]
+
+
 class Discarded(Event, frozen=True, kw_only=True, tag="discarded"):
     """The run was given up: nobody goes on with it."""
 
@@ -158,7 +165,7 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Discarded | Told
+_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Expiring | Discarded | Told
 _decoder = msgspec.json.Decoder(_Any)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections import deque
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from waycairn.errors import WaycairnError
 from waycairn.model.notification_settings import PRIORITIES, ChannelSettings
@@ -26,7 +28,8 @@ class Sender:
     and noted in the store: `waycairn health` and `waycairn notify list` tell."""
 
     def __init__(self, core: StoreCore) -> None:
-        self._core = core
+        # Not the core itself: it is what this one is found by, see `sender_of`.
+        self._catalog, self._meter, self._clock = core.catalog, core.meter, core.clock
         self._settings = core.settings.notifications
         self._waiting: deque[tuple[ChannelSettings, Notification]] = deque()
         self._lock = threading.Lock()
@@ -41,6 +44,7 @@ class Sender:
                 self._make_room()
                 self._waiting.append((channel, notification))
             if channels and self._thread is None:
+                atexit.register(self.close)
                 self._thread = threading.Thread(target=self._send_all, name="waycairn-notify", daemon=True)
                 self._thread.start()
         return len(channels)
@@ -48,6 +52,7 @@ class Sender:
     def close(self, patience: float = _PATIENCE) -> None:
         """Try everything that waits once more at least, as far as that takes so many seconds; the rest is given up."""
         self._closing.set()
+        atexit.unregister(self.close)
         thread = self._thread
         if thread is not None:
             thread.join(patience)
@@ -62,7 +67,7 @@ class Sender:
             return
         least = min(self._waiting, key=lambda one: PRIORITIES.index(one[1].priority))
         self._waiting.remove(least)
-        self._core.meter.count("notify.failures")
+        self._meter.count("notify.failures")
         log.error("too many notifications wait; dropped for channel %r: %s", least[0].name, least[1].subject)
 
     def _send_all(self) -> None:
@@ -70,12 +75,13 @@ class Sender:
             with self._lock:
                 if not self._waiting:
                     self._thread = None
+                    atexit.unregister(self.close)
                     return
                 channel, notification = self._waiting.popleft()
             self._send_one(channel, notification)
 
     def _send_one(self, channel: ChannelSettings, notification: Notification) -> None:
-        began = self._core.clock.monotonic()
+        began = self._clock.monotonic()
         why = ""
         for attempt in range(self._settings.attempts):
             if attempt and self._closing.wait(min(self._settings.backoff * 2 ** (attempt - 1), _LONGEST)):
@@ -92,21 +98,31 @@ class Sender:
                 why = f"{type(error).__name__}: {error}"
                 break
             else:
-                self._core.meter.record("notify", self._core.clock.monotonic() - began)
+                self._meter.record("notify", self._clock.monotonic() - began)
                 self._note(channel, {"delivered": notification.subject, "error": None})
                 return
         self._gave_up(channel, notification, why)
 
     def _gave_up(self, channel: ChannelSettings, notification: Notification, why: str) -> None:
-        self._core.meter.count("notify.failures")
+        self._meter.count("notify.failures")
         log.error("channel %r was not told %r: %s", channel.name, notification.subject, why)
         self._note(channel, {"delivered": None, "error": why, "subject": notification.subject})
 
     def _note(self, channel: ChannelSettings, facts: dict[str, Any]) -> None:
         with suppress(WaycairnError, OSError):  # it was logged; a store that is away keeps nobody from being told
-            self._core.catalog.note_upkeep(note_name(channel), self._core.clock.now(), facts)
+            self._catalog.note_upkeep(note_name(channel), self._clock.now(), facts)
 
 
 def note_name(channel: ChannelSettings) -> str:
     """Under which the last delivery of a channel is noted."""
     return f"notify {channel.name}"
+
+
+_senders: WeakKeyDictionary[StoreCore, Sender] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def sender_of(core: StoreCore) -> Sender:
+    """The one of a store that is open here, for as long as it is."""
+    with _lock:
+        return _senders.setdefault(core, Sender(core))
