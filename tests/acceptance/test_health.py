@@ -459,3 +459,15 @@ def test_no_channels(place):
     assert "no channels" in waycairn("notify", "list", at=place).stdout
     assert document("notify", "list", at=place) == {"channels": []}
     assert waycairn("notify", "test", at=place).returncode == 2
+
+
+def test_upkeep_looks_at_health(tmp_path):
+    """As one of its tasks: what it found is noted, and told."""
+    changed = threading.Event()
+    with wc.open(tmp_path) as store:
+        store.on("health_changed", lambda _event: changed.set())
+        orphan(store, "left")
+        store.start_upkeep()
+        assert changed.wait(60)
+        store.stop_upkeep()
+        assert store.core.catalog.upkeep_note("health status").facts == {"status": "degraded", "score": 90}

@@ -32,9 +32,10 @@ BUSY_SECONDS = 10.0
 """For programs that write to the file outside the queue; ours never meet there."""
 SOFT_SECONDS = 0.5
 """For what is not worth waiting for."""
+_AT_FIRST = "PRAGMA auto_vacuum = INCREMENTAL"
+"""In a file that is still empty: pages that rows leave can be given back, a few at a time (see `sqlite_room`). Later it
+changes nothing, but every connection would wait for whoever writes just then."""
 _PRAGMAS = (
-    # Counts in a file that is still empty: pages that rows leave can be given back, a few at a time (see `sqlite_room`).
-    "PRAGMA auto_vacuum = INCREMENTAL",
     # Only the first of all connections changes the file by this.
     "PRAGMA journal_mode = WAL",
     "PRAGMA foreign_keys = ON",
@@ -231,6 +232,8 @@ class SqliteDatabase:
             cached_statements=256,
         )
         try:
+            if not frozen and self.path.exists() and not self.path.stat().st_size:
+                connection.execute(_AT_FIRST)
             for pragma in () if frozen else (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
                 connection.execute(pragma)
         except BaseException:
