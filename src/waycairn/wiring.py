@@ -199,6 +199,7 @@ def _assemble(
     from waycairn.blobs import LocalBlobs, PlacedBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
+    from waycairn.measuring import Recorder
     from waycairn.process import FileOwnership, LeaseOwnership, current_actor
 
     catalog = open_catalog(
@@ -225,6 +226,7 @@ def _assemble(
             ledgers=_ledgers(place.url, place.packs),
             settings=settings,
             locksmith=keys if isinstance(keys, Locksmith) else None,
+            meter=Recorder(catalog, clock) if settings.health.performance else None,
         )
     except BaseException:
         catalog.close()

@@ -241,6 +241,21 @@ def leftovers_unfenced() -> None:
     sweep._remove_files = delete_at_once
 
 
+def newest_not_spared() -> None:
+    """Policies know no checkpoint that a run goes on from: the newest one goes, too."""
+    from waycairn.model import retaining
+    from waycairn.upkeep import retain
+
+    retaining.heads = retain.heads = lambda _: {}
+
+
+def log_not_emptied() -> None:
+    """What was deleted is left in the log of the database."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    SqlCatalog.settle_log = lambda self: True
+
+
 def saved_uncopied() -> None:
     """A save behind a loop reads the arrays of the job, which goes on changing them."""
     from waycairn.work.snapshots import Snapshot, SnapshotPool
@@ -391,6 +406,8 @@ MISTAKES = {
     "results-not-marked": results_not_marked,
     "not-looked-at-again": not_looked_at_again,
     "leftovers-unfenced": leftovers_unfenced,
+    "newest-not-spared": newest_not_spared,
+    "log-not-emptied": log_not_emptied,
     "write-behind": write_behind,
     "state-encoded-late": state_encoded_late,
     "items-apart-from-state": items_apart_from_state,

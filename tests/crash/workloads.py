@@ -13,7 +13,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, branches, following, keeping_keys, learning, mending, moving, running, saving, training
+from crash import (
+    batches,
+    branches,
+    following,
+    keeping,
+    keeping_keys,
+    learning,
+    mending,
+    moving,
+    running,
+    saving,
+    training,
+)
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -62,6 +74,7 @@ WORKLOADS = {
     **keeping_keys.WORKLOADS,
     **branches.WORKLOADS,
     **mending.WORKLOADS,
+    **keeping.WORKLOADS,
 }
 
 

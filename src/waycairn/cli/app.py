@@ -18,10 +18,12 @@ from waycairn.cli import (
     copying,
     crashing,
     exporting,
+    health,
     importing,
     items,
     keys,
     listing,
+    notifying,
     optimizing,
     repairing,
     report,
@@ -39,8 +41,8 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
 Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats,
-crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left);
-4 the run is held by a living process.
+crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left;
+health: unhealthy); 4 the run is held by a living process; 5 degraded, 6 unknown (health).
 """
 
 app = typer.Typer(
@@ -66,7 +68,7 @@ def start(
 
 _FAMILIES = (
     *(listing, items, results, report, checkpoints, exporting, importing),
-    *(control, time_travel, sweeping, copying, optimizing, care, verifying, repairing, crashing),
+    *(control, time_travel, sweeping, copying, optimizing, care, health, verifying, repairing, crashing),
 )
 for family in _FAMILIES:
     for command in family.COMMANDS:
@@ -96,6 +98,10 @@ config = typer.Typer(help="Settings: what holds here, and where it comes from.",
 for command in configuring.COMMANDS:
     command.add_to(config)
 app.add_typer(config, name="config")
+notify = typer.Typer(help="Whom health tells, by webhook, e-mail or command.", no_args_is_help=True)
+for command in notifying.COMMANDS:
+    command.add_to(notify)
+app.add_typer(notify, name="notify")
 
 
 def run() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -67,8 +70,21 @@ def _show_finding(face: Face, finding: Finding) -> None:
     face.show(table)
 
 
-def stats(face: Face) -> int:
-    """Count what the store holds: runs, checkpoints, sizes, how much smaller they were made."""
+class StatsFormat(StrEnum):
+    TEXT = "text"
+    PROMETHEUS = "prometheus"
+
+
+def stats(
+    face: Face,
+    output: Annotated[
+        StatsFormat, typer.Option("--format", help="prometheus: its text format, for a scraper; with health.")
+    ] = StatsFormat.TEXT,
+) -> int:
+    """Count what the store holds: runs, checkpoints, sizes, how much smaller they were made; how long saves and loads took
+    within the last day, what failed, and how fast the store grows."""
+    if output is StatsFormat.PROMETHEUS:
+        return _prometheus(face)
     from waycairn.upkeep.sizes import iso
     from waycairn.upkeep.statistics import statistics
 
@@ -81,6 +97,16 @@ def stats(face: Face) -> int:
     else:
         _show_stats(face, counted, now)
     return FOUND_BAD if counted["checkpoints"]["damaged"] else 0
+
+
+def _prometheus(face: Face) -> int:
+    from waycairn.upkeep.prometheus import exposition
+
+    if face.as_json:
+        raise Refused("--format prometheus and --json are two formats; choose one", BAD_USE)
+    with face.open() as store:
+        sys.stdout.buffer.write(exposition(store.core).encode())
+    return 0
 
 
 def _show_stats(face: Face, counted: dict[str, Any], now: float) -> None:
@@ -124,7 +150,26 @@ def _stat_lines(counted: dict[str, Any], now: float) -> list[tuple[str, str]]:
         ("raw", size_text(counted["raw_bytes"])),
         ("stored", f"{size_text(counted['stored_bytes'])}{': ' if smaller else ''}{', '.join(smaller)}"),
         ("files", ", ".join(files)),
+        *_measured_lines(counted),
     ]
+
+
+def _measured_lines(counted: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was measured within the last day; nothing where nothing was."""
+    from waycairn.cli.health import took_text
+    from waycairn.upkeep.sizes import size_text
+
+    for act, one in counted["measured"].items():
+        took = " ".join(f"{name} {took_text(one[name])}" for name in ("p50", "p95", "p99"))
+        failed = f", {one['failures']:,} failed" if one["failures"] else ""
+        yield f"{act}, 24 h", f"{one['count']:,}: {took}{failed}"
+    if counted["takeovers"]:
+        yield "takeovers, 24 h", f"{counted['takeovers']:,}"
+    if counted["late_saves"]:
+        yield "late saves, 24 h", f"{counted['late_saves']:,}"
+    if counted["growth_bytes_a_day"] is not None:
+        grows = counted["growth_bytes_a_day"]
+        yield "growth", f"{'-' if grows < 0 else ''}{size_text(abs(grows))} a day"
 
 
 COMMANDS = (

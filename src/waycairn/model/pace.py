@@ -49,6 +49,10 @@ class Pacer:
         """How long until one is due if no further item ends."""
         return self._due_time - now
 
+    def late(self, now: float) -> float:
+        """Seconds since one was due by time; 0 if none was."""
+        return max(0.0, now - self._due_time)
+
     def took(self, started: float, ended: float) -> None:
         """A cut was taken between these times (seconds, monotonic)."""
         cost = ended - started

@@ -15,12 +15,16 @@ from waycairn.model.audit_settings import AuditSettings
 from waycairn.model.batch_settings import BatchSettings
 from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.follow_settings import FollowSettings
+from waycairn.model.health_settings import HealthSettings
 from waycairn.model.logging_settings import LoggingSettings
+from waycairn.model.notification_settings import NotificationSettings
 from waycairn.model.optimize_settings import OptimizeSettings
+from waycairn.model.retention_settings import RetentionSettings
 from waycairn.model.saving_settings import SavingSettings
 from waycairn.model.session_settings import SessionSettings
 from waycairn.model.store_settings import StoreSettings
 from waycairn.model.training_settings import TrainingSettings
+from waycairn.model.upkeep_settings import UpkeepSettings
 from waycairn.model.verify_settings import VerifySettings
 
 
@@ -39,3 +43,7 @@ class Settings:
     optimize: OptimizeSettings = field(default_factory=OptimizeSettings)
     verify: VerifySettings = field(default_factory=VerifySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
+    notifications: NotificationSettings = field(default_factory=NotificationSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)

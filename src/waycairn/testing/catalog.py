@@ -20,6 +20,8 @@ from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_keys import KeyContract
+from waycairn.testing.catalog_measurements import MeasureContract
+from waycairn.testing.catalog_retention import RetentionContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
@@ -45,6 +47,8 @@ class CatalogContract(
     CopyContract,
     UpkeepContract,
     DamageContract,
+    MeasureContract,
+    RetentionContract,
     SharingContract,
     AuditContract,
 ):

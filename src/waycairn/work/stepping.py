@@ -11,7 +11,7 @@ from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
 from waycairn.model.retention import Keep
 from waycairn.model.training_settings import WhenBusy, steps_or_pace
-from waycairn.work.cut import Cutter
+from waycairn.work.cut import Cutter, note_late
 from waycairn.work.loop import Walk
 from waycairn.work.request import END, PACED, Request
 from waycairn.work.restoring import attach_tracked, tracked_of
@@ -164,8 +164,14 @@ class StepLoop:
             self._stop()
         if cutter.wanted:
             return cutter.wanted
-        is_due = self._is_due(step, moment) and (cutter.behind.flight is None or self._waits_for_it)
-        return PACED if is_due else None
+        if not self._is_due(step, moment):
+            return None
+        if cutter.behind.flight is not None and not self._waits_for_it:
+            if self._pacer.policy.items is not None:  # one by time is not left out: it comes when the other has ended
+                self._execution.store.meter.count("save.skipped")
+            return None
+        note_late(self._execution.store, self._pacer, moment)
+        return PACED
 
     def _is_due(self, step: int, moment: float) -> bool:
         every = self._pacer.policy.items

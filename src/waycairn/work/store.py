@@ -21,9 +21,11 @@ from waycairn.store import StoreCore
 from waycairn.upkeep.auditing import audited, audited_commit
 from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
+from waycairn.work.care import Care
 from waycairn.work.displays import check_mode
 from waycairn.work.entering import Ask, displace
 from waycairn.work.entry import Entry
+from waycairn.work.healthy import Healthy
 from waycairn.work.history import History
 from waycairn.work.optimizing import Optimizing
 from waycairn.work.run import Run
@@ -35,14 +37,13 @@ from waycairn.world import history
 
 if TYPE_CHECKING:
     from waycairn.model.journal import Pattern, PromotedRule
-    from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import SessionReport
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
 
-class Store(Optimizing, Verifying, History, Values):
+class Store(Care, Healthy, Optimizing, Verifying, History, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
@@ -205,22 +206,12 @@ class Store(Optimizing, Verifying, History, Values):
             act.facts.update(settled=retried.settled, failed=retried.failed, unreadable=retried.unreadable)
         return retried
 
-    # -- upkeep ------------------------------------------------------------------------------------------------------
-
-    def sweep(self, *, dry_run: bool = False, grace: float | str = "1h") -> SweepReport:
-        """Give back the bytes of deleted and replaced checkpoints, and what saves that died left behind if it is older than
-        `grace`. Safe beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing
-        is changed. Raises Damaged if a manifest cannot be read: then nothing was removed."""
-        from waycairn.model.units import seconds
-        from waycairn.upkeep.sweep import sweep
-
-        return sweep(self.core, dry_run=dry_run, grace=seconds("grace", grace))
-
     # -- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the connections, once what `save(..., wait=False)` began is durable (its error is raised here). Runs of
         this store must have been left."""
+        self.stop_upkeep()
         try:
             self._behind.settle()
         finally:
