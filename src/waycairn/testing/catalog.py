@@ -16,6 +16,7 @@ from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
+from waycairn.testing.catalog_repacking import RepackContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
@@ -37,6 +38,7 @@ class CatalogContract(
     CheckpointContract,
     ChunkContract,
     SweepContract,
+    RepackContract,
     UpkeepContract,
     SharingContract,
 ):
