@@ -117,7 +117,8 @@ def plan(
     jobs: list[Job] = []
     for kind, names in (("compact", sparse), ("join", small), ("recompress", cold - sparse - small)):
         jobs += _jobs(kind, ((name, used[name]) for name in names), cold, settings)  # type: ignore[arg-type]
-    return jobs
+    # One alone is joined with nothing: it would be copied again and again.
+    return [job for job in jobs if job.kind != "join" or len(job.packs) > 1]
 
 
 def _small(used: Mapping[PackId, PackFacts], settings: OptimizeSettings) -> set[PackId]:
