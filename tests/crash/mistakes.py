@@ -267,6 +267,34 @@ def steps_counted_late() -> None:
     Tracked.tree = one_less
 
 
+def copy_finished_first() -> None:
+    """A copy may be used as soon as its chunks are there, before its rows are."""
+    from waycairn.upkeep import copying
+
+    run = copying._Copying.run
+
+    def finish_first(self: Any, moment: Any) -> None:
+        self._copy_chunks(moment)
+        self._target.catalog.finish_copy()
+        run(self, moment)
+
+    copying._Copying.run = finish_first
+
+
+def keys_not_held() -> None:
+    """Whoever writes goes on with the data key that he began with, whatever became of it."""
+    from waycairn.catalog import opening
+
+    opening.hold_keys = lambda *_: None
+
+
+def packs_not_renewed() -> None:
+    """A rotation forgets the packs, and drops the key that they need."""
+    from waycairn.upkeep import rotating
+
+    rotating._Rotation._renew_packs = lambda self: set(self._core.catalog.pack_fill())
+
+
 def old_packs_first() -> None:
     """An optimizer deletes the old packs when the new ones are there, and switches the rows then."""
     from waycairn.upkeep.repacking import Mover
@@ -327,6 +355,9 @@ def moved_partly() -> None:
 
 
 MISTAKES = {
+    "keys-not-held": keys_not_held,
+    "packs-not-renewed": packs_not_renewed,
+    "copy-finished-first": copy_finished_first,
     "old-packs-first": old_packs_first,
     "switch-leaves-the-epoch": switch_leaves_the_epoch,
     "archive-not-flushed": archive_not_flushed,

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, learning, moving, running, saving, training
+from crash import batches, following, keeping_keys, learning, moving, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -59,6 +59,7 @@ WORKLOADS = {
     **following.WORKLOADS,
     **training.WORKLOADS,
     **learning.WORKLOADS,
+    **keeping_keys.WORKLOADS,
 }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from waycairn.catalog.columns import decode_json, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
 from waycairn.catalog.database import Session
-from waycairn.catalog.parts import Part, refuse_unless_ours
+from waycairn.catalog.parts import RUN_ID, Part, refuse_unless_ours
 from waycairn.catalog.session import take_back
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
@@ -106,7 +106,8 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
     if row is None:
         refuse_unless_ours(session, run, epoch)
         return
-    values: dict[str, Any] = {"num": row[0], "number": sequence, "damage": encode_text(f"cut back to {sequence}")}
+    damage = encode_text(f"cut back to {sequence}")
+    values: dict[str, Any] = {RUN_ID: run, "num": row[0], "number": sequence, "damage": damage}
     # 2. The lengths of that time, before anything is changed. At 0 nothing had been committed.
     found = session.one(OUTPUTS_AT, values)
     if found is None and sequence > 0:

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
 
 from waycairn.catalog.columns import decode_json, decode_text, encode_json, encode_text
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
@@ -139,12 +139,12 @@ class ItemPart(Part):
         return dict(map(_failed_digest_of, rows))
 
 
-def add_items(session: Session, commit: Commit, num: int, sequence: int) -> None:
+def add_items(session: Session, commit: Commit, run: RunId, num: int, sequence: int) -> None:
     """What a commit says of items, in its transaction."""
     if commit.items:
-        session.many(ADD_ITEMS, (_values_of_done(num, sequence, done) for done in commit.items))
+        session.many(ADD_ITEMS, ({RUN_ID: run, **_values_of_done(num, sequence, done)} for done in commit.items))
     for failed in commit.failures:
-        session.change(SET_FAILURE, _values_of_failed(num, sequence, failed))
+        session.change(SET_FAILURE, {RUN_ID: run, **_values_of_failed(num, sequence, failed)})
     for loop, digest in commit.settled:
         session.change(SETTLE_FAILURE, {"num": num, "of": encode_text(loop), "which": digest})
 

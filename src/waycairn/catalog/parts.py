@@ -25,6 +25,9 @@ FENCE_STATE = Statement(
 NUM = select(runs.c.num).where(runs.c.id == bindparam("id")).scalar_subquery()
 """The small number of the run named by :id."""
 
+RUN_ID = "run_id"
+"""The value that names the run to a statement that is given its number: what an encrypted store binds its rows to."""
+
 
 class Part:
     """Some of the catalog's methods, over one database."""

@@ -215,7 +215,7 @@ def _referred(
 ) -> list[tuple[int, int, Runs]]:
     values = {"first": min(nums), "last": max(nums), "skipped": skipped, "length": len(skipped)}
     rows = []
-    for num, sequence, manifest in session.each(_manifests(table, since=False), values):
+    for num, sequence, manifest, *_ in session.each(_manifests(table, since=False), values):
         if num not in nums:
             continue  # what a run needs that was added since is looked at by the switch
         try:

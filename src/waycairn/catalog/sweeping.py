@@ -25,6 +25,7 @@ from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
+from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, chunks, counters, metadata, packs, runs
@@ -114,11 +115,18 @@ def _manifests(table: Table, *, since: bool) -> Statement:
     refers = func.substr(table.c.manifest, 1, bindparam("length", type_=Integer)) != bindparam(
         "skipped", type_=LargeBinary
     )
-    return Statement(
-        f"manifests_of_{table.name}",
-        "The manifests of these rows.",
-        select(table.c.run, table.c.sequence, table.c.manifest).where(*which, table.c.manifest.is_not(None), refers),
-    )
+    which += [table.c.manifest.is_not(None), refers]
+
+    def build(build: Build) -> ClauseElement:
+        found: Any = select(table.c.run, table.c.sequence, table.c.manifest).where(*which)
+        # To open a manifest it must be known of which row it is.
+        named = [table.c[name] for name in names_of_row(table) if name not in {"run", "sequence"}]
+        chosen: ClauseElement = found
+        if build.is_sealed:
+            chosen = found.add_columns(runs.c.id, *named).join(runs, runs.c.num == table.c.run)
+        return chosen
+
+    return Statement(f"manifests_of_{table.name}", "The manifests of these rows.", build)
 
 
 @cache
@@ -274,7 +282,7 @@ def _referred(
     session: Session, table: Table, values: Mapping[str, object], refers: Refers, *, since: bool
 ) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    for num, sequence, manifest in session.each(_manifests(table, since=since), values):
+    for num, sequence, manifest, *_ in session.each(_manifests(table, since=since), values):
         try:
             found.update(refers(bytes(manifest)))
         except Damaged as error:

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, bindparam, delete, insert, select, union
 
 from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
@@ -94,12 +94,13 @@ def _queued_of(row: Row) -> Stored:
     return stored_of(*row[1:])
 
 
-def add_waiting(session: Session, commit: Commit, num: int, sequence: int) -> None:
+def add_waiting(session: Session, commit: Commit, run: RunId, num: int, sequence: int) -> None:
     """What a commit says of them, in its transaction."""
     for item in commit.computed:
         session.change(
             ADD_COMPUTED,
             {
+                RUN_ID: run,
                 "run": num,
                 "loop": encode_text(item.loop),
                 "digest": item.digest,
@@ -111,5 +112,6 @@ def add_waiting(session: Session, commit: Commit, num: int, sequence: int) -> No
     for loop, digest in commit.folded:
         session.change(DROP_COMPUTED, {"num": num, "of": encode_text(loop), "which": digest})
     for queue, stored in commit.queued.items():
-        values = {"run": num, "queue": encode_text(queue), "sequence": sequence, **values_of_stored(stored)}
+        place = {RUN_ID: run, "run": num, "queue": encode_text(queue), "sequence": sequence}
+        values = {**place, **values_of_stored(stored)}
         session.change(ADD_QUEUED, values)

@@ -12,10 +12,13 @@ from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
+from waycairn.catalog.copying import CopyPart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
+from waycairn.catalog.keys import KeyPart
 from waycairn.catalog.repacking import RepackPart
+from waycairn.catalog.resealing import ResealPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
@@ -100,6 +103,9 @@ class SqlCatalog(
     ChunkPart,
     SweepPart,
     RepackPart,
+    KeyPart,
+    ResealPart,
+    CopyPart,
     SizePart,
     UpkeepPart,
 ):

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.memory import allocate
+from waycairn.chunks.pack_keys import PackKeys
 from waycairn.chunks.pack_reader import list_pack
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import DELTA, RAW, Base, Member, Sealed, seal_document, unseal
+from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.source import ChunkSource, Want
 from waycairn.chunks.tuning import KIB, MIB, Tuning
 from waycairn.errors import Damaged
@@ -112,9 +114,10 @@ class Repacking:
         seal: Seal = as_they_are,
         pack: int = PACK,
         unreadable: Unreadable | None = None,
+        into: StoreInfo | None = None,
     ) -> None:
-        """`target` is where new packs go, with the others by default. Blocks that cannot be read stay where they are, and
-        `unreadable` is told; without it Damaged is raised."""
+        """`target` is where new packs go, with the others by default; `into` the store that they belong to, by default this
+        one. Blocks that cannot be read stay where they are, and `unreadable` is told; without it Damaged is raised."""
         self._index = index
         self._blobs = blobs
         self._info = info
@@ -122,7 +125,9 @@ class Repacking:
         self._seal = seal
         self._pack = pack
         self._unreadable = unreadable
-        self._source = ChunkSource(index, blobs, info.secret)
+        self._into = into or info
+        self._source = ChunkSource(index, blobs, info)
+        self._keys = PackKeys(blobs, info.id, info.vault) if info.vault else None
 
     def live_blocks(self, pack: PackId) -> list[StoredBlock]:
         """The blocks that lie in a pack, in their order: its own list says which might, the catalog which do. Raises
@@ -151,7 +156,7 @@ class Repacking:
         """One pack, with as many blocks as fit."""
         # Before the first byte: a sweep that takes the pack for what a dead save left has moved the epoch by then.
         epoch = self._index.sweep_epoch()
-        placing = Placing(self._target, self._info.id, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
+        placing = Placing(self._target, self._into, Tuning(inline=_INTO_PACKS, pack=1 << 62), self._pack)
         done: list[tuple[list[StoredBlock], list[list[int]]]] = []
         size = chunks = 0
         next_: Sealing | None = first
@@ -210,8 +215,21 @@ class Repacking:
         self._blobs.read_into(block.pack, block.offset, target)
         return target
 
+    def _unsealed(self, block: NewBlock, frame: Buffer) -> Buffer:
+        """As it was before it was encrypted."""
+        if self._keys is None or block.pack is None:
+            return frame
+        length = opened_length(block.stored_length)
+        if length < 0:
+            raise Damaged(f"block {block.number} of pack {block.pack} has no length that an encrypted one can have.")
+        context = context_of_block(block.codec, block.raw_length, block.stored_length, block.base)
+        target = allocate(length)
+        unseal_segments(self._keys.of(block.pack), memoryview(frame), block.offset, context, target)
+        return target
+
     def _opened(self, stored: StoredBlock, frame: Buffer) -> Opened:
         block = stored.block
+        frame = self._unsealed(block, frame)
         base = self._base(stored) if block.codec == DELTA else None
         where = f"block {block.number} of pack {block.pack} at byte {block.offset}"
         raw = memoryview(unseal(block.codec, frame, block.raw_length, where, base.data if base else None))

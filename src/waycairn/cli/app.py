@@ -13,10 +13,12 @@ from waycairn.cli import (
     care,
     checkpoints,
     control,
+    copying,
     crashing,
     exporting,
     importing,
     items,
+    keys,
     listing,
     optimizing,
     report,
@@ -67,6 +69,7 @@ for family in (
     importing,
     control,
     sweeping,
+    copying,
     optimizing,
     care,
     crashing,
@@ -78,6 +81,11 @@ stream = typer.Typer(help="Growing files that are followed into a database.", no
 for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
     command.add_to(stream)
 app.add_typer(stream, name="stream")
+
+key = typer.Typer(help="The keys of an encrypted store, and the ways in.", no_args_is_help=True)
+for command in keys.COMMANDS:
+    command.add_to(key)
+app.add_typer(key, name="key")
 
 session = typer.Typer(help="What training runs wrote down.", no_args_is_help=True)
 for command in sessions.COMMANDS:

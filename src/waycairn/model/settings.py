@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.optimize_settings import OptimizeSettings
 
 
@@ -11,4 +12,5 @@ from waycairn.model.optimize_settings import OptimizeSettings
 class Settings:
     """One field a section; each section is a frozen dataclass of its own with a default and a sentence for every field."""
 
+    encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
     optimize: OptimizeSettings = field(default_factory=OptimizeSettings)

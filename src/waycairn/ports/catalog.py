@@ -27,6 +27,8 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_copying import CopyRows
+from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
@@ -301,6 +303,8 @@ class Catalog(
     ChunkRows,
     SweepRows,
     RepackRows,
+    KeyRows,
+    CopyRows,
     SizeRows,
     UpkeepRows,
     Protocol,

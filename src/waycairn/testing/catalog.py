@@ -13,9 +13,11 @@ from __future__ import annotations
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
+from waycairn.testing.catalog_copying import CopyContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
+from waycairn.testing.catalog_keys import KeyContract
 from waycairn.testing.catalog_repacking import RepackContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
@@ -39,6 +41,8 @@ class CatalogContract(
     ChunkContract,
     SweepContract,
     RepackContract,
+    KeyContract,
+    CopyContract,
     UpkeepContract,
     SharingContract,
 ):

@@ -134,7 +134,7 @@ def _again(core: StoreCore, before: Any) -> Iterator[Violation]:
     if _listed(core) != before:
         yield Violation("I10", "the store lists something else after it was read")
     elif (directory := _local(core)) is not None:
-        other = open_core(directory, create=False)
+        other = open_core(directory, create=False, keys=core.locksmith)
         try:
             if _listed(other) != before:
                 yield Violation("I10", "the store lists something else after it was opened again")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from waycairn.codec import Types
+from waycairn.crypto.locksmith import AskPerson
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
 from waycairn.model.ids import RunId, split_checkpoint_id
 from waycairn.model.policy import Durability, Pace
@@ -363,14 +364,33 @@ def open_store(
     packs: str | os.PathLike[str] | None = None,
     durability: Durability = "power",
     create: bool = True,
+    encrypt: bool = False,
+    passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    ask: AskPerson | None = None,
 ) -> Store:
     """Open a store, creating it where it is missing (unless create=False: then StoreNotFound).
 
     `where` is a directory, or `postgresql://user@host/database` (then `packs` is the directory of the pack files);
     by default the store in use here: WAYCAIRN_STORE, else the nearest `.waycairn` upwards, else `./.waycairn`.
     `durability="process"` lets the newest commits fall to a power cut, never to kill -9, for faster commits.
+
+    An encrypted store opens with `passphrase` or `key_file`, else with what WAYCAIRN_KEY, WAYCAIRN_KEY_FILE or
+    WAYCAIRN_PASSPHRASE say, else `ask` is called with a question for a passphrase. With any of these, or `encrypt`, a new
+    store is created encrypted; with an argument a plain one is refused (NotEncrypted). Raises KeyMissing, KeyWrong.
     """
-    return Store(open_core(where, packs=packs, durability=durability, create=create))
+    return Store(
+        open_core(
+            where,
+            packs=packs,
+            durability=durability,
+            create=create,
+            encrypt=encrypt,
+            passphrase=passphrase,
+            key_file=key_file,
+            ask=ask,
+        )
+    )
 
 
 _defaults: dict[tuple[int, str], Store] = {}
