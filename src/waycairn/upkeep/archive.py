@@ -23,7 +23,8 @@ from waycairn.model.repacking import Copied, PackFacts, PackOrigin, StoredBlock
 from waycairn.model.spans import Spans
 from waycairn.store import StoreCore
 from waycairn.upkeep.inline import inline_blocks
-from waycairn.upkeep.optimize import compact, places, remove_condemned
+from waycairn.upkeep.optimize import compact, remove_condemned
+from waycairn.upkeep.places import places
 from waycairn.upkeep.repacking import Mover
 from waycairn.upkeep.sweep import GRACE
 from waycairn.world.crashpoints import crashpoint
