@@ -194,9 +194,17 @@ def _assemble(
     from waycairn.blobs import LocalBlobs, PlacedBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
-    from waycairn.process import FileOwnership, LeaseOwnership
+    from waycairn.process import FileOwnership, LeaseOwnership, current_actor
 
-    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keys=keys, copy=copy)
+    catalog = open_catalog(
+        place.url,
+        durability=durability,
+        create=create,
+        clock=clock,
+        keys=keys,
+        copy=copy,
+        actor=current_actor(),
+    )
     try:
         blobs = PlacedBlobs(LocalBlobs(place.packs), catalog.place_of, catalog.info.id, place.packs.parent)
         owners = None if place.directory is None else place.directory / "owners"

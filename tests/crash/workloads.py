@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, keeping_keys, learning, moving, running, saving, training
+from crash import batches, branches, following, keeping_keys, learning, moving, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -60,6 +60,7 @@ WORKLOADS = {
     **training.WORKLOADS,
     **learning.WORKLOADS,
     **keeping_keys.WORKLOADS,
+    **branches.WORKLOADS,
 }
 
 

@@ -4,6 +4,7 @@ They are the format's memory: when one of these tests fails, stores in the field
 version has to grow, with a decoder for the old one.
 """
 
+import json
 import re
 import struct
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from waycairn.codec import Types, decode, encode
 from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
 from waycairn.crypto import AesVault
 from waycairn.fanout import FlightLog
+from waycairn.model import audit
+from waycairn.model.audit import BEGINNING, AuditEntry, Outcome, chain_hash
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.journal import Point
 from waycairn.model.keys import DataKeys
@@ -207,3 +210,18 @@ def test_array_document():
     assert encode(array).document == shown("document array")
     found = decode(shown("document array"), no_buffer)
     assert (found.dtype, found.tolist()) == (array.dtype, [0, 1, 2])
+
+
+def test_audit_log():
+    """Two rows as they are hashed, and their hashes; also without our code, by the description alone."""
+    text = re.search(r"<!-- audit: rows -->\n```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL).group(1)
+    first, first_hash, second, second_hash = text.splitlines()
+    secret, previous = bytes(range(32)), BEGINNING
+    key = blake3(secret, derive_key_context="waycairn 2026-11 audit chain").digest()
+    for line, digest in ((first, first_hash), (second, second_hash)):
+        number, at, actor, act, of, outcome, facts = json.loads(line)
+        entry = AuditEntry(at=at, actor=actor, act=act, object=of, outcome=Outcome(outcome), facts=facts)
+        assert audit.canonical(number, entry) == line.encode()
+        assert chain_hash(secret, previous, number, entry).hex() == digest
+        assert blake3(previous + line.encode(), key=key).hexdigest() == digest
+        previous = bytes.fromhex(digest)

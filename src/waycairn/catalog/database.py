@@ -43,6 +43,7 @@ class Session:
     """Statements run one after the other on one connection. Belongs to one thread at a time."""
 
     __slots__ = ("_cursor", "_texts")
+    is_sealed = False
 
     def __init__(self, cursor: Cursor, texts: Texts) -> None:
         self._cursor = cursor
@@ -57,6 +58,12 @@ class Session:
     def address(self) -> str:
         """What SQLAlchemy calls this kind of database."""
         return self._texts.address
+
+    def sealed(self, vault: Vault) -> Session:
+        """The same transaction, as one of an encrypted store."""
+        from waycairn.catalog.sealed_session import SealedSession, Seals
+
+        return SealedSession(self._cursor, Seals(vault, self._texts.dialect))
 
     def define(self, element: ClauseElement) -> None:
         """Run a definition (CREATE TABLE ...)."""

@@ -21,6 +21,7 @@ from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import SAFE, from_postgres
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
+from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.statement import Texts
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
 from waycairn.model.policy import Durability
@@ -118,7 +119,7 @@ class PostgresDatabase:
         self._check()
         try:
             with translated("the catalog", self.name):
-                return self._group.submit(work)
+                return write_with_rider(self._group.submit, work)
         except psycopg.Error as error:
             raise self._translated(error) from error
 

@@ -94,6 +94,7 @@ class SealedSession(Session):
     """The session of an encrypted store."""
 
     __slots__ = ("_seals",)
+    is_sealed = True
 
     def __init__(self, cursor: Cursor, seals: Seals) -> None:
         super().__init__(cursor, seals.texts)

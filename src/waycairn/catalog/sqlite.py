@@ -18,6 +18,7 @@ from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
+from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.statement import Texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
@@ -109,7 +110,7 @@ class SqliteDatabase:
                 path=str(self.path),
             )
         try:
-            return self._group.submit(work)
+            return write_with_rider(self._group.submit, work)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
         except OSError:

@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.audit import AuditPart
+from waycairn.catalog.branching import BranchPart
 from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
@@ -108,6 +110,8 @@ class SqlCatalog(
     CopyPart,
     SizePart,
     UpkeepPart,
+    AuditPart,
+    BranchPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

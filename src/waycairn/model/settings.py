@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from waycairn.model.audit_settings import AuditSettings
 from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.optimize_settings import OptimizeSettings
 
@@ -14,3 +15,4 @@ class Settings:
 
     encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
     optimize: OptimizeSettings = field(default_factory=OptimizeSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)

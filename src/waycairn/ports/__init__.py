@@ -14,6 +14,8 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_audit import AuditRows, Rider
+from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
@@ -25,10 +27,12 @@ from waycairn.ports.sealing import Keyholder, PackKey, Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
+    "AuditRows",
     "BlobCapabilities",
     "BlobInfo",
     "BlobWriter",
     "Blobs",
+    "BranchRows",
     "Buffer",
     "Catalog",
     "CheckpointRows",
@@ -49,6 +53,7 @@ __all__ = [
     "PackKey",
     "Part",
     "RepackRows",
+    "Rider",
     "RunRows",
     "SessionRows",
     "SizeRows",

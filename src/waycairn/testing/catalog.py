@@ -10,6 +10,7 @@ Every sentence of the docstrings in `ports` that a caller can observe is a test 
 
 from __future__ import annotations
 
+from waycairn.testing.catalog_audit import AuditContract
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
@@ -45,5 +46,6 @@ class CatalogContract(
     CopyContract,
     UpkeepContract,
     SharingContract,
+    AuditContract,
 ):
     """All of it."""

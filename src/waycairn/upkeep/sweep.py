@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
 from waycairn.errors import SweptMeanwhile
@@ -22,6 +22,7 @@ from waycairn.model.ids import PackId
 from waycairn.model.sweeping import DeadBlock, PackFill, SweepReport, slices
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited, cut_if_due
 from waycairn.upkeep.condemned import delete_condemned
 from waycairn.world.crashpoints import crashpoint
 
@@ -36,14 +37,28 @@ _PADDING = 8192
 """Bytes that a block may take beside itself: up to the next sector, and in the footer."""
 
 
-def sweep(core: StoreCore, *, dry_run: bool = False, grace: float = GRACE) -> SweepReport:
+def sweep(core: StoreCore, *, dry_run: bool = False, grace: float = GRACE, is_asked: bool = True) -> SweepReport:
     """All of it once. Of several at once each removes what the others have not. Raises Damaged if a manifest cannot be
-    read: then nothing was removed."""
+    read: then nothing was removed. One that nobody asked for, beside a job, stands in no audit log: it gives back the bytes
+    of what commits dropped, and nothing that has a name."""
     began = core.clock.monotonic()
     crashpoint("sweep.begin")
-    report = _would_remove(core, grace) if dry_run else _remove(core, grace)
+    if dry_run:
+        report = _would_remove(core, grace)
+    elif is_asked:
+        report = _remove_audited(core, grace)
+    else:
+        report = _remove(core, grace)
     crashpoint("sweep.done")
     return replace(report, seconds=core.clock.monotonic() - began)
+
+
+def _remove_audited(core: StoreCore, grace: float) -> SweepReport:
+    with audited(core, "sweep", grace=grace) as act:
+        report = _remove(core, grace)
+        act.facts.update((name, count) for name, count in asdict(report).items() if count)
+    cut_if_due(core)
+    return report
 
 
 def _remove(core: StoreCore, grace: float) -> SweepReport:

@@ -36,7 +36,7 @@ def sweep_if_due(core: StoreCore, *, pause: float = PAUSE, grace: float = GRACE)
             return None
         _due[core] = now + pause  # for other threads, while this one sweeps
     try:
-        report = sweep(core, grace=grace) if _claimed(core, pause) else None
+        report = sweep(core, grace=grace, is_asked=False) if _claimed(core, pause) else None
     except (WaycairnError, OSError) as error:
         log.warning("a sweep was given up: %s", error)
         report = None

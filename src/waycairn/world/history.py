@@ -26,6 +26,7 @@ __all__ = [
     "Discarded",
     "Entered",
     "Event",
+    "Forked",
     "GoingBack",
     "Keeping",
     "Replacing",
@@ -133,6 +134,13 @@ class GoingBack(Event, frozen=True, kw_only=True, tag="going back"):
     sequence: int
 
 
+class Forked(Event, frozen=True, kw_only=True, tag="forked"):
+    """A run was made that begins at a checkpoint of another one."""
+
+    run: RunId
+    origin: CheckpointId
+
+
 class Deleting(Event, frozen=True, kw_only=True, tag="deleting"):
     """Checkpoints or runs, by id, that are about to be deleted."""
 
@@ -158,7 +166,7 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Discarded | Told
+_Any = Entered | Committed | Saved | Replacing | Keeping | Forked | GoingBack | Deleting | Deleted | Discarded | Told
 _decoder = msgspec.json.Decoder(_Any)
 
 
