@@ -51,7 +51,8 @@ class Optimizing:
         from waycairn.upkeep.choosing import chosen
 
         which = chosen(self.core, named)
-        with audited(self.core, "archive", os.fspath(to), **which.facts()) as act:
+        with audited(self.core, "archive", os.fspath(to)) as act:
+            act.facts.update(which.facts())
             report = archive(self.core, which, os.fspath(to))
             act.facts.update(packs=report.packs, moved_bytes=report.moved_bytes)
         return report
@@ -63,7 +64,8 @@ class Optimizing:
         from waycairn.upkeep.choosing import chosen
 
         which = None if named is None else chosen(self.core, named, moving=False)
-        with audited(self.core, "unarchive", **({} if which is None else which.facts())) as act:
+        with audited(self.core, "unarchive") as act:
+            act.facts.update({} if which is None else which.facts())
             report = restore(self.core, which)
             act.facts.update(packs=report.packs, moved_bytes=report.moved_bytes)
         return report
