@@ -71,7 +71,7 @@ def test_an_archive_and_back(place):
     [
         (["archive", "old"], "say either where to"),
         (["archive", "--to", "cold"], "name runs or checkpoints"),
-        (["optimize", "--max-bytes", "many"], "is no size"),
+        (["optimize", "--max-bytes", "many"], "--max-bytes is a size such as"),
     ],
 )
 def test_wrong_use_is_refused(place, words, said):

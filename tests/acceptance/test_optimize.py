@@ -14,6 +14,7 @@ import waycairn as wc
 from waycairn.chunks import check_pack
 from waycairn.errors import Damaged, StoreUnreachable
 from waycairn.model.optimize_settings import OptimizeSettings
+from waycairn.upkeep import verifying
 from waycairn.upkeep.archive import archive, restore
 from waycairn.upkeep.choosing import chosen, old
 from waycairn.upkeep.invariants import verify
@@ -282,6 +283,8 @@ def test_an_archived_checkpoint_is_loaded_while_the_archive_is_there(archived, t
         archived.latest("page 0")
     assert caught.value.place == str(tmp_path / "disk")
     assert (archived.latest("page 2")["own"] == numbers(2)).all()
+    found = verifying.verify(archived.core)
+    assert (found.broken, found.damaged_packs, found.away_packs) == ([], {}, 1)
     assert {one.status for one in archived.checkpoints()} == {"valid"}
     (tmp_path / "away").rename(tmp_path / "disk")
     assert (archived.latest("page 0")["own"] == numbers(0)).all()

@@ -26,6 +26,7 @@ from waycairn.crypto import AesVault
 from waycairn.fanout import FlightLog
 from waycairn.model import audit
 from waycairn.model.audit import BEGINNING, AuditEntry, Outcome, chain_hash
+from waycairn.model.histogram import Histogram, lower_end
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.journal import Point
 from waycairn.model.keys import DataKeys
@@ -62,6 +63,16 @@ def test_block_of_keys():
     assert pack_keys(keys) == shown("keys")
     assert unpack_keys(shown("keys")) == keys
     assert canonical(True) != canonical(1)
+
+
+def test_histogram():
+    """Four values in three buckets, there and back."""
+    histogram = Histogram()
+    for value in (0.0, 0.25, 0.25, 1.0):
+        histogram.add(value)
+    assert histogram.encode() == shown("histogram")
+    assert Histogram.decode(shown("histogram"), 1.5).buckets == histogram.buckets == {0: 1, 1249: 2, 1313: 1}
+    assert [lower_end(bucket) for bucket in (1, 1249, 1250, 1313, 1314)] == [2.0**-41, 0.25, 0.2578125, 1.0, 1.03125]
 
 
 def test_block_of_points():

@@ -8,7 +8,6 @@ from waycairn.model.ids import PackId
 from waycairn.model.optimize_settings import OptimizeSettings
 from waycairn.model.optimizing import fragmentation, plan, within
 from waycairn.model.repacking import PackFacts
-from waycairn.upkeep.sizes import bytes_of
 
 MB = 1_000_000
 NOW = 1_000_000.0
@@ -120,16 +119,3 @@ def test_padding_and_lists_are_not_dead():
 def test_nonsense_is_refused(field, value):
     with pytest.raises(ValueError, match=field):
         OptimizeSettings(**{field: value})
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("512", 512), ("64MB", 64 * MB), ("1.5 GiB", 3 << 29), ("2kb", 2000), ("7 B", 7)]
-)
-def test_sizes_are_read(text, size):
-    assert bytes_of(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "MB", "-1", "1e9", "3 packs"])
-def test_what_is_no_size_is_refused(text):
-    with pytest.raises(ValueError, match="is no size"):
-        bytes_of(text)

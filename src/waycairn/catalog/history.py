@@ -18,7 +18,7 @@ from waycairn.catalog.tables import checkpoints, computed, failures, items, outp
 from waycairn.errors import CheckpointNotFound
 from waycairn.model.ids import RunId, checkpoint_id
 from waycairn.model.records import PHASES
-from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.model.states import CUT_BACK, CheckpointStatus, RunStatus
 
 HOLD_RUN = Statement(
     "hold_run",
@@ -88,6 +88,22 @@ SET_ASIDE = Statement(
         checkpoints.c.status == CheckpointStatus.VALID.value,
     )
     .values(status=CheckpointStatus.SET_ASIDE.value, damage=bindparam("damage")),
+)
+DAMAGED_LATER = Statement(
+    "damaged_later",
+    "The damaged ones among those that are set aside.",
+    select(checkpoints.c.sequence, checkpoints.c.damage).where(
+        and_(checkpoints.c.run == bindparam("num"), checkpoints.c.sequence > bindparam("number")),
+        or_(checkpoints.c.role == "state", checkpoints.c.role == "result"),
+        checkpoints.c.status == CheckpointStatus.DAMAGED.value,
+    ),
+)
+BEHIND_DAMAGE = Statement(
+    "behind_damage",
+    "Those that are damaged stay so; should they be mended, they are set aside, too.",
+    update(checkpoints)
+    .where(checkpoints.c.run == bindparam("num"), checkpoints.c.sequence == bindparam("at"))
+    .values(damage=bindparam("damage")),
 )
 EMPTY_OUTPUTS = Statement(
     "empty_outputs",
@@ -196,8 +212,8 @@ def cut_back(session: Session, of: Cut, now: float) -> None:
     found = session.one(FACTS_AT, {RUN_ID: of.id, "num": num, "number": sequence})
     lengths, facts = (decode_json(found[0]), decode_json(found[1])) if found else ({}, {})
     phases = phases_at(session, of, facts)
-    damage = encode_text(f"cut back to {sequence}")
-    values: dict[str, Any] = {RUN_ID: of.id, "num": num, "number": sequence, "damage": damage}
+    damage = f"{CUT_BACK} {sequence}"
+    values: dict[str, Any] = {RUN_ID: of.id, "num": num, "number": sequence, "damage": encode_text(damage)}
     session.change(COUNT_BACK, values)
     session.change(FORGET_ITEMS, values)
     session.change(FORGET_FAILURES, values)
@@ -206,6 +222,10 @@ def cut_back(session: Session, of: Cut, now: float) -> None:
     session.change(FORGET_STEPS, values)
     take_back(session, of.id, values)
     session.change(SET_ASIDE, values)
+    for at, was in session.all(DAMAGED_LATER, values):
+        if not decode_text(was).startswith(CUT_BACK):
+            both = encode_text(f"{damage}; {decode_text(was)}")
+            session.change(BEHIND_DAMAGE, {RUN_ID: of.id, "num": num, "at": at, "damage": both})
     # Output files get their old lengths.
     session.change(EMPTY_OUTPUTS, values)
     for path, length in lengths.items():

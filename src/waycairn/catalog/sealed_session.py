@@ -111,10 +111,10 @@ class SealedSession(Session):
         opened = self._seals.of(statement).opened
         return [opened(row, values) for row in self._run(statement, values).fetchall()]
 
-    def each(self, statement: Statement, values: Values = _NOTHING) -> Iterator[Row]:
+    def each(self, statement: Statement, values: Values = _NOTHING, at_once: int = _SOME) -> Iterator[Row]:
         opened = self._seals.of(statement).opened
         cursor = self._run(statement, values)
-        while some := cursor.fetchmany(_SOME):
+        while some := cursor.fetchmany(at_once):
             for row in some:
                 yield opened(row, values)
 

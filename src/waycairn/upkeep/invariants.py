@@ -65,7 +65,7 @@ def _looking(at: str, look: Callable[[], Iterable[Violation]]) -> list[Violation
 
 
 def _unreadable(core: StoreCore) -> Iterable[Violation]:
-    return map(broken, verifying.verify(core, *verifying.everything(core), lambda _name, _size: None).broken)
+    return map(broken, verifying.verify(core).broken)
 
 
 def broken(one: Broken) -> Violation:
