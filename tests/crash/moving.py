@@ -16,12 +16,15 @@ from waycairn.model.optimize_settings import OptimizeSettings
 from waycairn.upkeep import repacking
 from waycairn.upkeep.archive import archive, restore
 from waycairn.upkeep.choosing import chosen
+from waycairn.upkeep.inline import inline_blocks
 from waycairn.upkeep.optimize import optimize
 from waycairn.upkeep.repacking import Mover
 
 EAGER = OptimizeSettings(live_share=1.0, small_packs=2, recompress_after=0.0)
 """Everything that can be moved is."""
 LAST = 3
+LITTLE = 18_000
+"""Too much for a manifest, and little enough to lie in the catalog."""
 
 
 def texts(page: int) -> list[str]:
@@ -50,6 +53,7 @@ def save_and_optimize(store: wc.Store, told: Told) -> None:
     for page in range(done + 1, LAST + 1):
         store.save("moved", moved(page), keep=2)
         told(f"page {page}")
+        store.save("little", {"page": page, "data": blob(page, LITTLE)}, keep=1)
         _sweep_slowly(store)
         optimize(store.core, settings=EAGER)
     optimize(store.core, settings=EAGER, recompress=True)
@@ -58,11 +62,10 @@ def save_and_optimize(store: wc.Store, told: Told) -> None:
 
 
 def _sweep_slowly(store: wc.Store) -> None:
-    """Another process has marked what is dead, packs are written anew, and only then it goes on."""
+    """Another process has marked what is dead; a dead block and one that lives are joined; and only then it goes on."""
     rows = store.core.catalog
     mark = rows.mark(runs_in, REFERS_TO_NOTHING)
-    mover = Mover(store.core, seal=compressed_again(3))
-    mover.move(block for pack in rows.packs() for block in mover.copying.live_blocks(pack))
+    Mover(store.core, seal=compressed_again(3)).move(inline_blocks(store.core))
     try:
         rows.condemn(mark, list(mark.dead), runs_in, REFERS_TO_NOTHING)
     except SweptMeanwhile:
@@ -75,6 +78,8 @@ def check_moved(store: wc.Store, acks: Acks) -> None:
     assert pages in ([], *(list(range(max(1, last - 1), last + 1)) for last in range(1, LAST + 1))), pages
     assert all(map(is_moved, values, pages))
     assert (pages[-1] if pages else 0) >= acks.get("page", 0), f"{acks} acknowledged"
+    little = [store.load(record.id) for record in checkpoints(store, "little")]
+    assert all(one == {"page": one["page"], "data": blob(one["page"], LITTLE)} for one in little)
     if acks.get("optimized"):
         _check_tidy(store)
 

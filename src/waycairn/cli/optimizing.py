@@ -97,14 +97,14 @@ def archive(
 
 
 def _bytes(text: str | None) -> int | None:
-    from waycairn.upkeep.sizes import bytes_of
+    from waycairn.model.units import size
 
     if text is None:
         return None
     try:
-        return bytes_of(text)
+        return size("--max-bytes", int(text) if text.isdecimal() else text)
     except ValueError as error:
-        raise Refused(f"--max-bytes: {error}", BAD_USE) from None
+        raise Refused(str(error), BAD_USE) from None
 
 
 # -- in words ------------------------------------------------------------------------------------------------------

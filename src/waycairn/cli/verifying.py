@@ -101,6 +101,7 @@ def _facts(verified: Verified, violations: Sequence[Violation]) -> dict[str, Any
         ],
         "damaged_chunks": len(verified.damaged_chunks),
         "damaged_packs": [{"pack": pack, "damage": damage} for pack, damage in verified.damaged_packs.items()],
+        "away_packs": verified.away_packs,
         "restores": [{"run": one.run, "name": one.name, "checkpoint": one.checkpoint} for one in verified.restores],
         "violations": [{"invariant": one.invariant, "what": one.what, "facts": dict(one.facts)} for one in violations],
     }
@@ -128,6 +129,8 @@ def _show(face: Face, verified: Verified, violations: Sequence[Violation]) -> No
         f"of items, {size_text(verified.raw_bytes)} read; "
         f"{len(verified.broken)} damaged"
     )
+    if verified.away_packs:
+        face.done(f"{verified.away_packs:,} packs lie in archives that are not there, and were not looked at")
     if verified.broken or verified.damaged_packs:
         face.done("waycairn repair mends what can be mended; waycairn export --all saves what can be read")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from waycairn.model.ids import RunId
+from waycairn.model.ids import RunId, checkpoint_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,11 @@ class Chosen:
     @property
     def is_empty(self) -> bool:
         return not (self.runs or self.checkpoints)
+
+    def facts(self) -> dict[str, list[str]]:
+        """By id."""
+        named = [checkpoint_id(run, sequence) for run, sequence in self.checkpoints]
+        return {"runs": sorted(self.runs), "checkpoints": sorted(named)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Settings of `optimize`: when bytes are moved, and where to."""
+"""When bytes are moved, and where to."""
 
 from __future__ import annotations
 

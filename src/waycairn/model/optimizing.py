@@ -80,14 +80,12 @@ class OptimizeReport:
     """Blocks that are damaged and stay where they are; `waycairn verify` names what needs them."""
     away: Sequence[str] = ()
     """Archives that were not there: what lies in them was left alone."""
-    catalog_bytes: int = 0
-    """By which the file of the catalog shrank."""
     seconds: float = 0.0
 
     @property
     def is_empty(self) -> bool:
         """There was nothing to do."""
-        return not (self.actions or self.freed_bytes or self.archived_bytes or self.catalog_bytes)
+        return not (self.actions or self.freed_bytes or self.archived_bytes)
 
 
 def fragmentation(facts: Mapping[PackId, PackFacts]) -> Fragmentation:
@@ -117,7 +115,8 @@ def plan(
     jobs: list[Job] = []
     for kind, names in (("compact", sparse), ("join", small), ("recompress", cold - sparse - small)):
         jobs += _jobs(kind, ((name, used[name]) for name in names), cold, settings)  # type: ignore[arg-type]
-    return jobs
+    # One alone is joined with nothing: it would be copied again and again.
+    return [job for job in jobs if job.kind != "join" or len(job.packs) > 1]
 
 
 def _small(used: Mapping[PackId, PackFacts], settings: OptimizeSettings) -> set[PackId]:

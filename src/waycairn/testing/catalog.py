@@ -21,6 +21,7 @@ from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_keys import KeyContract
 from waycairn.testing.catalog_measurements import MeasureContract
+from waycairn.testing.catalog_repacking import RepackContract
 from waycairn.testing.catalog_retention import RetentionContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
@@ -43,6 +44,7 @@ class CatalogContract(
     CheckpointContract,
     ChunkContract,
     SweepContract,
+    RepackContract,
     KeyContract,
     CopyContract,
     UpkeepContract,

@@ -24,7 +24,8 @@ from waycairn.model.spans import Spans
 from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 from waycairn.upkeep.inline import inline_blocks
-from waycairn.upkeep.optimize import compact, places, remove_condemned
+from waycairn.upkeep.optimize import compact, remove_condemned
+from waycairn.upkeep.places import places
 from waycairn.upkeep.repacking import Mover
 from waycairn.world.crashpoints import crashpoint
 

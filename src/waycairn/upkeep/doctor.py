@@ -155,6 +155,7 @@ def _of_contents(core: StoreCore, packs: Path) -> Iterator[Finding]:
         yield _damaged(stats["checkpoints"].get("damaged", 0))
         yield medium.clock_sanity(core.clock.now(), stats["newest_checkpoint"], core.catalog.clock_offset())
         yield from inventory.packs(core)
+        yield from inventory.archives(core)
         left = inventory.unfinished(packs)
         if left is not None:
             yield left

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from waycairn.catalog.holders import describe_holder
+from waycairn.errors import StoreUnreachable
 from waycairn.model.ids import PackId
 from waycairn.ports import Clock
 from waycairn.store import StoreCore
 from waycairn.upkeep.finding import Finding
+from waycairn.upkeep.places import places
 from waycairn.upkeep.sizes import size_text
 
 _NAMED = 5
@@ -26,9 +28,32 @@ def pack_sizes(core: StoreCore) -> tuple[dict[PackId, int], dict[PackId, int]]:
     known = dict(core.catalog.packs())
     there = {info.name: info.size for info in core.blobs.list()}
     for name in known.keys() - there.keys():
-        if head := core.blobs.head(name):  # a listing may be incomplete
-            there[name] = head.size
+        try:
+            head = core.blobs.head(name)  # a listing may be incomplete
+        except StoreUnreachable as error:
+            if getattr(error, "place", None) is None:
+                raise
+            there[name] = known[name]  # in an archive that is away: told by itself, and nothing is known against it
+        else:
+            if head is not None:
+                there[name] = head.size
     return known, there
+
+
+def archives(core: StoreCore) -> list[Finding]:
+    """Archives that packs lie in, and are not there."""
+    away = [place for place in core.catalog.places() if not places(core).is_reachable(place)]
+    return [
+        Finding(
+            "archive",
+            "warning",
+            f"{place} is not there",
+            "checkpoints that were archived there cannot be loaded until it is; everything else can",
+            "bring it back (mount it); or, if it is lost, delete those checkpoints",
+            {"place": place},
+        )
+        for place in away
+    ]
 
 
 def packs(core: StoreCore) -> list[Finding]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from waycairn.blobs import PlacedBlobs
 from waycairn.chunks.recompressing import compressed_again, promises
 from waycairn.chunks.repacking import as_they_are
 from waycairn.errors import Damaged
@@ -20,6 +19,7 @@ from waycairn.model.repacking import PackFacts, PackOrigin, StoredBlock
 from waycairn.store import StoreCore
 from waycairn.upkeep.condemned import delete_condemned
 from waycairn.upkeep.inline import inline_blocks
+from waycairn.upkeep.places import places
 from waycairn.upkeep.repacking import Mover, Repacked
 from waycairn.upkeep.sweep import sweep
 from waycairn.world.crashpoints import crashpoint
@@ -103,12 +103,6 @@ def remove_condemned(core: StoreCore) -> int:
     facts = core.catalog.pack_facts()
     gone = delete_condemned(core, [name for name, one in facts.items() if not one.blocks])
     return sum(facts[name].size for name in gone if facts[name].place is None)
-
-
-def places(core: StoreCore) -> PlacedBlobs:
-    """The blobs, as what they are in every store that is opened by its address."""
-    assert isinstance(core.blobs, PlacedBlobs)
-    return core.blobs
 
 
 def compact(core: StoreCore) -> None:

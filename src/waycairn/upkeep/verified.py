@@ -49,6 +49,8 @@ class Verified:
     """That were read."""
     packs: int = 0
     """Of which everything was read and is intact."""
+    away_packs: int = 0
+    """In archives that are not there: nothing of them was read, and nothing is known against them."""
     broken: list[Broken] = field(default_factory=list)
     damaged_chunks: dict[int, str] = field(default_factory=dict)
     """Number to damage: those found now, and those that were marked before and not read now."""

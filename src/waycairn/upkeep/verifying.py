@@ -22,6 +22,7 @@ from waycairn.model.records import ChunkPlace, RunRecord
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.verify_part import ALL, Level, Part
 from waycairn.store import StoreCore
+from waycairn.upkeep.places import away_packs
 from waycairn.upkeep.quarantine import mark, placed
 from waycairn.upkeep.stored_states import Only, StoredState, states
 from waycairn.upkeep.verified import Broken, Restores, Verified
@@ -91,6 +92,8 @@ class _Look:
         self._tell = tell
         self._table = IndexTable()
         self._rows: Sequence[PackRow] = core.catalog.pack_rows()
+        self._away = away_packs(core)
+        found.away_packs = len(self._away)
         self._sizes: dict[PackId, int] = {}
         self._chosen = part.packs(self._rows)
         last = core.catalog.upkeep_note(NOTE)
@@ -108,8 +111,8 @@ class _Look:
             return  # only some of them concern it, and those are read
         used = self._core.catalog.pack_ends()
         for row in self._rows:
-            if row.id not in used:
-                continue  # condemned: a sweep removes the file before the row
+            if row.id not in used or row.id in self._away:
+                continue  # condemned: a sweep removes the file before the row; or in an archive that is not there
             self._tell(f"pack {row.id}", 0)
             if damage := self._damage_of_pack(row, used[row.id]):
                 self._found.damaged_packs[row.id] = damage
@@ -179,9 +182,11 @@ class _Look:
         return placed(self._core, numbers)
 
     def _is_wanted(self, place: ChunkPlace) -> bool:
+        pack = place.block.pack
+        if pack in self._away:
+            return False
         if self._part is ALL or self._only is not None:
             return True
-        pack = place.block.pack
         return self._part.has_inline(place.block.number, self._turn) if pack is None else pack in self._chosen
 
     def _beyond(self, place: ChunkPlace) -> tuple[int, str] | None:

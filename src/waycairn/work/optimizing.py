@@ -26,9 +26,15 @@ class Optimizing:
         """Sweep, then write packs anew that hold much of what is gone, join small ones, and compress cold ones better; safe
         beside everything else that works in the store. At most `max_bytes` are copied, the next call goes on. `recompress`
         compresses everything again now (True), or nothing (False); by default what is cold, see the settings."""
+        from waycairn.upkeep.auditing import audited
         from waycairn.upkeep.optimize import optimize
 
-        return optimize(self.core, dry_run=dry_run, max_bytes=max_bytes, recompress=recompress)
+        if dry_run:
+            return optimize(self.core, dry_run=True, max_bytes=max_bytes, recompress=recompress)
+        with audited(self.core, "optimize", max_bytes=max_bytes, recompress=recompress) as act:
+            report = optimize(self.core, max_bytes=max_bytes, recompress=recompress)
+            act.facts.update(copied_bytes=report.copied_bytes, freed_bytes=report.freed_bytes)
+        return report
 
     def analyze(self) -> Analysis:
         """Where the bytes are, and what would make them fewer. Changes nothing."""
@@ -41,13 +47,25 @@ class Optimizing:
         rows stay, and they are loaded as before as long as it is there; StoreUnreachable names it when it is not. ValueError
         for what an unfinished run goes on from. Durable and read back before anything is taken away here."""
         from waycairn.upkeep.archive import archive
+        from waycairn.upkeep.auditing import audited
         from waycairn.upkeep.choosing import chosen
 
-        return archive(self.core, chosen(self.core, named), os.fspath(to))
+        which = chosen(self.core, named)
+        with audited(self.core, "archive", os.fspath(to)) as act:
+            act.facts.update(which.facts())
+            report = archive(self.core, which, os.fspath(to))
+            act.facts.update(packs=report.packs, moved_bytes=report.moved_bytes)
+        return report
 
     def unarchive(self, named: Iterable[RunRecord | CheckpointRecord] | None = None) -> ArchiveReport:
         """Bring back what these need, or everything. Raises StoreUnreachable if an archive is not there."""
         from waycairn.upkeep.archive import restore
+        from waycairn.upkeep.auditing import audited
         from waycairn.upkeep.choosing import chosen
 
-        return restore(self.core, None if named is None else chosen(self.core, named, moving=False))
+        which = None if named is None else chosen(self.core, named, moving=False)
+        with audited(self.core, "unarchive") as act:
+            act.facts.update({} if which is None else which.facts())
+            report = restore(self.core, which)
+            act.facts.update(packs=report.packs, moved_bytes=report.moved_bytes)
+        return report
