@@ -126,7 +126,10 @@ MUTANTS = (
     _refused("thread-error-swallowed", "huge", "write", is_slow=True),
     _refused("shared-commit-error-swallowed", "together", "write", is_slow=True),
     *map(_read, planted_rot.BUGS),
-    *(Mutant(bug, "telling", is_planted_here=True) for bug in planted_telling.BUGS),
+    *(
+        Mutant(bug, "telling", is_planted_here=True, is_slow=bug == "hours-put-together-lose")
+        for bug in planted_telling.BUGS
+    ),
 )
 
 
