@@ -6,7 +6,7 @@ What every commit makes anew are msgspec Structs: frozen dataclasses of as many 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
 from waycairn.model.journal import JournalRows
 from waycairn.model.records import (
+    ChunkPlace,
     Commit,
     ComputedItem,
     DoneItems,
@@ -43,7 +44,8 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.chunks import ChunkReader, ChunkWriter, OpenState
+    from waycairn.chunks import ChunkReader, ChunkWriter, Examined, IndexTable, OpenState, Roots
+    from waycairn.crypto.locksmith import Locksmith
 
 T = TypeVar("T")
 _WRITTEN_AGAIN = 2
@@ -144,9 +146,10 @@ class StoreCore:
         scratch: Path | None = None,
         ledgers: str = "",
         settings: Settings | None = None,
+        locksmith: Locksmith | None = None,
         meter: Meter | None = None,
     ) -> None:
-        """`scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
+        """`locksmith` opens the keys again, if it is encrypted. `scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
         (as SQLAlchemy names it) for streams whose sink is none."""
         self.catalog = catalog
         self.blobs = blobs
@@ -156,11 +159,16 @@ class StoreCore:
         self.scratch = scratch
         self.ledgers = ledgers
         self.settings = settings or Settings()
+        self.locksmith = locksmith
         self.meter: Meter = meter or NoMeter()
         self.listener: Listener | None = None
         """Told of what was committed; None until somebody asked for it (see `upkeep.events`)."""
         self._writer = writer
         self._reader = reader
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.catalog.info.is_encrypted
 
     def commit(self, draft: Draft) -> None:
         """Make one cut durable. When this returns it survives what the store's durability promises.
@@ -376,6 +384,14 @@ class StoreCore:
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""
         self.meter.timed("verify", self._reader.verify, stored)
+
+    def examine(self, pages: Iterable[Sequence[ChunkPlace]]) -> Iterator[Examined]:
+        """Read chunks back, whatever needs them, and tell which are damaged."""
+        return self._reader.examine(pages)
+
+    def roots(self, table: IndexTable) -> Roots:
+        """To compare many states with their root hashes, by one look at the index."""
+        return self._reader.roots(table)
 
     def close(self) -> None:
         if self.listener is not None:

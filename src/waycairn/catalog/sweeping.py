@@ -22,13 +22,15 @@ from operator import le
 from typing import Any
 
 from sqlalchemy import Integer, LargeBinary, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER
+from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
+from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.shapes import nonsense_of
-from waycairn.catalog.statement import Statement
+from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, chunks, counters, metadata, packs, runs
 from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.ids import PackId, RunId
@@ -107,11 +109,18 @@ def _manifests(table: Table, *, since: bool) -> Statement:
     refers = func.substr(table.c.manifest, 1, bindparam("length", type_=Integer)) != bindparam(
         "skipped", type_=LargeBinary
     )
-    return Statement(
-        f"manifests_of_{table.name}",
-        "The manifests of these rows.",
-        select(table.c.run, table.c.sequence, table.c.manifest).where(*which, table.c.manifest.is_not(None), refers),
-    )
+    which += [table.c.manifest.is_not(None), refers]
+
+    def build(build: Build) -> ClauseElement:
+        found: Any = select(table.c.run, table.c.sequence, table.c.manifest).where(*which)
+        # To open a manifest it must be known of which row it is.
+        named = [table.c[name] for name in names_of_row(table) if name not in {"run", "sequence"}]
+        chosen: ClauseElement = found
+        if build.is_sealed:
+            chosen = found.add_columns(runs.c.id, *named).join(runs, runs.c.num == table.c.run)
+        return chosen
+
+    return Statement(f"manifests_of_{table.name}", "The manifests of these rows.", build)
 
 
 @cache
@@ -148,8 +157,8 @@ def _which_packs(count: int) -> Statement:
 def _which_chunks(count: int) -> Statement:
     return Statement(
         "which_chunks",
-        "Which of these chunks have a row.",
-        select(chunks.c.number).where(one_of(chunks.c.number, count)),
+        "Which of these chunks have a row, are not marked damaged and lie in no archive.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count), is_sound(chunks.c.number), ~IS_ARCHIVED),
     )
 
 
@@ -265,7 +274,7 @@ def _referred(
     without: Without = NOBODY,
 ) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    for num, sequence, manifest in session.each(_manifests(table, since=since), values):
+    for num, sequence, manifest, *_ in session.each(_manifests(table, since=since), values):
         if num in without and sequence in without[num]:
             continue
         try:

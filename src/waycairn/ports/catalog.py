@@ -27,7 +27,14 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_audit import AuditRows
+from waycairn.ports.catalog_branches import BranchRows
+from waycairn.ports.catalog_copying import CopyRows
+from waycairn.ports.catalog_damage import DamageRows
+from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
+from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import MeasureRows
 
@@ -212,7 +219,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two)."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). Not those
+        that are marked damaged or lie in an archive: what is saved must not lean on them."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -279,7 +287,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there."""
+        """Whether all of these chunks are there, none of them marked damaged or in an archive."""
         ...
 
 
@@ -292,7 +300,14 @@ class Catalog(
     CheckpointRows,
     ChunkRows,
     SweepRows,
+    RepackRows,
+    KeyRows,
+    CopyRows,
+    SizeRows,
     UpkeepRows,
+    DamageRows,
+    AuditRows,
+    BranchRows,
     MeasureRows,
     RetentionRows,
     WorkRows,

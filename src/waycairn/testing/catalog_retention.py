@@ -64,7 +64,7 @@ class RetentionContract(CatalogCase):
         catalog.change_run(run, 1, NOW, status=RunStatus.COMPLETED)
         assert held(catalog)[below.id][0].is_completed
 
-    def test_more_than_a_page(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_checkpoints_than_a_page(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is told twice, nothing left out, wherever a page ends."""
         from waycairn.catalog import retention
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
 from waycairn.errors import SweptMeanwhile
@@ -27,6 +28,8 @@ from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
 from waycairn.upkeep import events
+from waycairn.upkeep.auditing import audited, cut_if_due, record
+from waycairn.upkeep.condemned import delete_condemned
 from waycairn.upkeep.leftovers import leftovers, remove_leftovers
 from waycairn.upkeep.retain import Tally, drop_retained, give_up, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
@@ -49,19 +52,44 @@ def _never() -> bool:
 
 
 def sweep(
-    core: StoreCore, *, dry_run: bool = False, grace: float | None = None, stop: Callable[[], bool] = _never
+    core: StoreCore,
+    *,
+    dry_run: bool = False,
+    grace: float | None = None,
+    stop: Callable[[], bool] = _never,
+    is_asked: bool = True,
 ) -> SweepReport:
     """All of it once. Of several at once each removes what the others have not. `stop` is asked between transactions. Raises
-    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed."""
+    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed. One that nobody asked for, beside a
+    job, stands in the audit log only if it removed what has a name."""
     began = core.clock.monotonic()
     if grace is None:
         grace = seconds("upkeep.grace", core.settings.upkeep.grace)
     crashpoint("sweep.begin")
-    report = _would_remove(core, grace) if dry_run else core.meter.timed("sweep", _remove, core, grace, stop)
+    if dry_run:
+        report = _would_remove(core, grace)
+    elif is_asked:
+        report = _remove_audited(core, grace, stop)
+    else:
+        report = core.meter.timed("sweep", _remove, core, grace, stop)
+        if report.checkpoints:
+            record(core, "sweep", facts=_told(report))
     crashpoint("sweep.done")
     report = replace(report, seconds=core.clock.monotonic() - began)
     events.swept(core, report)
     return report
+
+
+def _remove_audited(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
+    with audited(core, "sweep", grace=grace) as act:
+        report: SweepReport = core.meter.timed("sweep", _remove, core, grace, stop)
+        act.facts.update(_told(report))
+    cut_if_due(core)
+    return report
+
+
+def _told(report: SweepReport) -> dict[str, Any]:
+    return {name: found for name, found in asdict(report).items() if found}
 
 
 def _remove(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
@@ -175,13 +203,8 @@ def _unknown_packs(core: StoreCore, before: float) -> dict[PackId, int]:
 
 def _remove_files(core: StoreCore, report: SweepReport, leftovers: frozenset[PackId]) -> SweepReport:
     fills = core.catalog.pack_fill()
-    gone = {name: fill.size for name, fill in fills.items() if not fill.blocks}
-    for name in gone:
-        crashpoint("sweep.file")
-        core.blobs.delete(name)
-        crashpoint("sweep.file.deleted")
-    core.catalog.forget_packs(list(gone))
-    crashpoint("sweep.forgotten")
+    condemned = [name for name, fill in fills.items() if not fill.blocks]
+    gone = {name: fills[name].size for name in delete_condemned(core, condemned)}
     left = [size for name, size in gone.items() if name in leftovers]
     kept_packs, dead_bytes = _partly_dead(fills)
     return replace(

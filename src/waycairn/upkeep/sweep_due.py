@@ -38,7 +38,7 @@ def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport 
             return None
         _due[core] = now + pause  # for other threads, while this one sweeps
     try:
-        report = sweep(core) if may_begin(core, SWEEP, pause) else None
+        report = sweep(core, is_asked=False) if may_begin(core, SWEEP, pause) else None
         if report is not None:
             core.catalog.note_work(SWEEP, summary(report))
     except (WaycairnError, OSError) as error:
