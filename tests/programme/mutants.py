@@ -149,7 +149,10 @@ MUTANTS = (
     _refused("shared-commit-error-swallowed", "together", "write", is_slow=True),
     *map(_read, planted_rot.BUGS),
     *map(_deceived, planted_deceit.BUGS),
-    *(Mutant(bug, "telling", is_planted_here=True) for bug in planted_telling.BUGS),
+    *(
+        Mutant(bug, "telling", is_planted_here=True, is_slow=bug == "hours-put-together-lose")
+        for bug in planted_telling.BUGS
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from waycairn.model.histogram import Histogram, bucket_of, lower_end, merged
@@ -20,6 +20,7 @@ def of(values):
     return histogram
 
 
+@settings(max_examples=50)
 @given(st.floats(min_value=2.0**-40, max_value=1e23))
 def test_a_bucket_holds_what_is_in_it(value):
     """Between its ends, which are at most 1/32 apart."""
@@ -27,6 +28,7 @@ def test_a_bucket_holds_what_is_in_it(value):
     assert lower_end(bucket) <= value < lower_end(bucket + 1) <= lower_end(bucket) * (1 + 1 / 32)
 
 
+@settings(max_examples=50)
 @given(VALUES.filter(bool), st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]))
 def test_a_percentile_is_within_two_percent(values, share):
     """Of the value that it would be exactly, by the nearest rank."""
@@ -35,6 +37,7 @@ def test_a_percentile_is_within_two_percent(values, share):
     assert found == pytest.approx(exact, rel=1 / 60, abs=2.0**-41)
 
 
+@settings(max_examples=50)
 @given(VALUES, VALUES)
 def test_two_can_be_added(first, second):
     """As if all had been measured by one."""
@@ -43,6 +46,7 @@ def test_two_can_be_added(first, second):
     assert (both.count, both.total) == (whole.count, pytest.approx(whole.total))
 
 
+@settings(max_examples=50)
 @given(VALUES)
 def test_it_comes_back_as_it_was(values):
     """From its bytes; the total stands beside them."""
@@ -72,6 +76,7 @@ def test_corners():
     assert of([1.0, 3.0]).mean == 2.0
 
 
+@settings(max_examples=50)
 @given(VALUES, st.integers(-20, 20))
 def test_how_many_are_below_a_power_of_two_is_exact(values, power):
     """What histograms of Prometheus are made of."""

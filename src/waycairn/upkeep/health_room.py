@@ -42,7 +42,7 @@ def room_of(core: StoreCore) -> Facts:
         leftovers=len(leftovers),
         leftover_bytes=sum(leftovers.values()),
         log_bytes=log,
-        is_encrypted=getattr(core, "is_encrypted", None),
+        is_encrypted=core.is_encrypted,
     )
 
 
