@@ -34,6 +34,7 @@ ELSEWHERE = {
     "mirror.rotate": "more copies than are kept: tests of the mirror",
     "recover.committed": "a session out of its copies: tests of the mirror",
     "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
+    "audit.cut": "rows of the audit log that are cut off: tests of the log",
     "dcp.": "ranks of torch.distributed: tests of the integration",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
