@@ -8,6 +8,11 @@
     │   ├── StoreFull              no space left (or a quota) while writing
     │   ├── StoreTooNew            written by a newer waycairn
     │   ├── StoreNotFound          no store at this address
+    │   ├── KeyMissing             the store is encrypted, and no key was given
+    │   ├── KeyWrong               the store is encrypted, and what was given does not open it
+    │   ├── NotEncrypted           an encrypted store was asked for, and this one is not
+    │   ├── KeysChanged            the keys were changed meanwhile; handled inside, seen only if it goes on
+    │   ├── CopyUnfinished         the store is a copy that was never finished
     │   ├── UnsafeFileSystem       SQLite cannot keep its promises on this file system
     │   ├── WriteFailed            the device refused a write or a flush
     │   ├── CommitUnknown          the outcome of a COMMIT could not be learned
@@ -29,6 +34,7 @@
     │   ├── TooManyDeadLetters     more lines of a stream are unusable than was allowed
     │   ├── FilesUnreadable        files of a stream could not be read, and all was to be
     │   └── LineUnusable           a line could not be used, and on_error="stop" was asked for
+    ├── SettingsInvalid            a setting is wrong or unknown; nothing was started
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
     Stop(BaseException)            leaves every loop; never recorded as a failed item
@@ -48,19 +54,25 @@ __all__ = [
     "CheckpointNotFound",
     "CheckpointPinned",
     "CommitUnknown",
+    "CopyUnfinished",
     "Damaged",
     "FilesUnreadable",
     "FingerprintMismatch",
     "Interrupted",
     "ItemFailed",
     "ItemsOverlap",
+    "KeyMissing",
+    "KeyWrong",
+    "KeysChanged",
     "LineUnusable",
+    "NotEncrypted",
     "OwnershipLost",
     "RunClosed",
     "RunError",
     "RunIsHeld",
     "RunNotCompleted",
     "RunNotFound",
+    "SettingsInvalid",
     "StateAhead",
     "StepChanged",
     "Stop",
@@ -124,6 +136,26 @@ class StoreTooNew(StoreError):
 
 class StoreNotFound(StoreError):
     """There is no store at this address. Nothing was created. Check the address or create it with wc.open()."""
+
+
+class KeyMissing(StoreError):
+    """The store is encrypted, and no key was given. Nothing was read. Give the passphrase or the key file."""
+
+
+class KeyWrong(StoreError):
+    """The store is encrypted, and the key that was given does not open it. Nothing was read. Give the right one."""
+
+
+class NotEncrypted(StoreError):
+    """The store is not encrypted, and an encrypted one was asked for. Nothing was written. See `waycairn copy --encrypt`."""
+
+
+class KeysChanged(StoreError):
+    """The keys of the store were changed by another process meanwhile. Nothing was changed by this one. Try again."""
+
+
+class CopyUnfinished(StoreError):
+    """This store is a copy that was never finished. Nothing was changed. Run `waycairn copy` again, or delete it."""
 
 
 class UnsafeFileSystem(StoreError):
@@ -212,6 +244,10 @@ class FilesUnreadable(StreamError):
 
 class LineUnusable(StreamError):
     """A line of a stream cannot be used. Nothing of its batch was committed. Mend the line or the parser, and run again."""
+
+
+class SettingsInvalid(WaycairnError, ValueError):
+    """A setting is wrong or unknown. Nothing was started. See `waycairn config validate`."""
 
 
 class UnknownType(WaycairnError):

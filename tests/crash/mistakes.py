@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -239,6 +241,21 @@ def leftovers_unfenced() -> None:
     sweep._remove_files = delete_at_once
 
 
+def newest_not_spared() -> None:
+    """Policies know no checkpoint that a run goes on from: the newest one goes, too."""
+    from waycairn.model import retaining
+    from waycairn.upkeep import retain
+
+    retaining.heads = retain.heads = lambda _: {}
+
+
+def log_not_emptied() -> None:
+    """What was deleted is left in the log of the database."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    SqlCatalog.settle_log = lambda self: True
+
+
 def saved_uncopied() -> None:
     """A save behind a loop reads the arrays of the job, which goes on changing them."""
     from waycairn.work.snapshots import Snapshot, SnapshotPool
@@ -266,7 +283,121 @@ def steps_counted_late() -> None:
     Tracked.tree = one_less
 
 
+def copy_finished_first() -> None:
+    """A copy may be used as soon as its chunks are there, before its rows are."""
+    from waycairn.upkeep import copying
+
+    run = copying._Copying.run
+
+    def finish_first(self: Any, moment: Any) -> None:
+        self._copy_chunks(moment)
+        self._target.catalog.finish_copy()
+        run(self, moment)
+
+    copying._Copying.run = finish_first
+
+
+def keys_not_held() -> None:
+    """Whoever writes goes on with the data key that he began with, whatever became of it."""
+    from waycairn.catalog import opening
+
+    opening.hold_keys = lambda *_: None
+
+
+def packs_not_renewed() -> None:
+    """A rotation forgets the packs, and drops the key that they need."""
+    from waycairn.upkeep import rotating
+
+    rotating._Rotation._renew_packs = lambda self: set(self._core.catalog.pack_fill())
+
+
+def old_packs_first() -> None:
+    """An optimizer deletes the old packs when the new ones are there, and switches the rows then."""
+    from waycairn.upkeep.repacking import Mover
+
+    switch = Mover._switch
+
+    def delete_and_switch(self: Mover, copied: Any, done: Any) -> None:
+        for pack in {one.block.pack for move in copied.moves for one in move.was} - {None}:
+            self.core.blobs.delete(pack)
+        switch(self, copied, done)
+
+    Mover._switch = delete_and_switch
+
+
+def switch_leaves_the_epoch() -> None:
+    """Blocks that are switched to other packs leave the sweep epoch as it was: an older mark is believed."""
+    from waycairn.catalog import repacking
+    from waycairn.catalog.chunk_index import HOLD_COUNTER
+
+    switch = repacking._switch
+
+    class Holding:
+        """A session of which the epoch is held instead of moved."""
+
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._session, name)
+
+        def one(self, statement: Any, *values: Any) -> Any:
+            if statement is not repacking.LOCK_EPOCH:
+                return self._session.one(statement, *values)
+            row = self._session.one(HOLD_COUNTER, {"counter": "sweep"})
+            return (row[0] + 1,)
+
+    repacking._switch = lambda session, *rest: switch(Holding(session), *rest)
+
+
+def archive_not_flushed() -> None:
+    """What is copied to an archive is not flushed before the rows say that it is there and the old packs go."""
+    from waycairn.blobs import unfinished
+
+    flush = unfinished.flush
+
+    def flush_but_archives(handle: int) -> None:
+        if "/archive/" not in os.readlink(f"/proc/self/fd/{handle}"):
+            flush(handle)
+
+    unfinished.flush = flush_but_archives
+
+
+def moved_partly() -> None:
+    """The rows of blocks are switched, those of chunks that lie elsewhere in their new block are not."""
+    from waycairn.catalog import repacking
+
+    repacking._moved_chunks = lambda move: iter(())
+
+
+def damaged_found_again() -> None:
+    """A save leans on a chunk that is known to be damaged, because its name is the right one."""
+    from sqlalchemy import true
+
+    from waycairn.catalog import chunk_index
+
+    chunk_index.is_sound = lambda number: true()
+    chunk_index._find_chunks.cache_clear()
+
+
+def numbers_given_again() -> None:
+    """A repair puts rows back and forgets that their numbers are taken."""
+    from waycairn.catalog.damage import DamagePart
+
+    mend = DamagePart.mend
+    DamagePart.mend = lambda self, mending, epoch: mend(self, dataclasses.replace(mending, behind=0), epoch)
+
+
 MISTAKES = {
+    "keys-not-held": keys_not_held,
+    "packs-not-renewed": packs_not_renewed,
+    "copy-finished-first": copy_finished_first,
+    "old-packs-first": old_packs_first,
+    "switch-leaves-the-epoch": switch_leaves_the_epoch,
+    "archive-not-flushed": archive_not_flushed,
+    "moved-partly": moved_partly,
+    "damaged-found-again": damaged_found_again,
+    "numbers-given-again": numbers_given_again,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,
@@ -275,6 +406,8 @@ MISTAKES = {
     "results-not-marked": results_not_marked,
     "not-looked-at-again": not_looked_at_again,
     "leftovers-unfenced": leftovers_unfenced,
+    "newest-not-spared": newest_not_spared,
+    "log-not-emptied": log_not_emptied,
     "write-behind": write_behind,
     "state-encoded-late": state_encoded_late,
     "items-apart-from-state": items_apart_from_state,

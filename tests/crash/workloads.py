@@ -13,7 +13,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, branches, following, learning, running, saving, training
+from crash import (
+    batches,
+    branches,
+    following,
+    keeping,
+    keeping_keys,
+    learning,
+    mending,
+    moving,
+    running,
+    saving,
+    training,
+)
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -53,12 +65,16 @@ __all__ = [
 
 WORKLOADS = {
     **saving.WORKLOADS,
+    **moving.WORKLOADS,
     **running.WORKLOADS,
     **batches.WORKLOADS,
     **following.WORKLOADS,
     **training.WORKLOADS,
     **learning.WORKLOADS,
+    **keeping_keys.WORKLOADS,
     **branches.WORKLOADS,
+    **mending.WORKLOADS,
+    **keeping.WORKLOADS,
 }
 
 
@@ -71,6 +87,7 @@ def verify(workload: str, acks: Acks) -> bool:
         assert not acks, f"the store is gone with {acks} acknowledged"
         return False
     with store:
+        WORKLOADS[workload].first(store)
         for record in store.checkpoints():
             store.core.verify(record.checkpoint.stored)
         WORKLOADS[workload].check(store, acks)

@@ -1,5 +1,6 @@
 """Nothing that a user can name is missing from the documentation, and the links of the documentation lead somewhere."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from typer.main import get_command
 
 import waycairn as wc
 from waycairn import errors
+from waycairn.catalog.protection import protection_of
+from waycairn.catalog.tables import metadata
 from waycairn.cli.app import app
+from waycairn.settings.sections import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -27,9 +31,37 @@ def test_every_setting_is_documented():
     assert read <= set(re.findall(r"\bWAYCAIRN_[A-Z_]+\b", _page("settings.md")))
 
 
+def test_the_tables_of_settings_are_those_of_the_code():
+    """Every setting with its name in the environment, default and meaning, and no other: python docs/settings_tables.py."""
+    spec = importlib.util.spec_from_file_location("settings_tables", DOCS / "settings_tables.py")
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    page = _page("settings.md")
+    assert tables.with_tables(page) == page
+    named = re.findall(r"^\| `(\w+)\.(\w+)` \| `WAYCAIRN_(\w+)__(\w+)`", page, re.MULTILINE)
+    assert [(section, name) for section, name, *_ in named] == [one.path for one in settings()]
+    assert all((section.upper(), name.upper()) == (*variable,) for section, name, *variable in named)
+
+
 def test_every_error_stands_in_the_tree():
     """The tree on top of the module, which the errors page shows, names every exception."""
     assert set(errors.__all__) <= set(re.findall(r"\w+", errors.__doc__))
+
+
+def test_every_column_is_in_the_table_of_what_is_encrypted():
+    """Each once, with what the tables say of it: a column that is added has to be thought about."""
+    documented = {
+        (table, column): protection
+        for table, columns, protection in re.findall(
+            r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", _page("encryption.md"), re.MULTILINE
+        )
+        for column in re.findall(r"\w+", columns)
+    }
+    assert documented == {
+        (table.name, column.name): protection_of(column).value
+        for table in metadata.tables.values()
+        for column in table.c
+    }
 
 
 def test_every_public_name_is_in_the_reference():

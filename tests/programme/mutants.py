@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.bugs import BUGS
-from programme import isolation, planted_rot
+from programme import isolation, planted_rot, planted_telling
 from programme.registry import find
 from programme.tally import Budget, Tally
 from programme.torture import ROOT, environment
@@ -32,6 +32,7 @@ RESULTS = ROOT / "build" / "mutants.json"
 MISTAKES: Mapping[str, Callable[[], None]] = {
     **BUGS,
     **{bug: plant for bug, (_, plant) in planted_rot.BUGS.items()},
+    **planted_telling.BUGS,
 }
 """All that are known, by name: how each is planted into the process that calls it."""
 _GRACE = 120
@@ -97,6 +98,16 @@ MUTANTS = (
     _killed("results-not-marked", "sweep", is_slow=True),
     _killed("not-looked-at-again", "beside", is_slow=True),
     _killed("leftovers-unfenced", "beside", is_slow=True),
+    _killed("copy-finished-first", "copy"),
+    _killed("keys-not-held", "rotate"),
+    _killed("packs-not-renewed", "rotate", is_slow=True),
+    _killed("old-packs-first", "optimize"),
+    _killed("switch-leaves-the-epoch", "optimize"),
+    _killed("moved-partly", "optimize", is_slow=True),
+    _killed("damaged-found-again", "repair"),
+    _killed("numbers-given-again", "repair", is_slow=True),
+    _killed("newest-not-spared", "retention"),
+    _killed("log-not-emptied", "retention", is_slow=True),
     _killed("saved-uncopied", "learning"),
     _killed("random-numbers-forgotten", "learning"),
     _killed("steps-counted-late", "learning", is_slow=True),
@@ -114,6 +125,7 @@ MUTANTS = (
     _cut("no-first-stream-state", "careless", is_slow=True),
     _cut("sink-file-not-flushed", "collect"),
     _cut("no-flush-of-files", "pages"),
+    _cut("archive-not-flushed", "archive", is_slow=True),
     _cut("no-flush-of-directories", "pages", is_slow=True),
     _cut("no-flush-of-parents", "values"),
     _cut("synchronous-normal", "fold", is_slow=True),
@@ -130,6 +142,7 @@ MUTANTS = (
     _refused("thread-error-swallowed", "huge", "write", is_slow=True),
     _refused("shared-commit-error-swallowed", "together", "write", is_slow=True),
     *map(_read, planted_rot.BUGS),
+    *(Mutant(bug, "telling", is_planted_here=True) for bug in planted_telling.BUGS),
 )
 
 

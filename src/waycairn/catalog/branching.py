@@ -18,7 +18,7 @@ from waycairn.catalog.commits import ADD_STEP, GET_NUM, LIST_STEPS, OUTPUTS, SET
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.history import FACTS_AT, Cut, PhaseCut, cut_back, no_such_cut, phases_at
 from waycairn.catalog.items import copy_items
-from waycairn.catalog.parts import NUM, Part, missing, refuse_unless_ours
+from waycairn.catalog.parts import NUM, RUN_ID, Part, Target, missing, refuse_unless_ours
 from waycairn.catalog.rows import (
     CHECKPOINT_COLUMNS,
     checkpoint_of,
@@ -153,7 +153,7 @@ def _tree(session: Session, run: RunId, sequence: int) -> list[Cut]:
 
 def _lengths_at(session: Session, cut: Cut) -> tuple[dict[str, int], Mapping[str, Any]]:
     """Of the outputs of one run, and what its checkpoint tells besides. Of a phase that did nothing since, those of now."""
-    found = session.one(FACTS_AT, {"num": cut.num, "number": cut.sequence})
+    found = session.one(FACTS_AT, {RUN_ID: cut.id, "num": cut.num, "number": cut.sequence})
     lengths, told = (decode_json(found[0]), decode_json(found[1])) if found else ({}, {})
     if isinstance(cut, PhaseCut) and cut.is_newest:
         lengths = {decode_place(place)[0]: length for place, length in session.all(OUTPUTS, {"id": cut.id})}
@@ -207,29 +207,32 @@ class _Taking:
         each into a run of its own."""
         row = self._session.one(GET_NUM, {"id": new.id})
         assert row is not None
-        failed = self._copy(row[0], cut)
+        target = Target(new.id, row[0])
+        failed = self._copy(target, cut)
         lengths, told = _lengths_at(self._session, cut)
         for path, length in lengths.items():
             place = encode_place(self._fork.path_of(path))
-            self._session.change(SET_OUTPUT, {"run": row[0], "place": place, "length": length})
+            self._session.change(SET_OUTPUT, {"run": target.num, "place": place, "length": length})
         self._session.change(BECOME_FORK, self._facts_of(new, cut, facts) | {"failed": failed})
         for phase in phases_at(self._session, cut, told):
             if phase.sequence:
                 self._add_phase(new, phase)
 
-    def _copy(self, num: int, cut: Cut) -> int:
+    def _copy(self, target: Target, cut: Cut) -> int:
         """How many items had failed."""
-        failed = copy_items(self._session, cut.id, num, cut.sequence)
-        copy_waiting(self._session, cut.id, num, cut.sequence)
-        copy_journal(self._session, cut.id, num, cut.sequence)
+        failed = copy_items(self._session, cut.id, target, cut.sequence)
+        copy_waiting(self._session, cut.id, target, cut.sequence)
+        copy_journal(self._session, cut.id, target, cut.sequence)
         for stored in map(step_of, self._session.all(LIST_STEPS, {"id": cut.id})):
             if stored.sequence <= cut.sequence:
-                self._session.change(ADD_STEP, values_of_step(num, stored.sequence, stored.step))
+                values = values_of_step(target.num, stored.sequence, stored.step)
+                self._session.change(ADD_STEP, {RUN_ID: target.id, **values})
         rows = self._session.all(KEPT_UP_TO, {"id": cut.id, "through": cut.sequence})
         for record in map(checkpoint_of, rows):
             lengths = {self._fork.path_of(path): length for path, length in record.checkpoint.outputs.items()}
             copy = structs.replace(record.checkpoint, outputs=lengths)
-            self._session.change(ADD_CHECKPOINT, values_of_checkpoint(num, record.sequence, 1, record.created, copy))
+            of_checkpoint = values_of_checkpoint(target.num, record.sequence, 1, record.created, copy)
+            self._session.change(ADD_CHECKPOINT, {RUN_ID: target.id, **of_checkpoint})
         return failed
 
     def _facts_of(self, new: NewRun, cut: Cut, facts: Row) -> dict[str, Any]:

@@ -154,14 +154,16 @@ class CheckpointPart(Part):
             "pinned": which.pinned,
         }
         equal = {column: value for column, value in asked.items() if value is not None}
+        # What is sealed cannot be looked for in an encrypted store: it is looked at once it is open.
+        later = self._database.is_sealed and which.tag is not None
         statement = _list_checkpoints(
             tuple(equal),
             of_run=which.run is not None,
-            tagged=which.tag is not None,
+            tagged=which.tag is not None and not later,
             before=which.before is not None,
             since=which.since is not None,
             until=which.until is not None,
-            limited=which.limit is not None,
+            limited=which.limit is not None and not later,
         )
         values = {
             **equal,
@@ -169,7 +171,8 @@ class CheckpointPart(Part):
             "id": which.run,
             **{name: getattr(which, name) for name in ("before", "since", "until", "limit")},
         }
-        return [checkpoint_of(row) for row in self._database.read(lambda session: session.all(statement, values))]
+        found = [checkpoint_of(row) for row in self._database.read(lambda session: session.all(statement, values))]
+        return [one for one in found if which.tag in one.checkpoint.tags][: which.limit] if later else found
 
     def mark_checkpoint(self, run: RunId, sequence: int, status: CheckpointStatus, damage: str | None) -> None:
         values = {"id": run, "number": sequence, "status": status.value, "damage": encode_maybe(damage)}

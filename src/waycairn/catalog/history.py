@@ -11,14 +11,14 @@ from sqlalchemy import and_, bindparam, delete, func, null, or_, select, update
 from waycairn.catalog.columns import decode_json, decode_text, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import Part, refuse_unless_ours
+from waycairn.catalog.parts import RUN_ID, Part, refuse_unless_ours
 from waycairn.catalog.session import take_back
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
 from waycairn.errors import CheckpointNotFound
 from waycairn.model.ids import RunId, checkpoint_id
 from waycairn.model.records import PHASES
-from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.model.states import CUT_BACK, CheckpointStatus, RunStatus
 
 HOLD_RUN = Statement(
     "hold_run",
@@ -88,6 +88,22 @@ SET_ASIDE = Statement(
         checkpoints.c.status == CheckpointStatus.VALID.value,
     )
     .values(status=CheckpointStatus.SET_ASIDE.value, damage=bindparam("damage")),
+)
+DAMAGED_LATER = Statement(
+    "damaged_later",
+    "The damaged ones among those that are set aside.",
+    select(checkpoints.c.sequence, checkpoints.c.damage).where(
+        and_(checkpoints.c.run == bindparam("num"), checkpoints.c.sequence > bindparam("number")),
+        or_(checkpoints.c.role == "state", checkpoints.c.role == "result"),
+        checkpoints.c.status == CheckpointStatus.DAMAGED.value,
+    ),
+)
+BEHIND_DAMAGE = Statement(
+    "behind_damage",
+    "Those that are damaged stay so; should they be mended, they are set aside, too.",
+    update(checkpoints)
+    .where(checkpoints.c.run == bindparam("num"), checkpoints.c.sequence == bindparam("at"))
+    .values(damage=bindparam("damage")),
 )
 EMPTY_OUTPUTS = Statement(
     "empty_outputs",
@@ -174,7 +190,7 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
         refuse_unless_ours(session, run, epoch)
         return
     # 2. The lengths of that time, before anything is changed. At 0 nothing had been committed.
-    found = session.one(FACTS_AT, {"num": row[0], "number": sequence})
+    found = session.one(FACTS_AT, {RUN_ID: run, "num": row[0], "number": sequence})
     if found is None and sequence > 0:
         no_such_cut(run, sequence)
     # 3. What came later goes, here and in the phases below.
@@ -193,10 +209,11 @@ def no_such_cut(run: RunId, sequence: int) -> NoReturn:
 def cut_back(session: Session, of: Cut, now: float) -> None:
     """Everything of a run and of the phases below it, to the same place."""
     num, sequence = of.num, of.sequence
-    found = session.one(FACTS_AT, {"num": num, "number": sequence})
+    found = session.one(FACTS_AT, {RUN_ID: of.id, "num": num, "number": sequence})
     lengths, facts = (decode_json(found[0]), decode_json(found[1])) if found else ({}, {})
     phases = phases_at(session, of, facts)
-    values: dict[str, Any] = {"num": num, "number": sequence, "damage": encode_text(f"cut back to {sequence}")}
+    damage = f"{CUT_BACK} {sequence}"
+    values: dict[str, Any] = {RUN_ID: of.id, "num": num, "number": sequence, "damage": encode_text(damage)}
     session.change(COUNT_BACK, values)
     session.change(FORGET_ITEMS, values)
     session.change(FORGET_FAILURES, values)
@@ -205,6 +222,10 @@ def cut_back(session: Session, of: Cut, now: float) -> None:
     session.change(FORGET_STEPS, values)
     take_back(session, of.id, values)
     session.change(SET_ASIDE, values)
+    for at, was in session.all(DAMAGED_LATER, values):
+        if not decode_text(was).startswith(CUT_BACK):
+            both = encode_text(f"{damage}; {decode_text(was)}")
+            session.change(BEHIND_DAMAGE, {RUN_ID: of.id, "num": num, "at": at, "damage": both})
     # Output files get their old lengths.
     session.change(EMPTY_OUTPUTS, values)
     for path, length in lengths.items():
@@ -228,7 +249,7 @@ def _phase_at(session: Session, sequence: int, row: Row, told: Mapping[str, Any]
     if known is not None:
         at, below = _reachable(session, num, int(known[0]), newest), known[1]
     else:
-        at, below = (newest if _had_returned(session, num, sequence) else 0), None
+        at, below = (newest if _had_returned(session, RunId(id_), num, sequence) else 0), None
     return PhaseCut(RunId(id_), num, at, below, name=decode_text(name), is_newest=at >= newest)
 
 
@@ -243,8 +264,8 @@ def _reachable(session: Session, num: int, sequence: int, newest: int) -> int:
     return int(found[0]) if found else 0
 
 
-def _had_returned(session: Session, num: int, sequence: int) -> bool:
+def _had_returned(session: Session, run: RunId, num: int, sequence: int) -> bool:
     """Whether a phase was completed before that commit of the run above it, where its checkpoint does not say so."""
-    found = session.one(RETURNED_AT, {"num": num})
+    found = session.one(RETURNED_AT, {RUN_ID: run, "num": num})
     at = None if found is None else decode_json(found[1]).get("parent_sequence")
     return at is not None and at < sequence

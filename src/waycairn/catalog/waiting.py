@@ -9,7 +9,7 @@ from sqlalchemy import Integer, bindparam, delete, insert, select, union
 
 from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
@@ -102,18 +102,19 @@ def _queued_of(row: Row) -> Stored:
     return stored_of(*row[1:])
 
 
-def add_waiting(session: Session, commit: Commit, num: int, sequence: int) -> None:
+def add_waiting(session: Session, commit: Commit, run: RunId, num: int, sequence: int) -> None:
     """What a commit says of them, in its transaction."""
     for item in commit.computed:
-        session.change(ADD_COMPUTED, _values_of_computed(num, sequence, item))
+        session.change(ADD_COMPUTED, _values_of_computed(run, num, sequence, item))
     for loop, digest in commit.folded:
         session.change(DROP_COMPUTED, {"num": num, "of": encode_text(loop), "which": digest})
     for queue, stored in commit.queued.items():
-        session.change(ADD_QUEUED, _values_of_queued(num, sequence, queue, stored))
+        session.change(ADD_QUEUED, _values_of_queued(run, num, sequence, queue, stored))
 
 
-def _values_of_computed(num: int, sequence: int, item: ComputedItem) -> dict[str, Any]:
+def _values_of_computed(run: RunId, num: int, sequence: int, item: ComputedItem) -> dict[str, Any]:
     return {
+        RUN_ID: run,
         "run": num,
         "loop": encode_text(item.loop),
         "digest": item.digest,
@@ -123,23 +124,28 @@ def _values_of_computed(num: int, sequence: int, item: ComputedItem) -> dict[str
     }
 
 
-def _values_of_queued(num: int, sequence: int, queue: str, stored: Stored) -> dict[str, Any]:
-    return {"run": num, "queue": encode_text(queue), "sequence": sequence, **values_of_stored(stored)}
+def _values_of_queued(run: RunId, num: int, sequence: int, queue: str, stored: Stored) -> dict[str, Any]:
+    place = {RUN_ID: run, "run": num, "queue": encode_text(queue), "sequence": sequence}
+    return {**place, **values_of_stored(stored)}
 
 
-def copy_waiting(session: Session, source: RunId, num: int, through: int) -> None:
+def copy_waiting(session: Session, source: RunId, target: Target, through: int) -> None:
     """What waited in a run at a cut, into another run. What was folded since then is gone, and is computed again there."""
     for loop, sequence, *item in session.all(COMPUTED_UP_TO, {"id": source, "through": through}):
-        session.change(ADD_COMPUTED, _values_of_computed(num, sequence, _computed_of(decode_text(loop), tuple(item))))
+        computed = _computed_of(decode_text(loop), tuple(item))
+        session.change(ADD_COMPUTED, _values_of_computed(target.id, target.num, sequence, computed))
     for (queue,) in session.all(QUEUES, {"id": source}):
-        _copy_queue(session, source, queue, num, through)
+        _copy_queue(session, source, queue, target, through)
 
 
-def _copy_queue(session: Session, source: RunId, queue: str, num: int, through: int) -> None:
+def _copy_queue(session: Session, source: RunId, queue: str, target: Target, through: int) -> None:
     values: dict[str, Any] = {"id": source, "queue": queue, "after": -1, "limit": _PAGE}
     while rows := session.all(QUEUED_AFTER, values):
         kept = [row for row in rows if row[0] <= through]
-        session.many(ADD_QUEUED, [_values_of_queued(num, row[0], decode_text(queue), _queued_of(row)) for row in kept])
+        name = decode_text(queue)
+        session.many(
+            ADD_QUEUED, [_values_of_queued(target.id, target.num, row[0], name, _queued_of(row)) for row in kept]
+        )
         if len(kept) < len(rows):
             return
         values["after"] = rows[-1][0]

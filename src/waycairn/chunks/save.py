@@ -7,17 +7,17 @@ from collections.abc import Iterator, Sequence
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.compressing import Compression
 from waycairn.chunks.cutting import PieceHeads, cut_document
-from waycairn.chunks.hashing import Keys, chunk_id
+from waycairn.chunks.hashing import Keys
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import plan_groups
 from waycairn.chunks.manifest import Manifest, Run, Segment, encode, encode_whole, root_of, root_of_whole, runs_of
-from waycairn.chunks.pieces import BufferPiece, hash_windows
+from waycairn.chunks.pieces import BufferPiece, hash_pieces, hash_windows
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import ChunkId
-from waycairn.model.records import NewChunk, NewData, Stored
+from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.ports import Blobs
 
 _ASK_EPOCH = MIB
@@ -44,7 +44,7 @@ class Save:
         heads: PieceHeads,
         blobs: Blobs,
         keys: Keys,
-        store: str,
+        info: StoreInfo,
         tuning: Tuning,
         anew: bool = False,
         compression: Compression | None = None,
@@ -56,7 +56,7 @@ class Save:
         self._heads = heads
         self._blobs = blobs
         self._keys = keys
-        self._store = store
+        self._info = info
         self._tuning = tuning
         self._compression = compression
         self._epoch: int | None = None
@@ -70,7 +70,7 @@ class Save:
     def write(self, encoded: Encoded, *, whole: bool) -> tuple[Stored, NewData]:
         """`whole`: the document is one literal of the manifest."""
         self._raw_bytes = encoded.size
-        self._placing = Placing(self._blobs, self._store, self._tuning, encoded.size)
+        self._placing = Placing(self._blobs, self._info, self._tuning, encoded.size)
         try:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
             segments: Sequence[Segment] = [encoded.document] if whole else runs_of(self._write_document(encoded))
@@ -107,7 +107,7 @@ class Save:
         pieces = cut_document(encoded.document, encoded.cuts(), self._tuning, self._keys.seed, self._heads)
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
-        ids = [chunk_id((chunk,), self._keys.chunk) for chunk in chunks]
+        ids = hash_pieces(chunks, self._keys.chunk)
         numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
 
         def seal(block: list[int]) -> Sealed:

@@ -13,12 +13,19 @@ from waycairn.cli import (
     audit,
     care,
     checkpoints,
+    configuring,
     control,
+    copying,
     crashing,
     exporting,
+    health,
     importing,
     items,
+    keys,
     listing,
+    notifying,
+    optimizing,
+    repairing,
     report,
     results,
     sessions,
@@ -26,15 +33,16 @@ from waycairn.cli import (
     streams,
     sweeping,
     time_travel,
+    verifying,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats, crashtest; show
---watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
-process.
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats,
+crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left;
+health: unhealthy); 4 the run is held by a living process; 5 degraded, 6 unknown (health).
 """
 
 app = typer.Typer(
@@ -59,20 +67,8 @@ def start(
 
 
 _FAMILIES = (
-    *(
-        listing,
-        items,
-        results,
-        report,
-        checkpoints,
-        exporting,
-        importing,
-        control,
-        time_travel,
-        sweeping,
-        care,
-        crashing,
-    ),
+    *(listing, items, results, report, checkpoints, exporting, importing),
+    *(control, time_travel, sweeping, copying, optimizing, care, health, verifying, repairing, crashing),
 )
 for family in _FAMILIES:
     for command in family.COMMANDS:
@@ -82,6 +78,11 @@ stream = typer.Typer(help="Growing files that are followed into a database.", no
 for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
     command.add_to(stream)
 app.add_typer(stream, name="stream")
+
+key = typer.Typer(help="The keys of an encrypted store, and the ways in.", no_args_is_help=True)
+for command in keys.COMMANDS:
+    command.add_to(key)
+app.add_typer(key, name="key")
 
 session = typer.Typer(help="What training runs wrote down.", no_args_is_help=True)
 for command in sessions.COMMANDS:
@@ -93,6 +94,14 @@ log = typer.Typer(help="Who did what: the audit log of the store.", no_args_is_h
 for command in audit.COMMANDS:
     command.add_to(log)
 app.add_typer(log, name="audit")
+config = typer.Typer(help="Settings: what holds here, and where it comes from.", no_args_is_help=True)
+for command in configuring.COMMANDS:
+    command.add_to(config)
+app.add_typer(config, name="config")
+notify = typer.Typer(help="Whom health tells, by webhook, e-mail or command.", no_args_is_help=True)
+for command in notifying.COMMANDS:
+    command.add_to(notify)
+app.add_typer(notify, name="notify")
 
 
 def run() -> int:

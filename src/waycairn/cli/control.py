@@ -149,7 +149,7 @@ def _delete_run(store: Store, run: RunRecord, *, yes: bool) -> None:
     from waycairn.cli.facts import title_of
     from waycairn.upkeep.holding import held
     from waycairn.upkeep.standing import standing_of
-    from waycairn.upkeep.verifying import of_run
+    from waycairn.upkeep.stored_states import of_run
 
     standing = standing_of(store.core, run)
     if standing.holder is not None:

@@ -109,7 +109,7 @@ def retry_dead(
 
 def _only_in_code(name: str) -> Refused:
     return Refused(
-        f"stream {name!r} is not registered in a pyproject.toml here, so that only your code knows what writes its rows. "
+        f"stream {name!r} is not registered in a settings file here, so that only your code knows what writes its rows. "
         f"Nothing was changed. Call there: wc.open().retry_dead({name!r}, write, schema=...), where write(tx, events) is "
         "the body of the loop"
     )

@@ -16,6 +16,7 @@ import msgspec
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId, checkpoint_id
 from waycairn.model.journal import JournalRows
 from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.model.vault import Vault
 
 Json = Mapping[str, Any]
 
@@ -367,6 +368,12 @@ class StoreInfo:
 
     id: str
     format: int
-    secret: bytes
+    secret: bytes = field(repr=False)
     """32 bytes: the key of every hash in this store, and the seed of content-defined cuts."""
     created: float
+    vault: Vault | None = field(default=None, repr=False, compare=False)
+    """The keys of an encrypted store; None: it is a plain one."""
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.vault is not None

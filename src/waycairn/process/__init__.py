@@ -5,7 +5,7 @@ from waycairn.process.files import FileOwnership
 from waycairn.process.identity import current_owner, is_dead
 from waycairn.process.launch import current_launch
 from waycairn.process.leases import LeaseOwnership
-from waycairn.process.signals import SignalGate, grace, interruption
+from waycairn.process.signals import SignalGate, interruption
 
 __all__ = [
     "FileOwnership",
@@ -15,7 +15,6 @@ __all__ = [
     "current_actor",
     "current_launch",
     "current_owner",
-    "grace",
     "interruption",
     "is_dead",
 ]

@@ -65,7 +65,7 @@ def _looking(at: str, look: Callable[[], Iterable[Violation]]) -> list[Violation
 
 
 def _unreadable(core: StoreCore) -> Iterable[Violation]:
-    return map(broken, verifying.verify(core, *verifying.everything(core), lambda _name, _size: None).broken)
+    return map(broken, verifying.verify(core).broken)
 
 
 def broken(one: Broken) -> Violation:
@@ -140,7 +140,7 @@ def _again(core: StoreCore, before: Any) -> Iterator[Violation]:
     if _listed(core) != before:
         yield Violation("I10", "the store lists something else after it was read")
     elif (directory := _local(core)) is not None:
-        other = open_core(directory, create=False)
+        other = open_core(directory, create=False, keys=core.locksmith)
         try:
             if _listed(other) != before:
                 yield Violation("I10", "the store lists something else after it was opened again")

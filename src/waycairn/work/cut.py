@@ -15,6 +15,7 @@ import msgspec
 from waycairn.codec import bundle, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, checkpoint_id
+from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
 from waycairn.model.records import PHASES, CheckpointRecord, OutputLength, RunRecord
 from waycairn.model.states import RunStatus
@@ -27,6 +28,9 @@ from waycairn.work.saving import Saving
 from waycairn.work.tracking import PARTS, Tracked
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
+
+_LATE = 1.0
+"""Seconds: items take what they take, and a cut lies between them."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -50,7 +54,7 @@ class Cutter(Gathering):
 
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
         super().__init__(store, record, pace)
-        self.keeping = Keeping()
+        self.keeping = Keeping(store.settings.saving.keep)
         self._unopened: Mapping[str, int] | None = None if record.sequence else {}
         """Lengths as of the beginning of this entry; None: not looked at yet."""
 
@@ -98,6 +102,8 @@ class Cutter(Gathering):
         self.behind.settle()
         self.check_usable()
         started = self.store.clock.monotonic()
+        if request is PACED and not behind:  # else another pacer asked for it, see `stepping`
+            note_late(self.store, self.pacer, started)
         self.guard.check(self.state)
         encoded = release = ready = None
         if self.state is not None:
@@ -324,6 +330,13 @@ class Cutter(Gathering):
         self._committed_state = None if encoded is None or encoded.buffers else encoded
         self.guard.note_restored(sequence)
         self.keeping.learn(self.store.catalog, record, all_reasons=isinstance(self.state, Tracked))
+
+
+def note_late(store: StoreCore, pacer: Pacer, now: float) -> None:
+    """An automatic save begins: whether it should have begun before."""
+    late = pacer.late(now)
+    if late > _LATE:
+        store.meter.record("save.late", late)
 
 
 def _sweep_if_due(store: StoreCore) -> None:

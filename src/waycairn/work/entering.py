@@ -151,6 +151,8 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
     except BaseException:
         hold.release()
         raise
+    if found.status is RunStatus.RUNNING:
+        store.meter.count("takeovers")
     resumed = found.status is not RunStatus.COMPLETED
     log.info(
         "%s run %r (%s%s), epoch %d, from commit %d: %d%s items done",
@@ -162,6 +164,15 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
         record.sequence,
         record.progress.done,
         "" if record.progress.total is None else f" of {record.progress.total}",
+        extra={
+            "run": found.name,
+            "key": found.key,
+            "run_id": found.id,
+            "epoch": record.epoch,
+            "sequence": record.sequence,
+            "done": record.progress.done,
+            "total": record.progress.total,
+        },
     )
     return Entered(record, hold, resumed, has_rival)
 
@@ -212,6 +223,7 @@ def displace(store: StoreCore, found: RunRecord) -> RunRecord:
                 run=found.id,
             )
         store.catalog.change_run(found.id, found.epoch + 1, now, owner=None)
+        store.meter.count("takeovers.forced")
     finally:
         hold.release()
     record = store.catalog.get_run(found.id)

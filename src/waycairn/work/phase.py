@@ -42,6 +42,7 @@ class PhaseCall:
             self.child.is_in_block = True
             self.child.cutter.mark = cutter.mark
             cutter.phases.begun(name, self.child.cutter)
+            self.child.span.enter()
             self.child.cutter.is_lost = cutter.is_lost
             self.child.cutter.behind.pool = cutter.behind.pool
 

@@ -199,6 +199,10 @@ def note_damage(store: StoreCore, record: CheckpointRecord, error: Damaged) -> N
         ) from error
     log.warning("checkpoint %s is damaged and is not used: %s", record.id, error)
     store.catalog.mark_checkpoint(record.run, record.sequence, CheckpointStatus.DAMAGED, str(error))
+    # Else the next save of the same content would find the damaged chunks again, and be damaged from its first day.
+    from waycairn.upkeep.quarantine import quarantine
+
+    quarantine(store, record.checkpoint.stored)
 
 
 def _go_back(cutter: Cutter, record: CheckpointRecord, *, has_begun: bool) -> None:

@@ -9,33 +9,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from waycairn.crypto.locksmith import AskPerson
+from waycairn.model.batch_settings import Mode
 from waycairn.model.policy import Durability, Pace
 from waycairn.model.records import RunFilter, RunRecord
+from waycairn.model.settings import Settings
 from waycairn.model.states import RunStatus
+from waycairn.settings import load
+from waycairn.settings.logs import set_up_logging
 from waycairn.store import StoreCore
 from waycairn.upkeep.auditing import audited, audited_commit
 from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
-from waycairn.work.displays import Mode, check_mode
+from waycairn.work.care import Care
+from waycairn.work.displays import check_mode
 from waycairn.work.entering import Ask, displace
 from waycairn.work.entry import Entry
+from waycairn.work.healthy import Healthy
 from waycairn.work.history import History
+from waycairn.work.optimizing import Optimizing
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.work.values import Values
+from waycairn.work.verifying import Verifying
 from waycairn.world import history
 
 if TYPE_CHECKING:
     from waycairn.model.journal import Pattern, PromotedRule
-    from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import SessionReport
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
 
-class Store(History, Values):
+class Store(Care, Healthy, Optimizing, Verifying, History, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
@@ -71,8 +79,9 @@ class Store(History, Values):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        check_mode(progress)
-        return Entry(lambda: self.core, ask, Pace.of(pace), progress, Share.of(part))
+        settings = self.core.settings
+        mode = check_mode(progress or settings.batches.progress)
+        return Entry(lambda: self.core, ask, settings.saving.pace_of(pace), mode, Share.of(part))
 
     def start(self, name: str, *, key: str | None = None, total: int | None = None, **facts: Any) -> Run:
         """Enter a run without a `with` block: `run.progress(...)`, then `run.complete(result)`."""
@@ -197,22 +206,12 @@ class Store(History, Values):
             act.facts.update(settled=retried.settled, failed=retried.failed, unreadable=retried.unreadable)
         return retried
 
-    # -- upkeep ------------------------------------------------------------------------------------------------------
-
-    def sweep(self, *, dry_run: bool = False, grace: float | str = "1h") -> SweepReport:
-        """Give back the bytes of deleted and replaced checkpoints, and what saves that died left behind if it is older than
-        `grace`. Safe beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing
-        is changed. Raises Damaged if a manifest cannot be read: then nothing was removed."""
-        from waycairn.model.units import seconds
-        from waycairn.upkeep.sweep import sweep
-
-        return sweep(self.core, dry_run=dry_run, grace=seconds("grace", grace))
-
     # -- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the connections, once what `save(..., wait=False)` began is durable (its error is raised here). Runs of
         this store must have been left."""
+        self.stop_upkeep()
         try:
             self._behind.settle()
         finally:
@@ -232,27 +231,68 @@ def open_store(
     where: str | os.PathLike[str] | None = None,
     *,
     packs: str | os.PathLike[str] | None = None,
-    durability: Durability = "power",
+    durability: Durability | None = None,
     create: bool = True,
+    encrypt: bool = False,
+    passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    ask: AskPerson | None = None,
+    settings: Settings | str | os.PathLike[str] | None = None,
+    **sections: Any,
 ) -> Store:
     """Open a store, creating it where it is missing (unless create=False: then StoreNotFound).
 
     `where` is a directory, or `postgresql://user@host/database` (then `packs` is the directory of the pack files);
-    by default the store in use here: WAYCAIRN_STORE, else the nearest `.waycairn` upwards, else `./.waycairn`.
+    by default the store in use here: the setting `store.url`, else the nearest `.waycairn` upwards, else `./.waycairn`.
     `durability="process"` lets the newest commits fall to a power cut, never to kill -9, for faster commits.
+
+    Settings are read now: what the code says, by section (`saving={"pace": "30s"}, preset="phases"`), comes before the
+    environment, that before the nearest waycairn.yaml or pyproject.toml. `settings` is the path of a file to be read in
+    its place, or Settings that hold as they are. Raises SettingsInvalid, with the place of what is wrong.
+
+    An encrypted store opens with `passphrase` or `key_file`, else with what WAYCAIRN_KEY, WAYCAIRN_KEY_FILE or
+    WAYCAIRN_PASSPHRASE say, else `ask` is called with a question for a passphrase. With any of these, or `encrypt`, a new
+    store is created encrypted; with an argument a plain one is refused (NotEncrypted). Raises KeyMissing, KeyWrong.
     """
-    return Store(open_core(where, packs=packs, durability=durability, create=create))
+    if isinstance(settings, Settings):
+        if sections:
+            raise ValueError(
+                f"settings are given as a whole and by section too ({', '.join(sections)}). Give one of both."
+            )
+    else:
+        settings = load(sections, file=settings).settings
+    set_up_logging(settings.logging)
+    return Store(
+        open_core(
+            where,
+            packs=packs,
+            durability=durability,
+            create=create,
+            settings=settings,
+            encrypt=encrypt,
+            passphrase=passphrase,
+            key_file=key_file,
+            ask=ask,
+        )
+    )
 
 
 _defaults: dict[tuple[int, str], Store] = {}
+_settings: dict[tuple[str, ...], Settings] = {}
+"""By the directory and what the environment says of the store: read once, a thousandth of the time of reading them."""
 _defaults_lock = threading.Lock()
 
 
 def default_store() -> Store:
-    """The store in use here, opened once per process and address."""
-    address = (os.getpid(), default_url())
+    """The store in use here, opened once per process and address, with the settings that held then."""
+    here = (os.getcwd(), os.environ.get("WAYCAIRN_STORE", ""), os.environ.get("WAYCAIRN_STORE__URL", ""))  # noqa: PTH109
     with _defaults_lock:
+        settings = _settings.get(here)
+        if settings is None:
+            settings = _settings[here] = load().settings
+        address = (os.getpid(), default_url(settings))
         store = _defaults.get(address)
         if store is None:
-            store = _defaults[address] = Store(open_core(address[1]))
+            set_up_logging(settings.logging)
+            store = _defaults[address] = Store(open_core(address[1], settings=settings))
         return store

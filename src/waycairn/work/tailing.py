@@ -367,6 +367,7 @@ class Tailing(Generic[E]):
     def _tell_away(self, former: Outage | None) -> None:
         """Once an outage."""
         if former is None and (outage := self._breaker.outage) is not None:
+            self._cutter.store.meter.count("stream.outages")
             log.warning("stream %s waits, nothing is consumed: %s", self.name, outage.error)
 
     def close(self) -> Flow[None]:

@@ -26,6 +26,7 @@ __all__ = [
     "Discarded",
     "Entered",
     "Event",
+    "Expiring",
     "Forked",
     "GoingBack",
     "Keeping",
@@ -153,6 +154,12 @@ class Deleted(Event, frozen=True, kw_only=True, tag="deleted"):
     what: Sequence[str]
 
 
+class Expiring(Event, frozen=True, kw_only=True, tag="expiring"):
+    """Checkpoints, by id, that policies let go and that a sweep is about to remove, if it still may."""
+
+    what: Sequence[str]
+
+
 class Discarded(Event, frozen=True, kw_only=True, tag="discarded"):
     """The run was given up: nobody goes on with it."""
 
@@ -166,7 +173,20 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | Replacing | Keeping | Forked | GoingBack | Deleting | Deleted | Discarded | Told
+_Any = (
+    Entered
+    | Committed
+    | Saved
+    | Replacing
+    | Keeping
+    | Forked
+    | GoingBack
+    | Deleting
+    | Deleted
+    | Expiring
+    | Discarded
+    | Told
+)
 _decoder = msgspec.json.Decoder(_Any)
 
 
