@@ -238,9 +238,15 @@ def test_diff_of_two_checkpoints(place):
     by_path = {one["path"]: one for one in found["differences"]}
     assert set(by_path) == {"seen", "weights"}
     assert (by_path["seen"]["old"], by_path["seen"]["new"]) == ("11", "21")
-    assert by_path["weights"]["array"] == {"elements": 10, "of": 1000, "most": 20.0}
+    array = by_path["weights"]["array"]
+    assert (array["elements"], array["of"], array["most"]) == (10, 1000, 20.0)
+    assert array["norm"] == pytest.approx(sum(n * n for n in range(11, 21)) ** 0.5)
+    assert array["relative"] == pytest.approx(array["norm"] / sum(n * n for n in range(11)) ** 0.5)
+    assert (by_path["seen"]["by"], by_path["seen"]["share"]) == (10, pytest.approx(10 / 11))
     text = waycairn("diff", older["id"], newest["id"], at=place).stdout
-    assert re.search(r"^~ +weights +.* +10 of 1,000 elements differ, by up to 20$", text, re.MULTILINE)
+    assert re.search(
+        r"^~ +weights +.* +10 of 1,000 elements differ, by up to 20, norm 49\.8498 \(254 %\)$", text, re.MULTILINE
+    )
 
 
 def test_diff_of_a_run_takes_its_newest_two(place):

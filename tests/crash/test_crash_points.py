@@ -35,6 +35,7 @@ ELSEWHERE = {
     "recover.committed": "a session out of its copies: tests of the mirror",
     "salvage.": "a new store of what can be read: tests of the salvage",
     "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
+    "audit.cut": "rows of the audit log that are cut off: tests of the log",
     "catalog.rewr": "the file of an older store written anew: tests of retention",
     "dcp.": "ranks of torch.distributed: tests of the integration",
 }

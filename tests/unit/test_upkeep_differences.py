@@ -78,7 +78,9 @@ def test_a_record_of_another_type_is_another_value():
 def test_arrays_say_how_much_differs(old, new, expected):
     """Elements that differ, of how many, by how much at most, also where the dtype would wrap around."""
     (found,) = differences({"w": old}, {"w": new})
-    assert (found.path, found.act, found.array) == ("w", "changed", expected)
+    array = found.array
+    assert (found.path, found.act) == ("w", "changed")
+    assert ArrayDifference(array.elements, array.of, array.most) == expected
     assert list(differences(old, old.copy())) == []
 
 
@@ -97,7 +99,7 @@ def test_tensors_are_compared_like_arrays():
         old = torch.tensor([1, 2, 3], dtype=dtype)
         new = torch.tensor([1, 2, 5], dtype=dtype)
         (found,) = differences([old], [new])
-        assert found.array == ArrayDifference(1, 3, 2.0)
+        assert found.array == ArrayDifference(1, 3, 2.0, 2.0, 2.0 / 14**0.5)
         assert list(differences(old, old.clone())) == []
     seeds = [torch.Generator().manual_seed(seed) for seed in (1, 1, 2)]
     assert list(differences(seeds[0], seeds[1])) == []
@@ -134,3 +136,45 @@ def test_texts_are_short():
     (found,) = differences({"a": "x" * 10_000}, {"a": list(range(10_000))})
     assert len(found.old_text()) <= 60
     assert found.new_text() == "list with 10000 elements"
+
+
+def test_norms():
+    """L2 of the difference, and its share of the old one; none where elements have no difference."""
+    (found,) = differences(np.array([[3.0, 4.0]]), np.array([[3.0, 9.0]]))
+    assert found.array == ArrayDifference(1, 2, 5.0, 5.0, 1.0)
+    (found,) = differences(np.zeros(2), np.array([3.0, 4.0]))
+    assert found.array == ArrayDifference(2, 2, 4.0, 5.0, None)
+    (found,) = differences(np.array([1.0, np.inf]), np.array([2.0, np.nan]))
+    assert found.array == ArrayDifference(2, 2, None)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_many_blocks(order):
+    """Compared block by block, they are as if compared at once."""
+    old = np.asarray(np.arange(3_000_000, dtype="f4").reshape(1500, 2000), order=order)
+    new = old.copy(order)
+    new[::7, ::3] += 2
+    (found,) = differences(old, new)
+    elements = len(range(0, 1500, 7)) * len(range(0, 2000, 3))
+    assert (found.array.elements, found.array.of, found.array.most) == (elements, 3_000_000, 2.0)
+    assert found.array.norm == pytest.approx(2 * elements**0.5)
+    assert list(differences(old[::2, ::2], old[::2, ::2].copy())) == []
+
+
+def test_numbers_say_by_how_much():
+    """Absolute and as a share; not where there is none."""
+    changes = [(2, 3, (1.0, 0.5)), (-4.0, -1.0, (3.0, 0.75)), (0, 2, (2.0, None)), (np.int8(1), np.int8(2), (1.0, 1.0))]
+    for old, new, by in changes:
+        (found,) = differences(old, new)
+        assert found.by == by
+    for old, new in ((True, False), (1.0, float("inf")), ("a", "b"), (10**400, 1)):
+        (found,) = differences(old, new)
+        assert found.by is None
+
+
+def test_long_texts_are_shown_where_they_differ():
+    """Not by a beginning that they share."""
+    (found,) = differences("a" * 5000 + "x", "a" * 5000 + "y" * 100)
+    assert found.old_text() == f"'…{'a' * 12}x'"
+    assert found.new_text().startswith(f"'…{'a' * 12}yyy")
+    assert len(found.new_text()) < 120

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from waycairn.cli.command import Command
+from waycairn.cli.exporting import installed
 from waycairn.cli.naming import Key, checkpoint_named, find_either, moment_of, offered_runs
 from waycairn.cli.output import Face, Refused, text
 from waycairn.model.states import CheckpointStatus
@@ -17,7 +19,7 @@ from waycairn.model.states import CheckpointStatus
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from waycairn.model.records import CheckpointRecord
+    from waycairn.model.records import CheckpointRecord, RunRecord
     from waycairn.upkeep.differences import Difference
     from waycairn.work.store import Store
 
@@ -84,32 +86,40 @@ def list_checkpoints(
 
 def diff(
     face: Face,
+    *,
     old: Annotated[
         str,
         typer.Argument(
             metavar="CHECKPOINT|RUN",
-            help="The older checkpoint; or a run, whose two newest states are compared.",
+            help="The older one. A run is its newest state; alone, its two newest are compared.",
             show_default=False,
         ),
     ],
-    new: Annotated[str | None, typer.Argument(metavar="CHECKPOINT", help="The newer checkpoint.")] = None,
+    new: Annotated[str | None, typer.Argument(metavar="CHECKPOINT|RUN", help="The newer one.")] = None,
     key: Key = None,
+    limit: Annotated[int, typer.Option(min=1, help="Tell at most so many differences one by one.")] = 1000,
 ) -> None:
-    """Compare two checkpoints: what was added, removed and changed, and by how much arrays differ."""
-    from waycairn.upkeep.differences import differences
+    """Compare two states: what was added, removed and changed, and by how much numbers and arrays differ."""
+    from waycairn.upkeep.comparing import compare
+    from waycairn.work.restoring import note_damage
 
     with face.open() as store:
         before, after = _pair(store, old, new, key)
-        found = list(differences(_load(store, before), _load(store, after)))
+        with installed(before.id):
+            each = compare(store.core, before, after, lambda record, error: note_damage(store.core, record, error))
+            found = list(islice(each, limit))
+            more = sum(1 for _ in each)
     if face.as_json:
         listed = [_difference_facts(one) for one in found]
-        face.document({"old": before.id, "new": after.id, "differences": listed})
+        face.document({"old": before.id, "new": after.id, "differences": listed, "more": more})
         return
     if not found:
         face.done(f"{before.id} and {after.id} hold the same")
         return
     rows = [row for _, group in groupby(found, key=lambda one: (one.act, one.path)) for row in _rows(list(group))]
     face.table(("", "path", before.id, after.id), rows)
+    if more:
+        face.line(f"and {more:,} more differences: --limit")
 
 
 def _rows(group: Sequence[Difference]) -> Iterator[Sequence[str | Text]]:
@@ -130,36 +140,47 @@ def _pair(store: Store, old: str, new: str | None, key: str | None) -> tuple[Che
     from waycairn.model.records import RunRecord
 
     first = find_either(store, old, key)
+    if new is not None:
+        return _state_of(store, first), _state_of(store, find_either(store, new))
     if isinstance(first, RunRecord):
-        if new is not None:
-            raise Refused(f"{old} is a run. Name two checkpoints, or one run alone.")
         states = store.checkpoints(first.id, role="state", status=CheckpointStatus.VALID, limit=2)
         if len(states) < 2:
             raise Refused(f"run {first.name!r} ({first.id}) has fewer than two intact states to compare.")
         return states[1], states[0]
-    if new is None:
-        raise Refused(f"name the checkpoint that {first.id} is compared with, or a run to compare its newest two.")
-    return first, checkpoint_named(store, new)
+    raise Refused(f"name the checkpoint that {first.id} is compared with, or a run to compare its newest two.")
 
 
-def _load(store: Store, record: CheckpointRecord) -> Any:
-    from waycairn.cli.exporting import load_readable
+def _state_of(store: Store, found: RunRecord | CheckpointRecord) -> CheckpointRecord:
+    from waycairn.model.records import RunRecord
 
-    return load_readable(store, record.id)
+    if not isinstance(found, RunRecord):
+        return found
+    for role in ("state", "value"):
+        newest = store.core.catalog.latest_checkpoint(found.id, role=role)
+        if newest is not None:
+            return newest
+    raise Refused(f"run {found.name!r} ({found.id}) has no intact state to compare.")
 
 
 def _difference_facts(one: Difference) -> dict[str, Any]:
     facts: dict[str, Any] = {"path": one.path, "act": one.act, "old": one.old_text(), "new": one.new_text()}
+    if one.by is not None:
+        facts["by"], facts["share"] = one.by
     if one.array is not None:
-        facts["array"] = {"elements": one.array.elements, "of": one.array.of, "most": one.array.most}
+        facts["array"] = asdict(one.array)
     return facts
 
 
 def _new_text(one: Difference) -> str:
+    if one.by is not None:
+        apart, share = one.by
+        return f"{one.new_text()} ({apart:+.6g}{'' if share is None else f', {100 * share:+.3g} %'})"
     if one.array is None:
         return one.new_text()
     most = "" if one.array.most is None else f", by up to {one.array.most:.6g}"
-    return f"{one.array.elements:,} of {one.array.of:,} elements differ{most}"
+    norm = "" if one.array.norm is None else f", norm {one.array.norm:.6g}"
+    relative = "" if one.array.relative is None else f" ({100 * one.array.relative:.3g} %)"
+    return f"{one.array.elements:,} of {one.array.of:,} elements differ{most}{norm}{relative}"
 
 
 def pin(face: Face, checkpoint: _CheckpointId) -> None:

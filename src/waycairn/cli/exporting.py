@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -118,17 +120,25 @@ def _write(output: Path, record: CheckpointRecord, state: Any, form: Format, *, 
             write_safetensors(draft, named_arrays(state), about)
 
 
-def load_readable(store: Store, checkpoint: str, only: str | None = None) -> Any:
-    """The state of a checkpoint; types that are not known here come as records. Damage is marked and raised."""
+@contextmanager
+def installed(checkpoint: str) -> Iterator[None]:
+    """Say what is missing where the values of a checkpoint need it."""
     try:
-        return store.load(checkpoint, only=only, strict=False)
-    except KeyError as error:
-        raise Refused(f"checkpoint {checkpoint}: {error.args[0]}", BAD_USE) from None
+        yield
     except ModuleNotFoundError as error:
         raise Refused(
             f"checkpoint {checkpoint} holds values of {error.name}, which is not installed here. Nothing is wrong "
             f"with it. Install it: pip install 'waycairn[{error.name}]'"
         ) from None
+
+
+def load_readable(store: Store, checkpoint: str, only: str | None = None) -> Any:
+    """The state of a checkpoint; types that are not known here come as records. Damage is marked and raised."""
+    with installed(checkpoint):
+        try:
+            return store.load(checkpoint, only=only, strict=False)
+        except KeyError as error:
+            raise Refused(f"checkpoint {checkpoint}: {error.args[0]}", BAD_USE) from None
 
 
 COMMANDS = (Command("export", export, has_quiet=True),)

@@ -11,6 +11,7 @@ Every sentence of the docstrings in `ports` that a caller can observe is a test 
 from __future__ import annotations
 
 from waycairn.testing.catalog_audit import AuditContract
+from waycairn.testing.catalog_branches import BranchContract
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
@@ -53,5 +54,6 @@ class CatalogContract(
     RetentionContract,
     SharingContract,
     AuditContract,
+    BranchContract,
 ):
     """All of it."""

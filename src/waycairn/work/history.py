@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from waycairn.codec import Types
-from waycairn.errors import CheckpointPinned, Damaged
+from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunRecord
 from waycairn.upkeep.auditing import audited_commit
 from waycairn.work.listing import Listing
 from waycairn.work.restoring import note_damage
 from waycairn.work.step import check_name
 from waycairn.world import history
+
+if TYPE_CHECKING:
+    from waycairn.upkeep.differences import Difference
 
 
 class History(Listing):
@@ -63,6 +67,27 @@ class History(Listing):
         from waycairn.upkeep.forking import fork
 
         return fork(self.core, self.find(run), self.checkpoint(checkpoint), name, key)
+
+    def diff(self, old: str, new: str) -> Iterator[Difference]:
+        """What differs between the states of two checkpoints, or of the newest of runs: see `waycairn.upkeep.differences`.
+        States are not loaded whole: large arrays are read in turn, while they are compared. Types that are not known here
+        are compared by their fields. Raises CheckpointNotFound, RunNotFound, Damaged."""
+        from waycairn.upkeep.comparing import compare
+
+        def on_damage(record: CheckpointRecord, error: Damaged) -> None:
+            note_damage(self.core, record, error)
+
+        return compare(self.core, self._state_of(old), self._state_of(new), on_damage)
+
+    def _state_of(self, name: str) -> CheckpointRecord:
+        with suppress(ValueError, CheckpointNotFound):
+            return self.checkpoint(name)
+        run = self.find(name)
+        newest = self.core.catalog.latest_checkpoint(run.id, role="state")
+        newest = newest or self.core.catalog.latest_checkpoint(run.id, role="value")
+        if newest is None:
+            raise CheckpointNotFound(f"run {run.name!r} ({run.id}) has no intact state.", checkpoint=name)
+        return newest
 
     def rewind(self, run: str, checkpoint: str) -> RunRecord:
         """Cut a run, and the phases below it, back to an earlier checkpoint of a state. What was done later is undone for good:
