@@ -149,7 +149,10 @@ def _end(server: subprocess.Popen[str]) -> None:
 
 def serve() -> None:
     """One forked process for each line on stdin; its exit code on stdout."""
-    for module in ("cli.app", "catalog.opening", "catalog.whole", "catalog.sqlite", "chunks.reader", "work.store"):
+    for module in (
+        *("cli.app", "catalog.opening", "catalog.whole", "catalog.sqlite", "chunks.reader", "work.store"),
+        *("settings.gathering", "settings.describing"),
+    ):
         importlib.import_module(f"waycairn.{module}")
     for module in ("numpy", "rich.table", "rich.live", "rich.tree"):
         importlib.import_module(module)

@@ -34,6 +34,7 @@
     │   ├── TooManyDeadLetters     more lines of a stream are unusable than was allowed
     │   ├── FilesUnreadable        files of a stream could not be read, and all was to be
     │   └── LineUnusable           a line could not be used, and on_error="stop" was asked for
+    ├── SettingsInvalid            a setting is wrong or unknown; nothing was started
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
     Stop(BaseException)            leaves every loop; never recorded as a failed item
@@ -71,6 +72,7 @@ __all__ = [
     "RunIsHeld",
     "RunNotCompleted",
     "RunNotFound",
+    "SettingsInvalid",
     "StateAhead",
     "StepChanged",
     "Stop",
@@ -242,6 +244,10 @@ class FilesUnreadable(StreamError):
 
 class LineUnusable(StreamError):
     """A line of a stream cannot be used. Nothing of its batch was committed. Mend the line or the parser, and run again."""
+
+
+class SettingsInvalid(WaycairnError, ValueError):
+    """A setting is wrong or unknown. Nothing was started. See `waycairn config validate`."""
 
 
 class UnknownType(WaycairnError):

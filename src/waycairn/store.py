@@ -6,7 +6,7 @@ What every commit makes anew are msgspec Structs: frozen dataclasses of as many 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,12 @@ from msgspec import structs
 
 from waycairn.codec import Packed, Types, load, unbundle
 from waycairn.errors import StoreError, SweptMeanwhile
+from waycairn.measuring import NoMeter
 from waycairn.model.encoded import Encoded
-from waycairn.model.ids import CheckpointId, OperationId, RunId
+from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
 from waycairn.model.journal import JournalRows
 from waycairn.model.records import (
+    ChunkPlace,
     Commit,
     ComputedItem,
     DoneItems,
@@ -36,13 +38,13 @@ from waycairn.model.records import (
 from waycairn.model.settings import Settings
 from waycairn.model.states import RunStatus
 from waycairn.model.sweeping import names_of
-from waycairn.ports import Blobs, Catalog, Clock, Ownership
+from waycairn.ports import Blobs, Catalog, Clock, Listener, Meter, Ownership
 from waycairn.world import history
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.chunks import ChunkReader, ChunkWriter, OpenState
+    from waycairn.chunks import ChunkReader, ChunkWriter, Examined, IndexTable, OpenState, Roots
     from waycairn.crypto.locksmith import Locksmith
 
 T = TypeVar("T")
@@ -145,6 +147,7 @@ class StoreCore:
         ledgers: str = "",
         settings: Settings | None = None,
         locksmith: Locksmith | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """`locksmith` opens the keys again, if it is encrypted. `scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
         (as SQLAlchemy names it) for streams whose sink is none."""
@@ -157,6 +160,9 @@ class StoreCore:
         self.ledgers = ledgers
         self.settings = settings or Settings()
         self.locksmith = locksmith
+        self.meter: Meter = meter or NoMeter()
+        self.listener: Listener | None = None
+        """Told of what was committed; None until somebody asked for it (see `upkeep.events`)."""
         self._writer = writer
         self._reader = reader
 
@@ -170,6 +176,9 @@ class StoreCore:
         Raises OwnershipLost if a newer epoch owns the run, StoreError if it could not be done; then nothing of
         the cut is visible, and the draft can be committed again.
         """
+        self.meter.timed("commit" if draft.checkpoint is None else "save", self._commit, draft, run=draft.run)
+
+    def _commit(self, draft: Draft) -> None:
         if draft.drop and history.is_on():
             history.note(history.Replacing(run=draft.run, sequence=draft.sequence, what=draft.drop))
         commit, _ = self._fenced(lambda anew: self._place(draft, anew), self.catalog.commit)
@@ -179,6 +188,14 @@ class StoreCore:
             self._writer.committed(data)
         if history.is_on():
             history.note(history.Committed.of(commit))
+        self._tell(commit, None if commit.checkpoint is None else checkpoint_id(commit.run, commit.sequence))
+
+    def _tell(self, commit: Commit, saved: CheckpointId | None) -> None:
+        """Who measures, and who asked to be told: behind everything that makes it durable."""
+        if commit.checkpoint is not None:
+            self.meter.record("save.bytes", commit.checkpoint.stored.new_bytes)
+        if self.listener is not None:
+            self.listener.committed(commit, saved)
 
     def _fenced(self, place: Callable[[bool], Commit], apply: Callable[[Commit], T]) -> tuple[Commit, T]:
         """Place a commit and apply it. Where a sweep came between and took what it leans on, write it again, and at last
@@ -250,6 +267,9 @@ class StoreCore:
     def save_value(self, run: NewRun, draft: CheckpointDraft, keep: int | None = None) -> CheckpointId:
         """Commit a plain value under a name, last commit wins. Durable when it returns. With `keep` older values than the
         newest so many are removed in the same transaction."""
+        return self.meter.timed("save", self._save_value, run, draft, keep, name=run.name)
+
+    def _save_value(self, run: NewRun, draft: CheckpointDraft, keep: int | None) -> CheckpointId:
         if keep is not None and history.is_on():
             history.note(history.Keeping(name=run.name, keep=keep))
         commit, saved = self._fenced(
@@ -261,6 +281,7 @@ class StoreCore:
         if history.is_on():
             assert commit.checkpoint is not None
             history.note(history.Saved(checkpoint=saved, root=commit.checkpoint.stored.root))
+        self._tell(commit, saved)
         return saved
 
     def _place_value(self, run: NewRun, draft: CheckpointDraft, anew: bool) -> Commit:
@@ -329,11 +350,23 @@ class StoreCore:
     ) -> Any:
         """Read, verify and decode, anew or `into` arrays and tensors that are there (see `codec.load`). Raises Damaged if
         any byte that is needed differs from what was saved."""
-        state = self._reader.open(stored)
-        return load(state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location)
+
+        def read() -> Any:
+            state = self._reader.open(stored)
+            found = load(
+                state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location
+            )
+            if only is None:
+                self.meter.record("load.bytes", stored.raw_bytes)
+            return found
+
+        return self.meter.timed("load", read)
 
     def load_encoded(self, stored: Stored) -> Encoded:
         """Read and verify, as it was before it was saved. Raises Damaged."""
+        return self.meter.timed("load", self._load_encoded, stored)
+
+    def _load_encoded(self, stored: Stored) -> Encoded:
         state = self._reader.open(stored)
         state.prefetch()
         return Encoded(state.document, [state.fetch(number) for number in range(state.buffer_count)])
@@ -350,9 +383,20 @@ class StoreCore:
 
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""
-        self._reader.verify(stored)
+        self.meter.timed("verify", self._reader.verify, stored)
+
+    def examine(self, pages: Iterable[Sequence[ChunkPlace]]) -> Iterator[Examined]:
+        """Read chunks back, whatever needs them, and tell which are damaged."""
+        return self._reader.examine(pages)
+
+    def roots(self, table: IndexTable) -> Roots:
+        """To compare many states with their root hashes, by one look at the index."""
+        return self._reader.roots(table)
 
     def close(self) -> None:
+        if self.listener is not None:
+            self.listener.drain()
+        self.meter.close()
         self.catalog.close()
 
 

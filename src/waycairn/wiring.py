@@ -16,6 +16,7 @@ from waycairn.errors import StoreNotFound
 from waycairn.model.keys import DataKeys
 from waycairn.model.policy import Durability
 from waycairn.model.settings import Settings
+from waycairn.settings import load
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
@@ -32,9 +33,9 @@ FOLDER = ".waycairn"
 """Name of a store's directory where none is given."""
 
 
-def default_directory() -> Path:
-    """WAYCAIRN_STORE if it is set, else the nearest `.waycairn` upwards from the working directory, else a new one."""
-    setting = os.environ.get("WAYCAIRN_STORE")
+def default_directory(settings: Settings | None = None) -> Path:
+    """The setting `store.url`, else the nearest `.waycairn` upwards from the working directory, else a new one."""
+    setting = (settings or load().settings).store.url
     if setting and "://" not in setting:
         return Path(setting).expanduser().absolute()
     here = Path.cwd()
@@ -44,17 +45,18 @@ def default_directory() -> Path:
     return here / FOLDER
 
 
-def default_url() -> str:
+def default_url(settings: Settings | None = None) -> str:
     """The address of the store that is used where none is named."""
-    setting = os.environ.get("WAYCAIRN_STORE")
-    return setting if setting and "://" in setting else str(default_directory())
+    settings = settings or load().settings
+    setting = settings.store.url
+    return setting if setting and "://" in setting else str(default_directory(settings))
 
 
 def open_core(
     where: str | os.PathLike[str] | None = None,
     *,
     packs: str | os.PathLike[str] | None = None,
-    durability: Durability = "power",
+    durability: Durability | None = None,
     create: bool = True,
     clock: Clock | None = None,
     settings: Settings | None = None,
@@ -66,11 +68,12 @@ def open_core(
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
     files, by default `packs` in the default store directory. `keys`: of an encrypted store, and that one which is created is
-    encrypted; by default a `crypto.Locksmith`, which takes `secrets`. `copy`: see `open_catalog`. Raises StoreNotFound,
-    UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong, NotEncrypted.
+    encrypted; by default a `crypto.Locksmith`, which takes `secrets`. `copy`: see `open_catalog`. `settings` are those that
+    hold, in place of what the environment and files say. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew, KeyMissing,
+    KeyWrong, NotEncrypted, SettingsInvalid.
     """
-    place = _place_of(default_url() if where is None else os.fspath(where), packs)
-    settings = settings or Settings()
+    settings = settings or load().settings
+    place = _place_of(where, packs, settings)
     keys = _keyholder(keys) or Locksmith(place.shown, settings=settings.encryption, **secrets)
     with nullcontext() if place.directory is None else reading(place.directory):
         if place.directory is not None:
@@ -78,7 +81,7 @@ def open_core(
         return _assemble(
             place,
             settings,
-            durability=durability,
+            durability=durability or settings.store.durability,
             create=create,
             clock=clock or SystemClock(),
             keys=keys,
@@ -92,7 +95,7 @@ def wrapped_keys(where: str | os.PathLike[str] | None = None) -> tuple[str, Sequ
     from waycairn.catalog.keys import peek_keys
     from waycairn.catalog.opening import open_database
 
-    place = _place_of(default_url() if where is None else os.fspath(where), None)
+    place = _place_of(where, None, load().settings)
     if not exists(where):
         _refuse_missing(place.shown)
     database = open_database(place.url, "power", create=False, deadline=_PATIENCE)
@@ -106,7 +109,7 @@ def exists(where: str | os.PathLike[str] | None = None) -> bool:
     """Whether there is a store, encrypted or not. Raises StoreUnreachable."""
     from waycairn.catalog.opening import open_database, read_info
 
-    place = _place_of(default_url() if where is None else os.fspath(where), None)
+    place = _place_of(where, None, load().settings)
     if place.directory is not None and not (place.directory / "catalog.db").exists():
         return False
     database = open_database(place.url, "power", create=False, deadline=_PATIENCE)
@@ -129,10 +132,12 @@ class _Place:
     """On this host, if it is a local store."""
 
 
-def _place_of(address: str, packs: str | os.PathLike[str] | None) -> _Place:
+def _place_of(where: str | os.PathLike[str] | None, packs: str | os.PathLike[str] | None, settings: Settings) -> _Place:
+    address = default_url(settings) if where is None else os.fspath(where)
     if address.startswith(("postgresql://", "postgres://")):
         url = "postgresql://" + address.partition("://")[2]
-        folder = Path(packs).absolute() if packs else default_directory() / "packs"
+        packs = packs or settings.store.packs
+        folder = Path(packs).absolute() if packs else default_directory(settings) / "packs"
         return _Place(url, _shown(url), folder, None)
     if "://" in address and not address.startswith("sqlite:///"):
         raise ValueError(
@@ -194,9 +199,18 @@ def _assemble(
     from waycairn.blobs import LocalBlobs, PlacedBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
-    from waycairn.process import FileOwnership, LeaseOwnership
+    from waycairn.measuring import Recorder
+    from waycairn.process import FileOwnership, LeaseOwnership, current_actor
 
-    catalog = open_catalog(place.url, durability=durability, create=create, clock=clock, keys=keys, copy=copy)
+    catalog = open_catalog(
+        place.url,
+        durability=durability,
+        create=create,
+        clock=clock,
+        keys=keys,
+        copy=copy,
+        actor=current_actor(),
+    )
     try:
         blobs = PlacedBlobs(LocalBlobs(place.packs), catalog.place_of, catalog.info.id, place.packs.parent)
         owners = None if place.directory is None else place.directory / "owners"
@@ -212,6 +226,7 @@ def _assemble(
             ledgers=_ledgers(place.url, place.packs),
             settings=settings,
             locksmith=keys if isinstance(keys, Locksmith) else None,
+            meter=Recorder(catalog, clock) if settings.health.performance else None,
         )
     except BaseException:
         catalog.close()

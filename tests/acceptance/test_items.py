@@ -460,9 +460,10 @@ def test_resume_tries_failed_items_or_leaves_them(tmp_path: Path, option: str | 
 def test_a_setting_that_is_neither_is_named(store: wc.Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """WAYCAIRN_RETRY_FAILED is 0 or 1; what the code says comes first."""
     monkeypatch.setenv("WAYCAIRN_RETRY_FAILED", "maybe")
-    with pytest.raises(ValueError, match="0 or 1, not 'maybe'"), store.run("job") as run:
-        run.items([1])
-    with store.run("job") as run:
+    with pytest.raises(ValueError, match="0 or 1, not 'maybe'"):
+        wc.open(store.url)
+    monkeypatch.setenv("WAYCAIRN_RETRY_FAILED", "0")
+    with wc.open(store.url) as again, again.run("job") as run:
         assert square(run, [1], retry_failed=True) == [1]
 
 

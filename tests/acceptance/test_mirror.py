@@ -99,12 +99,13 @@ def test_the_oldest_copies_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert len(begun.cuts) == 120
         train(store, 4, "few", mirror=2)
         assert sequences_in(folder(tmp_path, "few")) == [3, 4]
-        monkeypatch.setenv("WAYCAIRN_MIRROR", "0")
+    monkeypatch.setenv("WAYCAIRN_MIRROR", "0")
+    with wc.open(tmp_path) as store:
         train(store, 2, "none")
-        assert not folder(tmp_path, "none").exists()
-        monkeypatch.setenv("WAYCAIRN_MIRROR", "many")
-        with pytest.raises(ValueError, match="WAYCAIRN_MIRROR"):
-            train(store, 2, "wrong")
+    assert not folder(tmp_path, "none").exists()
+    monkeypatch.setenv("WAYCAIRN_MIRROR", "many")
+    with pytest.raises(ValueError, match="WAYCAIRN_MIRROR"):
+        wc.open(tmp_path)
 
 
 def test_the_caller_does_not_wait_for_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,7 +153,7 @@ def test_a_mode_that_does_not_exist_is_refused(store: wc.Store, monkeypatch: pyt
         store.run("replies", progress=wrong)
     monkeypatch.setenv("WAYCAIRN_PROGRESS", "silent")
     with pytest.raises(ValueError, match="WAYCAIRN_PROGRESS"):
-        store.run("replies")
+        wc.open(store.url)
     assert store.runs() == []
 
 

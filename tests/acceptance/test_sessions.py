@@ -301,13 +301,13 @@ def test_a_rule_is_promoted_over_ten_percent(store: wc.Store, monkeypatch: pytes
         with pytest.raises(ValueError, match="share"):
             session.configure(promote_over=-1)
     monkeypatch.setenv("WAYCAIRN_PROMOTE_OVER", "30%")
-    with store.run("job") as run:
+    with wc.open(store.url) as again, again.run("job") as run:
         run.session.rule("third", score=1.33, baseline=1)
         run.session.rule("quarter", score=1.25, baseline=1)
     assert [rule.rule for rule in store.rules()] == ["below", "more", "third", "zero"]
     monkeypatch.setenv("WAYCAIRN_PROMOTE_OVER", "much")
-    with store.run("job") as run, pytest.raises(ValueError, match="WAYCAIRN_PROMOTE_OVER"):
-        _ = run.session
+    with pytest.raises(ValueError, match="WAYCAIRN_PROMOTE_OVER"):
+        wc.open(store.url)
 
 
 # -- async ---------------------------------------------------------------------------------------------------------

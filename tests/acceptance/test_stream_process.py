@@ -213,7 +213,8 @@ def test_wrong_settings(project, settings, said):
     register(project, settings)
     ran = once(project)
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert f"{project}/pyproject.toml: [tool.waycairn.streams.telemetry] {said}" in ran.stderr
+    assert f"{project}/pyproject.toml:" in ran.stderr
+    assert f": [tool.waycairn.streams.telemetry] {said}" in ran.stderr
     assert not (project / ".waycairn").exists()
 
 

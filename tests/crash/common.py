@@ -80,6 +80,8 @@ class Workload:
     check: Callable[[wc.Store, Acks], None]
     is_flushed: bool = True
     """Whether every commit survives a power cut; else it may lose the newest, all of a batch together."""
+    first: Callable[[wc.Store], None] = lambda _store: None
+    """What a person does before he looks: of a job that does damage."""
 
 
 def find(store: wc.Store, name: str) -> RunRecord | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -240,6 +241,21 @@ def leftovers_unfenced() -> None:
     sweep._remove_files = delete_at_once
 
 
+def newest_not_spared() -> None:
+    """Policies know no checkpoint that a run goes on from: the newest one goes, too."""
+    from waycairn.model import retaining
+    from waycairn.upkeep import retain
+
+    retaining.heads = retain.heads = lambda _: {}
+
+
+def log_not_emptied() -> None:
+    """What was deleted is left in the log of the database."""
+    from waycairn.catalog.whole import SqlCatalog
+
+    SqlCatalog.settle_log = lambda self: True
+
+
 def saved_uncopied() -> None:
     """A save behind a loop reads the arrays of the job, which goes on changing them."""
     from waycairn.work.snapshots import Snapshot, SnapshotPool
@@ -354,6 +370,24 @@ def moved_partly() -> None:
     repacking._moved_chunks = lambda move: iter(())
 
 
+def damaged_found_again() -> None:
+    """A save leans on a chunk that is known to be damaged, because its name is the right one."""
+    from sqlalchemy import true
+
+    from waycairn.catalog import chunk_index
+
+    chunk_index.is_sound = lambda number: true()
+    chunk_index._find_chunks.cache_clear()
+
+
+def numbers_given_again() -> None:
+    """A repair puts rows back and forgets that their numbers are taken."""
+    from waycairn.catalog.damage import DamagePart
+
+    mend = DamagePart.mend
+    DamagePart.mend = lambda self, mending, epoch: mend(self, dataclasses.replace(mending, behind=0), epoch)
+
+
 MISTAKES = {
     "keys-not-held": keys_not_held,
     "packs-not-renewed": packs_not_renewed,
@@ -362,6 +396,8 @@ MISTAKES = {
     "switch-leaves-the-epoch": switch_leaves_the_epoch,
     "archive-not-flushed": archive_not_flushed,
     "moved-partly": moved_partly,
+    "damaged-found-again": damaged_found_again,
+    "numbers-given-again": numbers_given_again,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,
@@ -370,6 +406,8 @@ MISTAKES = {
     "results-not-marked": results_not_marked,
     "not-looked-at-again": not_looked_at_again,
     "leftovers-unfenced": leftovers_unfenced,
+    "newest-not-spared": newest_not_spared,
+    "log-not-emptied": log_not_emptied,
     "write-behind": write_behind,
     "state-encoded-late": state_encoded_late,
     "items-apart-from-state": items_apart_from_state,

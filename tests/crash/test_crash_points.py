@@ -33,7 +33,9 @@ ELSEWHERE = {
     "mirror.aside": "a second run of the same name: tests of the mirror",
     "mirror.rotate": "more copies than are kept: tests of the mirror",
     "recover.committed": "a session out of its copies: tests of the mirror",
+    "salvage.": "a new store of what can be read: tests of the salvage",
     "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
+    "catalog.rewr": "the file of an older store written anew: tests of retention",
     "dcp.": "ranks of torch.distributed: tests of the integration",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""

@@ -13,7 +13,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, encrypted, following, keeping_keys, learning, moving, running, saving, training
+from crash import (
+    batches,
+    branches,
+    encrypted,
+    following,
+    keeping,
+    keeping_keys,
+    learning,
+    mending,
+    moving,
+    running,
+    saving,
+    training,
+)
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -61,6 +74,9 @@ WORKLOADS = {
     **learning.WORKLOADS,
     **keeping_keys.WORKLOADS,
     **encrypted.WORKLOADS,
+    **branches.WORKLOADS,
+    **mending.WORKLOADS,
+    **keeping.WORKLOADS,
 }
 
 
@@ -73,6 +89,7 @@ def verify(workload: str, acks: Acks) -> bool:
         assert not acks, f"the store is gone with {acks} acknowledged"
         return False
     with store:
+        WORKLOADS[workload].first(store)
         for record in store.checkpoints():
             store.core.verify(record.checkpoint.stored)
         WORKLOADS[workload].check(store, acks)

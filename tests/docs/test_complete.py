@@ -1,5 +1,6 @@
 """Nothing that a user can name is missing from the documentation, and the links of the documentation lead somewhere."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from waycairn import errors
 from waycairn.catalog.protection import protection_of
 from waycairn.catalog.tables import metadata
 from waycairn.cli.app import app
+from waycairn.settings.sections import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -27,6 +29,18 @@ def test_every_setting_is_documented():
     read = set(re.findall(r"\bWAYCAIRN_[A-Z_]+\b", code))
     assert "WAYCAIRN_STORE" in read
     assert read <= set(re.findall(r"\bWAYCAIRN_[A-Z_]+\b", _page("settings.md")))
+
+
+def test_the_tables_of_settings_are_those_of_the_code():
+    """Every setting with its name in the environment, default and meaning, and no other: python docs/settings_tables.py."""
+    spec = importlib.util.spec_from_file_location("settings_tables", DOCS / "settings_tables.py")
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    page = _page("settings.md")
+    assert tables.with_tables(page) == page
+    named = re.findall(r"^\| `(\w+)\.(\w+)` \| `WAYCAIRN_(\w+)__(\w+)`", page, re.MULTILINE)
+    assert [(section, name) for section, name, *_ in named] == [one.path for one in settings()]
+    assert all((section.upper(), name.upper()) == (*variable,) for section, name, *variable in named)
 
 
 def test_every_error_stands_in_the_tree():

@@ -4,6 +4,7 @@ They are the format's memory: when one of these tests fails, stores in the field
 version has to grow, with a decoder for the old one.
 """
 
+import json
 import re
 import struct
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from waycairn.codec import Types, decode, encode
 from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
 from waycairn.crypto import AesVault
 from waycairn.fanout import FlightLog
+from waycairn.model import audit
+from waycairn.model.audit import BEGINNING, AuditEntry, Outcome, chain_hash
+from waycairn.model.histogram import Histogram, lower_end
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.journal import Point
 from waycairn.model.keys import DataKeys
@@ -59,6 +63,16 @@ def test_block_of_keys():
     assert pack_keys(keys) == shown("keys")
     assert unpack_keys(shown("keys")) == keys
     assert canonical(True) != canonical(1)
+
+
+def test_histogram():
+    """Four values in three buckets, there and back."""
+    histogram = Histogram()
+    for value in (0.0, 0.25, 0.25, 1.0):
+        histogram.add(value)
+    assert histogram.encode() == shown("histogram")
+    assert Histogram.decode(shown("histogram"), 1.5).buckets == histogram.buckets == {0: 1, 1249: 2, 1313: 1}
+    assert [lower_end(bucket) for bucket in (1, 1249, 1250, 1313, 1314)] == [2.0**-41, 0.25, 0.2578125, 1.0, 1.03125]
 
 
 def test_block_of_points():
@@ -207,3 +221,18 @@ def test_array_document():
     assert encode(array).document == shown("document array")
     found = decode(shown("document array"), no_buffer)
     assert (found.dtype, found.tolist()) == (array.dtype, [0, 1, 2])
+
+
+def test_audit_log():
+    """Two rows as they are hashed, and their hashes; also without our code, by the description alone."""
+    text = re.search(r"<!-- audit: rows -->\n```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL).group(1)
+    first, first_hash, second, second_hash = text.splitlines()
+    secret, previous = bytes(range(32)), BEGINNING
+    key = blake3(secret, derive_key_context="waycairn 2026-11 audit chain").digest()
+    for line, digest in ((first, first_hash), (second, second_hash)):
+        number, at, actor, act, of, outcome, facts = json.loads(line)
+        entry = AuditEntry(at=at, actor=actor, act=act, object=of, outcome=Outcome(outcome), facts=facts)
+        assert audit.canonical(number, entry) == line.encode()
+        assert chain_hash(secret, previous, number, entry).hex() == digest
+        assert blake3(previous + line.encode(), key=key).hexdigest() == digest
+        previous = bytes.fromhex(digest)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from crash.bugs import BUGS
-from programme import isolation, planted_deceit, planted_rot
+from programme import isolation, planted_deceit, planted_rot, planted_telling
 from programme.registry import find
 from programme.tally import Budget, Tally
 from programme.torture import ROOT, environment
@@ -33,6 +33,7 @@ MISTAKES: Mapping[str, Callable[[], None]] = {
     **BUGS,
     **{bug: plant for bug, (_, plant) in planted_rot.BUGS.items()},
     **{bug: plant for bug, (_, plant) in planted_deceit.BUGS.items()},
+    **planted_telling.BUGS,
 }
 """All that are known, by name: how each is planted into the process that calls it."""
 _GRACE = 120
@@ -109,6 +110,10 @@ MUTANTS = (
     _killed("old-packs-first", "optimize"),
     _killed("switch-leaves-the-epoch", "optimize"),
     _killed("moved-partly", "optimize", is_slow=True),
+    _killed("damaged-found-again", "repair"),
+    _killed("numbers-given-again", "repair", is_slow=True),
+    _killed("newest-not-spared", "retention"),
+    _killed("log-not-emptied", "retention", is_slow=True),
     _killed("saved-uncopied", "learning"),
     _killed("random-numbers-forgotten", "learning"),
     _killed("steps-counted-late", "learning", is_slow=True),
@@ -116,6 +121,13 @@ MUTANTS = (
     _killed("stream-state-forgotten", "follow"),
     _killed("sink-file-not-cut-back", "collect"),
     _killed("delivered-after-offsets", "deliver", is_slow=True),
+    _killed("fork-without-steps", "fork"),
+    _killed("fork-of-now", "fork", is_slow=True),
+    _killed("fork-into-the-same-file", "fork", is_slow=True),
+    _killed("later-items-stay", "rewind"),
+    _killed("audit-apart", "rewind"),
+    _killed("audit-unchained", "fork", is_slow=True),
+    _cut("fork-copy-unflushed", "fork", is_slow=True),
     _cut("no-first-stream-state", "careless", is_slow=True),
     _cut("sink-file-not-flushed", "collect"),
     _cut("no-flush-of-files", "pages"),
@@ -137,6 +149,7 @@ MUTANTS = (
     _refused("shared-commit-error-swallowed", "together", "write", is_slow=True),
     *map(_read, planted_rot.BUGS),
     *map(_deceived, planted_deceit.BUGS),
+    *(Mutant(bug, "telling", is_planted_here=True) for bug in planted_telling.BUGS),
 )
 
 

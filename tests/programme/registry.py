@@ -58,6 +58,7 @@ HARNESSES = (
     Entry("server_kills", 3, "processes killed at named points while their store is on PostgreSQL"),
     Entry("owners", 4, "stopped owners that wake up, process ids used again, clocks that jump, forks"),
     Entry("many", 2, "64 processes on one store"),
+    Entry("telling", 1, "what was measured and told, beside what happened"),
     Entry("mutants", 6, "known mistakes, planted into a job: the harness named for each must find it"),
 )
 

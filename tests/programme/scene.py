@@ -120,6 +120,8 @@ class Scene:
                 assert not events, f"the store is gone with {len(events)} acknowledgements"
                 return
             with store:
+                if self.workload in WORKLOADS:
+                    WORKLOADS[self.workload].first(store)
                 wrong = verify(store.core, events, folder=Path.cwd(), leftovers=_LEFTOVERS)
                 assert not wrong, "; ".join(map(str, wrong))
                 WORKLOADS[self.workload].check(store, read_acks(told))

@@ -45,6 +45,7 @@ def look_at(workload: Workload, folder: Path, events: Sequence[Event], leftovers
                 yield f"the store is gone with {len(events)} acknowledgements"
             return
         with store:
+            workload.first(store)
             yield from map(str, verify(store.core, events, folder=Path.cwd(), leftovers=leftovers))
             try:
                 workload.check(store, told(events))

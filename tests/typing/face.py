@@ -69,3 +69,13 @@ def stores(directory: Path) -> None:
         store.save("weights", value, compress="planes")
         store.import_file("weights.npz", "weights", kind="model_state")
         wc.save("cursor", value)
+
+
+def configured(place: Path) -> None:
+    assert_type(wc.open(place, saving={"pace": "30s"}, preset="phases"), wc.Store)
+    assert_type(wc.open(place, settings="other.yaml"), wc.Store)
+    settings = wc.open(place, settings=place / "other.yaml").core.settings
+    assert_type(settings.saving.grace, float)
+    assert_type(settings.batches.workers, int | None)
+    wc.open(place, settings=settings)
+    wc.open(place, settings=3)  # type: ignore[arg-type]

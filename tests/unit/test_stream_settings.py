@@ -98,7 +98,14 @@ def test_what_is_refused(project, settings, said):
     place = project(settings)
     with pytest.raises(ValueError, match="pyproject") as refused:
         registered_stream("telemetry", place)
-    assert f"{place}/pyproject.toml: [tool.waycairn.streams.telemetry] {said}" in str(refused.value)
+    where, told = str(refused.value).split(": ", 1)
+    assert told.startswith(f"[tool.waycairn.streams.telemetry] {said}")
+    # The line of the key, or of the table where the key is not there.
+    file, line, _ = where.rsplit(":", 2)
+    assert file == f"{place}/pyproject.toml"
+    key = said.partition(":")[0]
+    found = [n for n, text in enumerate((place / "pyproject.toml").read_text().splitlines(), 1) if text.startswith(key)]
+    assert [int(line)] == (found[-1:] or [3])
 
 
 def test_no_such_stream(project, tmp_path):
@@ -108,7 +115,7 @@ def test_no_such_stream(project, tmp_path):
         registered_stream("telemetri", place)
     with pytest.raises(ValueError, match=r"Register it: \[tool.waycairn.streams.quite\]"):
         registered_stream("quite", place)
-    with pytest.raises(ValueError, match=r"no pyproject.toml in .* or above"):
+    with pytest.raises(ValueError, match=r"no waycairn.yaml, and no pyproject.toml .* or above"):
         registered_stream("telemetry", tmp_path)
 
 

@@ -12,7 +12,7 @@ from waycairn.blobs.direct import bypass_cache, use_cache
 from waycairn.blobs.large_pack import THREADS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
-from waycairn.blobs.unfinished import SUFFIX, Unfinished, remove_if_left
+from waycairn.blobs.unfinished import SUFFIX, Unfinished, is_left, remove_if_left
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
@@ -122,14 +122,14 @@ class LocalBlobs:
             os.utime(self._directory)
             return self._directory.stat().st_mtime
 
-    def delete_unfinished(self, before: float) -> int:
+    def delete_unfinished(self, before: float, *, dry_run: bool = False) -> int:
         """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
         old = (
             Path(entry.path)
             for entry in self._entries()
             if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before
         )
-        return sum(map(remove_if_left, old))
+        return sum(map(is_left if dry_run else remove_if_left, old))
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         try:

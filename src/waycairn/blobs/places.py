@@ -80,8 +80,8 @@ class PlacedBlobs:
     def now(self) -> float:
         return self._main.now()
 
-    def delete_unfinished(self, before: float) -> int:
-        return self._main.delete_unfinished(before)
+    def delete_unfinished(self, before: float, *, dry_run: bool = False) -> int:
+        return self._main.delete_unfinished(before, dry_run=dry_run)
 
     def _find(self, name: PackId) -> str | None:
         if name not in self._known and (place := self._place_of(name)) is not None:

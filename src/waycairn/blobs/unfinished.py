@@ -76,6 +76,19 @@ def remove_if_left(path: Path) -> bool:
             os.close(handle)
 
 
+def is_left(path: Path) -> bool:
+    """Whether it is the file of a writer that died."""
+    with translated("an unfinished pack", path):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _is_written(handle)
+        finally:
+            os.close(handle)
+
+
 def _is_written(handle: int) -> bool:
     """Whether the writer lives."""
     try:

@@ -29,15 +29,17 @@ def open_catalog(
     deadline: float = 30.0,
     keys: Keyholder | None = None,
     copy: bool = False,
+    actor: str = "",
 ) -> Catalog:
     """Open the catalog at `sqlite:////absolute/path/catalog.db` or `postgresql://user@host/database`.
 
     A missing one is created, unless `create` is false: then StoreNotFound. An older format is migrated, a newer one
-    raises StoreTooNew. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
-    unreachable. `keys` gives the keys of an encrypted store (KeyMissing without) and says whether one that is created
-    here is encrypted. The result is thread-safe; close it. With `copy` a store that is a copy still being made is created or opened, and no other.
+    raises StoreTooNew. Both are written to the audit log as acts of `actor`, if that is given. `deadline` bounds, in
+    seconds, how long a server may take to answer before it counts as unreachable. `keys` gives the keys of an encrypted
+    store (KeyMissing without) and says whether one that is created here is encrypted. With `copy` a store that is a copy
+    still being made is created or opened, and no other. The result is thread-safe; close it.
     """
     from waycairn.catalog.opening import open_database, open_store
 
     database = open_database(url, durability, create=create, deadline=deadline)
-    return open_store(database, clock, create=create, keys=keys, copy=copy)
+    return open_store(database, clock, create=create, keys=keys, copy=copy, actor=actor)

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
@@ -13,7 +25,7 @@ from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunk_of, values_of_block, values_of_chunk
 from waycairn.catalog.shapes import damaged_row, nonsense_of, reads
 from waycairn.catalog.statement import Statement
-from waycairn.catalog.tables import blocks, chunks, counters, packs
+from waycairn.catalog.tables import blocks, chunks, counters, damaged, packs
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.records import ChunkPlace, NewBlock, NewData
@@ -89,13 +101,18 @@ IS_ARCHIVED = exists(
 """An archive may be away: what is saved must not lean on it."""
 
 
+def is_sound(number: Column[Any]) -> ColumnElement[bool]:
+    """True unless the chunk is marked damaged."""
+    return number.not_in(select(damaged.c.number))
+
+
 @cache
 def _find_chunks(count: int) -> Statement:
     return Statement(
         "find_chunks",
-        "Which of these ids are stored, and under which (lowest) number; but in archives.",
+        "Which of these ids are stored, and under which (lowest) number that is not marked damaged; but in archives.",
         select(chunks.c.id, func.min(chunks.c.number))
-        .where(one_of(chunks.c.id, count), ~IS_ARCHIVED)
+        .where(one_of(chunks.c.id, count), is_sound(chunks.c.number), ~IS_ARCHIVED)
         .group_by(chunks.c.id),
     )
 
@@ -163,12 +180,7 @@ def _counted(row: Row | None) -> int:
 def add_data(session: Session, data: NewData, now: float) -> None:
     """The rows of new chunks; refused if a sweep came between finding chunks again and this transaction."""
     if data.sweep_epoch is not None:
-        row = session.one(HOLD_COUNTER, {"counter": "sweep"})
-        if row is None or row[0] != data.sweep_epoch:
-            raise SweptMeanwhile(
-                "a sweep ran while this save was under way, and chunks that it found again may be gone. "
-                "Nothing was committed. Save again: the chunks are then written anew.",
-            )
+        hold_epoch(session, data.sweep_epoch)
     for pack in data.packs:
         session.change(ADD_PACK, {"id": pack.id, "size": pack.size, "digest": pack.digest, "created": now})
     if len(data.blocks) == len(data.chunks) == 1:
@@ -180,6 +192,16 @@ def add_data(session: Session, data: NewData, now: float) -> None:
         session.many(ADD_BLOCK, map(values_of_block, data.blocks))
     if data.chunks:
         session.many(ADD_CHUNK, map(values_of_chunk, data.chunks))
+
+
+def hold_epoch(session: Session, epoch: int) -> None:
+    """No sweep removes chunks before this transaction ends; refused if one came since that epoch."""
+    row = session.one(HOLD_COUNTER, {"counter": "sweep"})
+    if row is None or row[0] != epoch:
+        raise SweptMeanwhile(
+            "a sweep ran while this save was under way, and chunks that it found again may be gone. "
+            "Nothing was committed. Save again: the chunks are then written anew.",
+        )
 
 
 def _count(session: Session, statement: Statement) -> int:
@@ -213,13 +235,18 @@ def _located(session: Session, numbers: Sequence[int]) -> tuple[dict[int, ChunkP
         for batch in in_batches(numbers, _SIZES)
         for row in session.all(_chunks_by_number(len(batch)), any_values(batch))
     ]
+    found = places_of(session, rows)
+    return found, [row[0] for row in rows if row[0] not in found]
+
+
+def places_of(session: Session, rows: Sequence[tuple[int, ChunkId, int, int, int]]) -> dict[int, ChunkPlace]:
+    """Number to place of these rows of chunks; without those whose block has no row."""
     places = _blocks(session, sorted({row[4] for row in rows}))
-    found = {
+    return {
         number: ChunkPlace(number, id_, start, length, places[block])
         for number, id_, start, length, block in rows
         if block in places
     }
-    return found, [row[0] for row in rows if row[0] not in found]
 
 
 def _blocks(session: Session, numbers: Sequence[int]) -> dict[int, NewBlock]:

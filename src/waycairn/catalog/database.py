@@ -43,6 +43,7 @@ class Session:
     """Statements run one after the other on one connection. Belongs to one thread at a time."""
 
     __slots__ = ("_cursor", "_texts")
+    is_sealed = False
 
     def __init__(self, cursor: Cursor, texts: Texts) -> None:
         self._cursor = cursor
@@ -58,6 +59,12 @@ class Session:
         """What SQLAlchemy calls this kind of database."""
         return self._texts.address
 
+    def sealed(self, vault: Vault) -> Session:
+        """The same transaction, as one of an encrypted store."""
+        from waycairn.catalog.sealed_session import SealedSession, Seals
+
+        return SealedSession(self._cursor, Seals(vault, self._texts.dialect))
+
     def define(self, element: ClauseElement) -> None:
         """Run a definition (CREATE TABLE ...)."""
         self._cursor.execute(self._texts.text_of(element))
@@ -71,10 +78,10 @@ class Session:
     def all(self, statement: Statement, values: Values = _NOTHING) -> list[Row]:
         return self._run(statement, values).fetchall()
 
-    def each(self, statement: Statement, values: Values = _NOTHING) -> Iterator[Row]:
+    def each(self, statement: Statement, values: Values = _NOTHING, at_once: int = _SOME) -> Iterator[Row]:
         """One row after the other, in bounded memory. No other statement may run before the last one."""
         cursor = self._run(statement, values)
-        while some := cursor.fetchmany(_SOME):
+        while some := cursor.fetchmany(at_once):
             yield from some
 
     def change(self, statement: Statement, values: Values) -> int:
@@ -140,6 +147,12 @@ class Database(Protocol):
         with other threads' work and may be run again from its start: it must change nothing but rows."""
         ...
 
+    def write_softly(self, work: Callable[[Session], T]) -> T:
+        """The same for what is not worth waiting for: a transaction of its own outside of the queue, committed without a
+        flush, so that a power cut may take it (never other commits). Raises StoreError, and nothing was changed, if
+        somebody else writes for longer than half a second."""
+        ...
+
     @property
     def address(self) -> str:
         """What SQLAlchemy calls this kind of database."""
@@ -152,6 +165,14 @@ class Database(Protocol):
 
     def copy_aside(self, label: str) -> str:
         """Keep a copy of everything as it is now, durably; says where it lies, for the log."""
+        ...
+
+    def settle_log(self) -> bool:
+        """See `ports.RoomRows`."""
+        ...
+
+    def shrink(self, spare: float, rewrite: bool) -> int:
+        """See `ports.RoomRows`."""
         ...
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from typing import NoReturn
 from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.audit import append
 from waycairn.catalog.copying import UNFINISHED
 from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.keys import add_keys, hold_keys, read_keys
@@ -21,6 +22,7 @@ from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
 from waycairn.errors import CopyUnfinished, KeyMissing, StoreError, StoreNotFound, StoreTooNew
+from waycairn.model.audit import AuditEntry
 from waycairn.model.keys import DataKeys, WrappedKey
 from waycairn.model.policy import Durability
 from waycairn.model.records import StoreInfo
@@ -104,7 +106,13 @@ def _open_file(path: Path, durability: Durability, *, create: bool) -> Database:
 
 
 def open_store(
-    database: Database, clock: Clock, *, create: bool, keys: Keyholder | None = None, copy: bool = False
+    database: Database,
+    clock: Clock,
+    *,
+    create: bool,
+    keys: Keyholder | None = None,
+    copy: bool = False,
+    actor: str = "",
 ) -> Catalog:
     """Create or migrate what the database holds, and open it; with `copy` a store that is a copy still being made, and only
     such a one. Closes the database if that cannot be done."""
@@ -113,7 +121,7 @@ def open_store(
         if info is None:
             if not create:
                 _refuse_missing(database.name)
-            info = database.write(lambda session: _create(session, clock, keys, copy=copy))
+            info = database.write(lambda session: _create(session, clock, keys, copy=copy, actor=actor))
         if (info.format >= UNFINISHED) != copy:
             _refuse_copy(database.name, is_one=not copy)
         info = replace(info, format=info.format - UNFINISHED * copy)
@@ -123,7 +131,9 @@ def open_store(
             from waycairn.catalog.migrating import RELEASED, migrate
 
             migrate(database, info.format, RELEASED)
-            info = replace(info, format=FORMAT)
+            found, info = info.format, replace(info, format=FORMAT)
+            if actor:
+                _note_migration(database, clock, info, found, actor)  # a store of an older format is a plain one
         return SqlCatalog(database, clock, _unlocked(database, info, keys))
     except BaseException:
         database.close()
@@ -182,7 +192,7 @@ def _secret_context(store: str) -> bytes:
     return seal_of(meta.c.secret).context(name_of([store]))
 
 
-def _create(session: Session, clock: Clock, keys: Keyholder | None, *, copy: bool) -> StoreInfo:
+def _create(session: Session, clock: Clock, keys: Keyholder | None, *, copy: bool, actor: str) -> StoreInfo:
     """Tables, name and version in one transaction: a store is there whole or not at all."""
     session.one(ONE_CREATOR)
     info = read_info(session)
@@ -192,11 +202,18 @@ def _create(session: Session, clock: Clock, keys: Keyholder | None, *, copy: boo
     session.run(MARK_FILE)
     create_tables(session)
     info = StoreInfo(id=new_nonce(), format=FORMAT + UNFINISHED * copy, secret=new_secret(), created=clock.now())
+    secret, writer = info.secret, session
     if keys is not None and (made := keys.create(info.id)) is not None:
+        from waycairn.crypto import AesVault
+
         info = _encrypted(session, info, *made)
+        writer = session.sealed(AesVault(info.id, made[0], secret))
     session.change(WRITE_META, {"id": info.id, "format": info.format, "secret": info.secret, "created": info.created})
     session.many(ADD_COUNTER, [{"name": "chunk", "value": 1}, {"name": "sweep", "value": 0}])
     session.change(STAMP, {"revision": revision(FORMAT)})
+    if actor:
+        created = AuditEntry(at=info.created, actor=actor, act="store.create", facts={"id": info.id, "format": FORMAT})
+        append(writer, secret, created)
     crashpoint("catalog.create")
     return info
 
@@ -208,6 +225,12 @@ def _encrypted(session: Session, info: StoreInfo, keys: DataKeys, rows: Sequence
     add_keys(session, rows)
     session.run(DROP_METRICS_INDEX)
     return replace(info, secret=AesVault(info.id, keys).seal(info.secret, _secret_context(info.id)))
+
+
+def _note_migration(database: Database, clock: Clock, info: StoreInfo, found: int, actor: str) -> None:
+    """The tables for it are there only now. Of several processes that found the old format each says so."""
+    entry = AuditEntry(at=clock.now(), actor=actor, act="store.migrate", facts={"from": found, "to": info.format})
+    database.write(lambda session: append(session, info.secret, entry))
 
 
 def create_tables(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NoReturn
 
 from sqlalchemy import bindparam, select
@@ -27,6 +28,14 @@ NUM = select(runs.c.num).where(runs.c.id == bindparam("id")).scalar_subquery()
 
 RUN_ID = "run_id"
 """The value that names the run to a statement that is given its number: what an encrypted store binds its rows to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The run that rows are copied into."""
+
+    id: RunId
+    num: int
 
 
 class Part:

@@ -15,13 +15,15 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import SAFE, from_postgres
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
-from waycairn.catalog.statement import Texts
+from waycairn.catalog.riding import write_with_rider
+from waycairn.catalog.statement import Statement, Texts
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
 from waycairn.model.policy import Durability
 from waycairn.ports import Vault
@@ -41,6 +43,14 @@ _SETTINGS = (
     # A process that is stopped inside a transaction must not hold its locks for ever; those who wait must outlast it.
     "SET idle_in_transaction_session_timeout = '7s'",
 )
+
+
+SOFT = (
+    Statement("begin", "A transaction outside of the group.", text("BEGIN")),
+    Statement("softly", "It is not waited for until it is flushed.", text("SET LOCAL synchronous_commit = off")),
+    Statement("impatiently", "Nor does it wait for others.", text("SET LOCAL lock_timeout = '500ms'")),
+)
+COMMIT = Statement("commit", "The end of such a transaction.", text("COMMIT"))
 
 
 class _Bounded(psycopg.Connection[Any]):
@@ -118,7 +128,7 @@ class PostgresDatabase:
         self._check()
         try:
             with translated("the catalog", self.name):
-                return self._group.submit(work)
+                return write_with_rider(self._group.submit, work)
         except psycopg.Error as error:
             raise self._translated(error) from error
 
@@ -128,6 +138,21 @@ class PostgresDatabase:
 
     def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
         self._sessions.seal(vault, hold)
+
+    def write_softly(self, work: Callable[[Session], T]) -> T:
+        """On a connection for reading: the writer's next transaction may be one that has to be flushed."""
+
+        def transaction(session: Session) -> T:
+            for statement in SOFT:
+                session.run(statement)
+            result = work(session)
+            session.run(COMMIT)
+            return result
+
+        try:
+            return self._read(transaction)  # one that did not come to its end is not given back, but closed
+        except psycopg.Error as error:
+            raise self._translated(error) from error
 
     @contextmanager
     def migration(self) -> Iterator[Any]:
@@ -143,6 +168,14 @@ class PostgresDatabase:
     def copy_aside(self, label: str) -> str:  # noqa: ARG002 - the contract of `Database`
         """Nothing: a server is backed up by its own tools, and the migration is one transaction."""
         return "no copy was made here: the server's own backups are the way back"
+
+    def settle_log(self) -> bool:
+        """The server writes its log by itself, and VACUUM, which it runs by itself too, removes what was deleted."""
+        return True
+
+    def shrink(self, spare: float, rewrite: bool) -> int:  # noqa: ARG002 - the contract of `Database`
+        """Nothing: that is the business of VACUUM there."""
+        return 0
 
     def close(self) -> None:
         with self._lock:

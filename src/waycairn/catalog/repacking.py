@@ -12,6 +12,7 @@ A switch is safe beside everything else:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 
@@ -44,7 +45,7 @@ from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import NewBlock, NewPack
 from waycairn.model.repacking import LARGE, Copied, Move, Needs, PackFacts, PackOrigin, Switched
 from waycairn.model.spans import Spans
-from waycairn.model.sweeping import Mark, Runs
+from waycairn.model.sweeping import DeadBlocks, Mark, Runs
 
 _SIZES = (1, 16, 256)
 _RUNS_AT_ONCE = 64
@@ -243,8 +244,8 @@ def _switch(
     now = _lying(session, [one.block.number for move in moves for one in move.was])
     held = [move for move in moves if all(now.get(one.block.number) == _place(one.block) for one in move.was)]
     if unless is not None:
-        mark = Mark(epoch=copied.epoch, sequences=unless.sequences, dead=())
-        needed = _rescued(session, mark, unless.refers, unless.skipped)
+        mark = Mark(epoch=copied.epoch, sequences=unless.sequences, dead=DeadBlocks(array("q"), array("q"), ()))
+        needed = _rescued(session, mark, _sequences(session), unless.refers, unless.skipped)
         held = [move for move in held if not any(chunk.number in needed for one in move.was for chunk in one.chunks)]
     # 3. The rows of all others say the new place. A pack without blocks is condemned by that.
     if origin is not None:

@@ -94,6 +94,7 @@ class SealedSession(Session):
     """The session of an encrypted store."""
 
     __slots__ = ("_seals",)
+    is_sealed = True
 
     def __init__(self, cursor: Cursor, seals: Seals) -> None:
         super().__init__(cursor, seals.texts)
@@ -110,10 +111,10 @@ class SealedSession(Session):
         opened = self._seals.of(statement).opened
         return [opened(row, values) for row in self._run(statement, values).fetchall()]
 
-    def each(self, statement: Statement, values: Values = _NOTHING) -> Iterator[Row]:
+    def each(self, statement: Statement, values: Values = _NOTHING, at_once: int = _SOME) -> Iterator[Row]:
         opened = self._seals.of(statement).opened
         cursor = self._run(statement, values)
-        while some := cursor.fetchmany(_SOME):
+        while some := cursor.fetchmany(at_once):
             for row in some:
                 yield opened(row, values)
 

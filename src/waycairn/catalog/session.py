@@ -19,7 +19,7 @@ from waycairn.catalog.columns import (
     encode_text,
 )
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, RUN_ID, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.points import decode_points, encode_points
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Build, Statement
@@ -393,3 +393,61 @@ def _pattern_of(row: Row) -> Pattern:
         run=RunId(run),
         sequence=sequence,
     )
+
+
+# -- taking over -----------------------------------------------------------------------------------------------------
+
+
+def copy_journal(session: Session, source: RunId, target: Target, through: int) -> None:
+    """What a run had written down up to a cut, into another run; what is promoted stays with who found it."""
+    to = {RUN_ID: target.id, "run": target.num}
+    values: dict[str, Any] = {"id": source, "after": -1, "limit": _PAGE}
+    while rows := session.all(LOGGED_AFTER, values):
+        kept = [row for row in rows if row[0] <= through]
+        session.many(ADD_LOGGED, [{**_values_of_logged(_logged_of(row)), **to} for row in kept])
+        if len(kept) < len(rows):
+            break
+        values["after"] = rows[-1][0]
+    everything = {"id": source, "after": -1}
+    for one in map(_iteration_of, session.all(ITERATIONS_AFTER, everything)):
+        if one.sequence <= through:
+            values = _values_of_iteration(one, one.epoch, is_sealed=session.is_sealed)
+            session.change(ADD_ITERATION, {**values, **to, "sequence": one.sequence})
+    places = _Places()
+    for rule in map(_rule_of, session.all(RULES_AFTER, everything)):
+        if rule.sequence <= through:
+            where = {**to, "sequence": rule.sequence, "promoted": rule.is_promoted}
+            session.change(ADD_RULE, {**_values_of_rule(places.next(rule.sequence), rule), **where})
+    places = _Places()
+    for pattern in map(_pattern_of, session.all(PATTERNS_AFTER, everything)):
+        if pattern.sequence <= through:
+            where = {**to, "sequence": pattern.sequence}
+            session.change(ADD_PATTERN, {**_values_of_pattern(places.next(pattern.sequence), pattern), **where})
+
+
+class _Places:
+    """Rows of one cut are numbered from 0, in the order in which they are read."""
+
+    def __init__(self) -> None:
+        self._sequence = -1
+        self._place = -1
+
+    def next(self, sequence: int) -> int:
+        self._place = self._place + 1 if sequence == self._sequence else 0
+        self._sequence = sequence
+        return self._place
+
+
+def _values_of_logged(cut: LoggedCut) -> dict[str, Any]:
+    steps = [point.step for point in cut.points]
+    return {
+        "sequence": cut.sequence,
+        "epoch": cut.epoch,
+        "entered": cut.entered,
+        "created": cut.created,
+        "saving": cut.saving,
+        "first": min(steps, default=None),
+        "last": max(steps, default=None),
+        "count": len(steps),
+        "points": encode_points(cut.points),
+    }

@@ -27,7 +27,7 @@ _TEXT = frozenset({str})
 def reads(columns: Sequence[Column[Any]]) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """For a function that makes a record of a row (its last argument) with these columns: Damaged if one of them
     cannot hold what is there, or the function can make nothing of it."""
-    kinds = tuple(_kinds_of(column) for column in columns)
+    kinds = tuple(kinds_of(column) for column in columns)
     known: set[tuple[type, ...]] = set()
     """The same few come again and again: a row costs a third of a microsecond."""
 
@@ -66,7 +66,8 @@ def damaged_row(table: str, detail: object) -> Damaged:
     )
 
 
-def _kinds_of(column: Column[Any]) -> frozenset[type]:
+def kinds_of(column: Column[Any]) -> frozenset[type]:
+    """The types that a column of a row may have."""
     kinds = next((kinds for kind, kinds in _KINDS if isinstance(column.type, kind)), _TEXT)
     return kinds | {type(None)} if column.nullable else kinds
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
+from waycairn.catalog.riding import write_with_rider
+from waycairn.catalog.sqlite_room import settle_log, shrink
 from waycairn.catalog.statement import Texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
@@ -30,6 +32,11 @@ OLDEST = (3, 35, 0)
 """RETURNING."""
 BUSY_SECONDS = 10.0
 """For programs that write to the file outside the queue; ours never meet there."""
+SOFT_SECONDS = 0.5
+"""For what is not worth waiting for."""
+_AT_FIRST = "PRAGMA auto_vacuum = INCREMENTAL"
+"""In a file that is still empty: pages that rows leave can be given back, a few at a time (see `sqlite_room`). Later it
+changes nothing, but every connection would wait for whoever writes just then."""
 _PRAGMAS = (
     # Only the first of all connections changes the file by this.
     "PRAGMA journal_mode = WAL",
@@ -39,6 +46,8 @@ _PRAGMAS = (
     # A checkpoint of the WAL costs two flushes: every 1,000 pages. Rarer ones let the log grow, and a growing log costs each commit a journal commit of the file system.
     "PRAGMA wal_autocheckpoint = 1000",
     "PRAGMA journal_size_limit = 67108864",
+    # What is deleted is overwritten. Many builds of SQLite have it on; it costs nothing that can be measured, since rows are replaced in pages that are written anyway.
+    "PRAGMA secure_delete = ON",
 )
 _TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
 
@@ -109,7 +118,7 @@ class SqliteDatabase:
                 path=str(self.path),
             )
         try:
-            return self._group.submit(work)
+            return write_with_rider(self._group.submit, work)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
         except OSError:
@@ -126,6 +135,23 @@ class SqliteDatabase:
         if self._writer is not None:
             self._session.close()
             self._session = self._sessions.new(self._writer.cursor())
+
+    def write_softly(self, work: Callable[[Session], T]) -> T:
+        """On a connection of its own: one in the queue flushes, and flushes are what a job waits for."""
+        self._check()
+        if self._is_frozen or not self.path.exists():  # never made anew by this
+            raise refuse_to_write(self.path)
+        try:
+            with closing(self.connect()) as connection:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(f"PRAGMA busy_timeout = {int(SOFT_SECONDS * 1000)}")
+                connection.execute("BEGIN IMMEDIATE")
+                # Closing takes back what was not committed.
+                result = work(self._sessions.new(connection.cursor()))
+                connection.execute("COMMIT")
+                return result
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise from_sqlite(error, self.name) from error
 
     @contextmanager
     def migration(self) -> Iterator[sqlite3.Connection]:
@@ -166,6 +192,23 @@ class SqliteDatabase:
         crashpoint("catalog.copied")
         return f"the old store is kept at {target}"
 
+    def settle_log(self) -> bool:
+        return self._aside(lambda: settle_log(self))
+
+    def shrink(self, spare: float, rewrite: bool) -> int:
+        return self._aside(lambda: shrink(self, spare, rewrite))
+
+    def _aside(self, work: Callable[[], T]) -> T:
+        """What is done with the files, on a connection of its own."""
+        self._check()
+        if self._is_frozen:
+            raise refuse_to_write(self.path)
+        try:
+            with translated("the catalog", self.path):
+                return work()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
     def close(self) -> None:
         with self._lock:
             if self._is_closed or self._is_forked:
@@ -202,6 +245,8 @@ class SqliteDatabase:
             cached_statements=256,
         )
         try:
+            if not frozen and self.path.exists() and not self.path.stat().st_size:
+                connection.execute(_AT_FIRST)
             for pragma in () if frozen else (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
                 connection.execute(pragma)
         except BaseException:
@@ -213,8 +258,13 @@ class SqliteDatabase:
     def _queue(self) -> FairQueue:
         """Opened by the first who writes: two writers of one process are in line already (see `group`)."""
         if self._lazy_queue is None:
-            self._lazy_queue = FairQueue(self.path.with_name(self.path.name + ".queue"))
+            self._lazy_queue = FairQueue(self.queue_path)
         return self._lazy_queue
+
+    @property
+    def queue_path(self) -> Path:
+        """Where writers line up."""
+        return self.path.with_name(self.path.name + ".queue")
 
     def _borrow(self) -> sqlite3.Connection:
         """An idle reader, or a new one: there are as many as threads read at the same time."""

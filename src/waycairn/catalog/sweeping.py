@@ -14,28 +14,35 @@ A mark is good for one epoch: if another sweep came between, it is made again.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from itertools import islice
+from operator import le
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Integer, LargeBinary, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED
+from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.tables import blocks, chunks, counters, metadata, packs, runs
+from waycairn.catalog.tables import blocks, checkpoints, chunks, counters, metadata, packs, runs
 from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.ids import PackId, RunId
 from waycairn.model.spans import Spans
-from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.model.sweeping import Condemned, DeadBlock, DeadBlocks, Mark, PackFill, Runs
 
 Refers = Callable[[bytes], Runs]
 """From a manifest to the chunks that it refers to. Raises Damaged."""
+
+Without = Mapping[int, Collection[int]]
+"""Checkpoints, by the number of their run, that are taken to be gone: what a sweep would do."""
+NOBODY: Without = {}
 
 REFERRING = tuple(table for table in metadata.sorted_tables if "manifest" in table.c)
 """Every table with manifests in it, so that none is ever forgotten here. All have `run` and `sequence`."""
@@ -89,19 +96,6 @@ FORGET_PACK = Statement(
     "The file of a condemned pack is gone.",
     delete(packs).where(packs.c.id == bindparam("pack")),
 )
-
-
-def _claim(build: Build) -> ClauseElement:
-    now, was = bindparam("now", type_=BigInteger), bindparam("due", type_=BigInteger)
-    claimed = build.insert(counters).values(name=bindparam("counter"), value=now)
-    # A time in the future is of a clock that was set back since then: it must not keep sweeps away.
-    is_due = or_(counters.c.value <= was, counters.c.value > now)
-    claimed = claimed.on_conflict_do_update(index_elements=["name"], set_={"value": now}, where=is_due)
-    assert isinstance(claimed, ClauseElement)
-    return claimed
-
-
-CLAIM_TIME = Statement("claim_time", "Note the time of a sweep, unless one was noted lately.", _claim)
 
 
 @cache
@@ -163,8 +157,8 @@ def _which_packs(count: int) -> Statement:
 def _which_chunks(count: int) -> Statement:
     return Statement(
         "which_chunks",
-        "Which of these chunks have a row, and lie in no archive.",
-        select(chunks.c.number).where(one_of(chunks.c.number, count), ~IS_ARCHIVED),
+        "Which of these chunks have a row, are not marked damaged and lie in no archive.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count), is_sound(chunks.c.number), ~IS_ARCHIVED),
     )
 
 
@@ -193,12 +187,12 @@ def _bases(count: int) -> Statement:
 class SweepPart(Part):
     """Implements `ports.SweepRows`."""
 
-    def mark(self, refers: Refers, skipped: bytes) -> Mark:
+    def mark(self, refers: Refers, skipped: bytes, without: Without = NOBODY) -> Mark:
         epoch = self._database.read(_epoch)
         # The order of these three is what makes it safe, see above.
         sequences = self._database.read(_sequences)
         numbers, places = self._chunks()
-        live = self._live(refers, skipped)
+        live = self._live(refers, skipped, without)
         return Mark(epoch=epoch, sequences=sequences, dead=_dead(numbers, places, live))
 
     def _chunks(self) -> tuple[array[int], array[int]]:
@@ -210,20 +204,21 @@ class SweepPart(Part):
                 places.extend(block for _, block in page)
         return numbers, places
 
-    def _live(self, refers: Refers, skipped: bytes) -> Spans:
+    def _live(self, refers: Refers, skipped: bytes, without: Without) -> Spans:
         nums = [num for (num,) in self._database.read(lambda session: session.all(NUMS))]
         found: set[tuple[int, int]] = set()
         for at in range(0, len(nums), _RUNS_AT_ONCE):
             few = nums[at : at + _RUNS_AT_ONCE]
             values = {"first": few[0], "last": few[-1], "skipped": skipped, "length": len(skipped)}
             for table in REFERRING:
-                read = partial(_referred, table=table, values=values, refers=refers, since=False)
+                gone = without if table is checkpoints else NOBODY
+                read = partial(_referred, table=table, values=values, refers=refers, without=gone)
                 found |= self._database.read(read)
             if len(found) > _MANY:
                 found = set(Spans(found))
         return _with_bases(Spans(found), dict(self._database.read(lambda session: session.all(_all_bases()))))
 
-    def condemn(self, mark: Mark, part: Sequence[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
+    def condemn(self, mark: Mark, part: Iterable[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
         return self._database.write(lambda session: _condemn(session, mark, part, refers, skipped))
 
     def condemn_unknown(self, found: Mapping[PackId, int]) -> Sequence[PackId]:
@@ -248,15 +243,6 @@ class SweepPart(Part):
     def has_chunks(self, numbers: Spans) -> bool:
         return self._database.read(lambda session: _has_chunks(session, numbers))
 
-    def claim_sweep(self, now: float, pause: float) -> bool:
-        values = {"counter": "swept", "now": int(now * 1000), "due": int((now - pause) * 1000)}
-        return self._database.write(lambda session: session.change(CLAIM_TIME, values)) == 1
-
-    def last_sweep(self) -> float | None:
-        row = self._database.read(lambda session: session.one(COUNTER, {"counter": "swept"}))
-        with nonsense_of(counters.name):
-            return None if row is None else int(row[0]) / 1000
-
 
 # -- marking -------------------------------------------------------------------------------------------------------
 
@@ -279,10 +265,18 @@ def _chunks_after(session: Session, after: int) -> list[Row]:
 
 
 def _referred(
-    session: Session, table: Table, values: Mapping[str, object], refers: Refers, *, since: bool
+    session: Session,
+    table: Table,
+    values: Mapping[str, object],
+    refers: Refers,
+    *,
+    since: bool = False,
+    without: Without = NOBODY,
 ) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
     for num, sequence, manifest, *_ in session.each(_manifests(table, since=since), values):
+        if num in without and sequence in without[num]:
+            continue
         try:
             found.update(refers(bytes(manifest)))
         except Damaged as error:
@@ -307,34 +301,53 @@ def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
     return live | Spans((number, 1) for number in more) if more else live
 
 
-def _dead(numbers: Sequence[int], places: Sequence[int], live: Spans) -> list[DeadBlock]:
-    dead: dict[int, list[int]] = {}
-    used: set[int] = set()
-    for number, block in zip(numbers, places, strict=True):
-        if number in live:
-            used.add(block)
-        else:
-            dead.setdefault(block, []).append(number)
-    return [DeadBlock(block, chunks_of, block not in used) for block, chunks_of in dead.items()]
+def _dead(numbers: array[int], places: array[int], live: Spans) -> DeadBlocks:
+    """By halving: what lives is few ranges of very many chunks."""
+    dead, of = array("q"), array("q")
+    kept: list[tuple[int, int]] = []
+    at = 0
+    for first, count in live:
+        begin = bisect_left(numbers, first, at)
+        dead.extend(numbers[at:begin])
+        of.extend(places[at:begin])
+        at = bisect_left(numbers, first + count, begin)
+        if begin < at:
+            kept.append((begin, at))
+    dead.extend(numbers[at:])
+    of.extend(places[at:])
+    if _is_in_order(places):
+        # Chunks of a block lie side by side: only the first and last block of a range can have dead ones, too.
+        used = {place for begin, end in kept for place in (places[begin], places[end - 1])}
+    else:
+        used = set(of)
+        used.intersection_update(place for begin, end in kept for place in places[begin:end])
+        order = sorted(range(len(of)), key=of.__getitem__)
+        dead, of = array("q", [dead[at] for at in order]), array("q", [of[at] for at in order])
+    return DeadBlocks(dead, of, used)
+
+
+def _is_in_order(places: array[int]) -> bool:
+    return all(map(le, places, islice(places, 1, None)))
 
 
 # -- condemning ----------------------------------------------------------------------------------------------------
 
 
-def _condemn(session: Session, mark: Mark, part: Sequence[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
+def _condemn(session: Session, mark: Mark, part: Iterable[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
     # 1. The lock. Nobody who found chunks again commits from here on, and the mark must be of this very epoch.
     row = session.one(LOCK_EPOCH)
     if row is None or row[0] != mark.epoch + 1:
         raise SweptMeanwhile("another sweep was faster. Nothing was removed by this one. Mark again.")
     # 2. What was committed since the mark keeps what it refers to.
-    rescued = _rescued(session, mark, refers, skipped)
+    newest = _sequences(session)
+    rescued = _rescued(session, mark, newest, refers, skipped)
     dead = [left for block in part if (left := _spare(block, rescued)).chunks]
     # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
     numbers = sorted(number for block in dead for number in block.chunks)
     session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
     whole = [block.number for block in dead if block.is_whole]
     inline_bytes = _drop_whole(session, whole)
-    return Condemned(row[0], len(numbers), len(whole), inline_bytes)
+    return Condemned(row[0], len(numbers), len(whole), inline_bytes, newest)
 
 
 def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
@@ -348,10 +361,12 @@ def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
     return inline_bytes
 
 
-def _rescued(session: Session, mark: Mark, refers: Refers, skipped: bytes) -> Spans:
+def _rescued(
+    session: Session, mark: Mark, newest: Mapping[int, tuple[RunId, int]], refers: Refers, skipped: bytes
+) -> Spans:
     """What commits since the mark refer to."""
     found: set[tuple[int, int]] = set()
-    for num, (id_, sequence) in _sequences(session).items():
+    for num, (id_, sequence) in newest.items():
         before = mark.sequences.get(num)
         # The number of a removed run may be given out again: another id is another run.
         since = before[1] if before is not None and before[0] == id_ else -1
@@ -375,13 +390,23 @@ def _bases_of(session: Session, live: Spans) -> set[int]:
 
 
 def _spare(block: DeadBlock, rescued: Spans) -> DeadBlock:
+    if not rescued:
+        return block
     left = [number for number in block.chunks if number not in rescued]
     return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
 
 
-def _consecutive(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """First and last of each range without gaps."""
-    return ((first, first + count - 1) for first, count in Spans((number, 1) for number in numbers))
+def _consecutive(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each range without gaps, of numbers in order."""
+    first = last = -2
+    for number in numbers:
+        if number != last + 1:
+            if first >= 0:
+                yield first, last
+            first = number
+        last = number
+    if first >= 0:
+        yield first, last
 
 
 # -- packs ---------------------------------------------------------------------------------------------------------

@@ -361,6 +361,16 @@ chunks = Table(
     Index("ix_chunks_id", "id"),
 )
 
+# Chunks that were read and are damaged. A table of its own: a column would cost each chunk, and there are none in a sound
+# store. Nobody finds them again by their ids, so that the same content is written anew.
+damaged = Table(
+    "damaged",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("damage", Text, nullable=False, info=SEALED),
+)
+
 # The keys of an encrypted store, each of them wrapped; none in a plain one.
 keys = Table(
     "keys",

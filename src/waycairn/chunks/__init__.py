@@ -9,10 +9,27 @@ state; its *root* is a keyed hash over their ids, so that integrity never rests 
 from __future__ import annotations
 
 from waycairn.chunks.compressing import check_compression
+from waycairn.chunks.listing import Listing, list_what_is_proven
 from waycairn.chunks.open_state import OpenState
-from waycairn.chunks.pack_reader import check_pack, list_pack
+from waycairn.chunks.pack_reader import check_ends, check_pack, list_pack
 from waycairn.chunks.reader import ChunkReader
+from waycairn.chunks.roots import IndexTable, Roots
+from waycairn.chunks.source import Examined
 from waycairn.chunks.tuning import Tuning
 from waycairn.chunks.writer import ChunkWriter
 
-__all__ = ["ChunkReader", "ChunkWriter", "OpenState", "Tuning", "check_compression", "check_pack", "list_pack"]
+__all__ = [
+    "ChunkReader",
+    "ChunkWriter",
+    "Examined",
+    "IndexTable",
+    "Listing",
+    "OpenState",
+    "Roots",
+    "Tuning",
+    "check_compression",
+    "check_ends",
+    "check_pack",
+    "list_pack",
+    "list_what_is_proven",
+]

@@ -15,14 +15,14 @@ _Out = TypeVar("_Out")
 _Job = tuple[Future[_Out], _In]
 
 
-def map_ahead(work: Callable[[_In], _Out], items: Iterable[_In], threads: int = 2) -> Iterator[_Out]:
-    """Like map, in order, a bounded number of items ahead. No thread is started for a single item.
+def map_ahead(work: Callable[[_In], _Out], items: Iterable[_In], threads: int = 2, ahead: int = 2) -> Iterator[_Out]:
+    """Like map, in order, at most `ahead` items ahead. No thread is started for a single item.
 
     Threads of its own: a ThreadPoolExecutor takes nothing any more once the program has reached its end, where a save
     behind the job may still be on its way.
     """
     source = iter(items)
-    first = list(islice(source, 2))
+    first = list(islice(source, ahead))
     if len(first) < 2:
         yield from map(work, first)
         return

@@ -6,8 +6,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from waycairn.chunks.sealing import sample_pays
 from waycairn.chunks.tuning import KIB, MIB, Tuning
 
+_MUCH = 16 * KIB
+"""Mean size of the chunks of much text."""
+_IN_GROUP, _TAIL, _LARGEST_GROUP = 16, 32, 768 * KIB
+"""Chunks that are joined where they are noise: so many in the mean, told by so many bytes at their ends, up to this size."""
 _HEAD = slice(64, 320)
 """What tells a piece: behind the header of a list, which counts what follows and so changes as it grows."""
 
@@ -77,8 +82,12 @@ def _join_small(cuts: Sequence[int], length: int, tuning: Tuning) -> Iterator[Pi
 def _cut_content(document: memoryview, piece: Piece, tuning: Tuning, seed: int, heads: PieceHeads) -> Iterator[Piece]:
     start = piece.start
     data = document[start : piece.end]
-    average = _average(len(data), changes=heads.changes(data), large=tuning.content_large)
-    for length in content_lengths(data, average, seed) if average else [len(data)]:
+    if len(data) >= MIB:
+        lengths = joined_noise(data, content_lengths(data, _MUCH, seed))
+    else:
+        average = _average(len(data), changes=heads.changes(data), large=tuning.content_large)
+        lengths = content_lengths(data, average, seed) if average else [len(data)]
+    for length in lengths:
         yield Piece(start, start + length, literal=False)
         start += length
 
@@ -86,11 +95,29 @@ def _cut_content(document: memoryview, piece: Piece, tuning: Tuning, seed: int, 
 def _average(size: int, *, changes: bool, large: int) -> int:
     """Small chunks where little was appended to little (the last chunk is rewritten each time), about 16 KiB for much:
     the knee between size and speed on edited text (STORAGE: 4 KiB 117, 16 KiB 106-111, 64 KiB 165 MiB). 0: no cut."""
-    if size >= MIB:
-        return 16 * KIB
     if changes:
         return KIB if size < 256 * KIB else 4 * KIB
-    return 16 * KIB if size > large else 0
+    return _MUCH if size > large else 0
+
+
+def joined_noise(data: memoryview, lengths: Sequence[int]) -> list[int]:
+    """Chunks of what does not compress, joined to about 256 KiB: they are random numbers, weights, archives, of which small
+    parts are rarely found again, and each chunk costs as much as hashing 100 KiB.
+
+    Where a group ends is told by its content, and whether it is noise by a sample of it, so that an edit changes only the
+    groups that it touches.
+    """
+    joined: list[int] = []
+    start = end = 0
+    group: list[int] = []
+    for length in lengths:
+        end += length
+        group.append(length)
+        if zlib.crc32(data[end - _TAIL : end]) % _IN_GROUP and end - start < _LARGEST_GROUP:
+            continue
+        joined += group if len(group) == 1 or sample_pays(data[start:end]) else [end - start]
+        start, group = end, []
+    return joined + group
 
 
 def content_lengths(data: memoryview, average: int, seed: int) -> list[int]:

@@ -37,7 +37,6 @@ from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.sealing import compressed, decompressed
 from waycairn.chunks.varint import Cursor, put, put_signed
 from waycairn.errors import Damaged
-from waycairn.model.ids import ChunkId
 
 VERSION = 1
 _PLAIN, _ZSTD, _WHOLE = 0, 1, 2
@@ -240,8 +239,9 @@ def _take_run(cursor: Cursor, head: int, behind: int) -> Run:
     return Run(first, count)
 
 
-def root_of(manifest: Manifest, ids: Sequence[ChunkId], lengths: Sequence[int], key: bytes) -> bytes:
-    """32 bytes over everything the manifest resolves to; ids and lengths of document chunks, then of buffers."""
+def root_of(manifest: Manifest, ids: Sequence[bytes], lengths: Sequence[int], key: bytes) -> bytes:
+    """32 bytes over everything the manifest resolves to; ids (also several joined) and lengths of document chunks, then of
+    buffers."""
     if (document := manifest.whole) is not None:
         return root_of_whole(document, key)
     literals = list(manifest.literals())
@@ -249,7 +249,7 @@ def root_of(manifest: Manifest, ids: Sequence[ChunkId], lengths: Sequence[int], 
         struct.pack(
             "<6Q",
             manifest.document_length,
-            len(ids),
+            len(lengths),
             len(literals),
             len(manifest.sizes),
             manifest.own_chunk,

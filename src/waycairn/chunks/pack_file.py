@@ -150,12 +150,13 @@ def read_trailer(data: bytes, size: int, pack: PackId) -> tuple[int, int, bytes]
 
 def read_footer(data: bytes, pack: PackId, *, is_sealed: bool = False) -> list[PackedBlock]:
     cursor = Cursor(data, f"the footer of pack {pack}")
-    blocks = [_read_block(cursor, is_sealed=is_sealed) for _ in range(cursor.varint())]
+    blocks = [read_block(cursor, is_sealed=is_sealed) for _ in range(cursor.varint())]
     cursor.end()
     return blocks
 
 
-def _read_block(cursor: Cursor, *, is_sealed: bool) -> PackedBlock:
+def read_block(cursor: Cursor, *, is_sealed: bool = False) -> PackedBlock:
+    """The next entry of a footer. Raises Damaged if there can be none."""
     behind, codec, offset, raw_length, stored_length = (cursor.varint() for _ in range(5))
     stored_hash = None if codec == RAW or is_sealed else cursor.take(32)
     base = (cursor.varint(), ChunkId(cursor.take(32))) if codec == DELTA else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from waycairn.chunks import pack_file
 from waycairn.chunks.hashing import chunk_id, plain_hash
 from waycairn.chunks.pack_file import HEADER_SIZE, TRAILER_SIZE, PackedBlock
@@ -17,7 +19,12 @@ from waycairn.ports import Blobs, Buffer
 def list_pack(blobs: Blobs, info: StoreInfo, pack: PackId) -> NewData:
     """The rows that the commit of this pack added: what the index needs to find its chunks again, by the same
     numbers. Verifies header, footer and trailer, and reads no block. Raises Damaged."""
-    size, digest, blocks, _ = _read_ends(blobs, info, pack)
+    size, digest, blocks, _ = read_ends(blobs, info, pack)
+    return rows_of(pack, size, digest, blocks)
+
+
+def rows_of(pack: PackId, size: int, digest: bytes, blocks: Sequence[PackedBlock]) -> NewData:
+    """The rows of these blocks."""
     chunks: list[NewChunk] = []
     for block in blocks:
         start = 0
@@ -47,33 +54,42 @@ def check_pack(blobs: Blobs, info: StoreInfo, pack: PackId) -> int:
     """Read every byte of a pack, also those that nobody needs any more, and verify it; its size. Raises Damaged
     naming the place. `ChunkReader.verify` checks what one checkpoint needs instead. A block that is a difference is
     verified by its own hash and its form: what it is the difference to lies elsewhere."""
-    size, _, blocks, key = _read_ends(blobs, info, pack)
+    size, _, blocks, key = read_ends(blobs, info, pack)
     end = HEADER_SIZE
     for block in sorted(blocks, key=lambda block: block.offset):
         _check_padding(blobs, pack, end, block.offset)
         _check_block(blobs, info, pack, block, key)
         end = block.offset + block.stored_length
-    footer_at, _, _ = pack_file.read_trailer(_read(blobs, pack, size - TRAILER_SIZE, TRAILER_SIZE), size, pack)
+    footer_at, _, _ = pack_file.read_trailer(read_at(blobs, pack, size - TRAILER_SIZE, TRAILER_SIZE), size, pack)
     _check_padding(blobs, pack, end, footer_at)
     return size
 
 
-def _read_ends(blobs: Blobs, info: StoreInfo, pack: PackId) -> tuple[int, bytes, list[PackedBlock], PackKey | None]:
+def check_ends(blobs: Blobs, info: StoreInfo, pack: PackId) -> bytes:
+    """Read header, footer and trailer of a pack and verify them; its digest. Raises Damaged."""
+    return read_ends(blobs, info, pack, listed=False)[1]
+
+
+def read_ends(
+    blobs: Blobs, info: StoreInfo, pack: PackId, *, listed: bool = True
+) -> tuple[int, bytes, list[PackedBlock], PackKey | None]:
+    """Size, digest, what the footer lists, and the key of an encrypted pack. Raises Damaged."""
     found = blobs.head(pack)
     if found is None or found.size < HEADER_SIZE + TRAILER_SIZE:
         raise pack_file.damaged(pack, "it is missing" if found is None else f"only {found.size} bytes of it are there")
-    header = _read(blobs, pack, 0, HEADER_SIZE)
+    header = read_at(blobs, pack, 0, HEADER_SIZE)
     generation = pack_file.read_header(header, info.id, pack, is_encrypted=info.is_encrypted).generation
-    end = _read(blobs, pack, found.size - TRAILER_SIZE, TRAILER_SIZE)
+    end = read_at(blobs, pack, found.size - TRAILER_SIZE, TRAILER_SIZE)
     offset, length, digest = pack_file.read_trailer(end, found.size, pack)
-    footer = _read(blobs, pack, offset, length)
+    footer = read_at(blobs, pack, offset, length)
     if pack_file.digest_of(header, footer) != digest:
         raise pack_file.damaged(pack, "its footer does not match its hash")
-    if info.vault is None:
-        return found.size, digest, pack_file.read_footer(footer, pack), None
-    key = info.vault.pack_key(pack, generation)
-    opened = _opened(key, footer, offset, context_of_footer(header), pack)
-    return found.size, digest, pack_file.read_footer(bytes(opened), pack, is_sealed=True), key
+    key = None if info.vault is None else info.vault.pack_key(pack, generation)
+    if not listed:
+        return found.size, digest, [], key
+    if key is not None:
+        footer = bytes(_opened(key, footer, offset, context_of_footer(header), pack))
+    return found.size, digest, pack_file.read_footer(footer, pack, is_sealed=key is not None), key
 
 
 def _opened(key: PackKey, sealed: bytes, offset: int, context: bytes, pack: PackId) -> bytearray:
@@ -88,13 +104,13 @@ def _opened(key: PackKey, sealed: bytes, offset: int, context: bytes, pack: Pack
 def _check_padding(blobs: Blobs, pack: PackId, start: int, end: int) -> None:
     if start > end:
         raise pack_file.damaged(pack, f"two blocks overlap at byte {end}")
-    if any(_read(blobs, pack, start, end - start)):
+    if any(read_at(blobs, pack, start, end - start)):
         raise pack_file.damaged(pack, f"the padding from byte {start} to {end} is not empty (no data is lost)")
 
 
 def _check_block(blobs: Blobs, info: StoreInfo, pack: PackId, block: PackedBlock, key: PackKey | None) -> None:
     where = f"block {block.members[0].number} of pack {pack} at byte {block.offset}"
-    stored: Buffer = _read(blobs, pack, block.offset, block.stored_length)
+    stored: Buffer = read_at(blobs, pack, block.offset, block.stored_length)
     if key is not None:
         base = None if block.base is None else block.base[0]
         context = context_of_block(block.codec, block.raw_length, block.stored_length, base)
@@ -123,7 +139,8 @@ def _check_block(blobs: Blobs, info: StoreInfo, pack: PackId, block: PackedBlock
         raise pack_file.damaged(pack, f"{where} holds {block.raw_length} bytes and its chunks have {start}")
 
 
-def _read(blobs: Blobs, pack: PackId, offset: int, length: int) -> bytes:
+def read_at(blobs: Blobs, pack: PackId, offset: int, length: int) -> bytes:
+    """So many bytes of a pack. Raises Damaged if they are not there."""
     target = bytearray(length)
     blobs.read_into(pack, offset, memoryview(target))
     return bytes(target)

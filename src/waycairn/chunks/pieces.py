@@ -16,6 +16,9 @@ from waycairn.ports import Buffer
 _WINDOW = 8 * MIB
 """Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""
 
+_DOCUMENT_WINDOW = 512
+"""Chunks of a document that one thread hashes at a time: some 8 MiB where there are many."""
+
 Parts = Sequence[Buffer]
 """Of a chunk, one behind the other."""
 
@@ -61,6 +64,14 @@ def hash_windows(
     if any(len(group.members) == 1 for group in groups):
         return map_ahead(hashed, _windows(groups, views))
     return map(hashed, _windows(groups, views))
+
+
+def hash_pieces(chunks: Sequence[memoryview], secret: bytes) -> list[ChunkId]:
+    """The names of chunks of a document, in order; of much of it by two threads."""
+    windows = (chunks[at : at + _DOCUMENT_WINDOW] for at in range(0, len(chunks), _DOCUMENT_WINDOW))
+    return [
+        name for names in map_ahead(lambda window: [chunk_id((c,), secret) for c in window], windows) for name in names
+    ]
 
 
 def _hash(cut: _Cut, width: int, secret: bytes) -> BufferPiece:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from waycairn.chunks.hashing import Keys
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest, decode, root_of
 from waycairn.chunks.open_state import OpenState
-from waycairn.chunks.source import ChunkSource, Want
+from waycairn.chunks.roots import IndexTable, Roots
+from waycairn.chunks.source import ChunkSource, Examined, Want
 from waycairn.chunks.tuning import MIB
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace, Stored, StoreInfo
@@ -25,6 +26,7 @@ class ChunkReader:
         self._index = index
         self._source = ChunkSource(index, blobs, info)
         self._root_key = Keys(info.secret).root
+        self._info = info
 
     def open(self, stored: Stored) -> OpenState:
         """Verify the manifest against its root and find where its chunks lie. Reads no chunk yet."""
@@ -44,6 +46,14 @@ class ChunkReader:
                 self._source.read(wants)
                 wants, size = [], 0
         self._source.read(wants)
+
+    def examine(self, pages: Iterable[Sequence[ChunkPlace]]) -> Iterator[Examined]:
+        """Read chunks back, each block of a page once, see `ChunkSource.examine`."""
+        return self._source.examine(pages)
+
+    def roots(self, table: IndexTable) -> Roots:
+        """To tell of many states, without a question for each, whether manifest and index are what was committed."""
+        return Roots(table, self._info)
 
     def _resolve(self, stored: Stored) -> tuple[Manifest, Mapping[int, ChunkPlace]]:
         manifest = decode(stored.manifest)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.compressing import Compression
 from waycairn.chunks.cutting import PieceHeads, cut_document
-from waycairn.chunks.hashing import Keys, chunk_id
+from waycairn.chunks.hashing import Keys
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import plan_groups
 from waycairn.chunks.manifest import Manifest, Run, Segment, encode, encode_whole, root_of, root_of_whole, runs_of
-from waycairn.chunks.pieces import BufferPiece, hash_windows
+from waycairn.chunks.pieces import BufferPiece, hash_pieces, hash_windows
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
@@ -107,7 +107,7 @@ class Save:
         pieces = cut_document(encoded.document, encoded.cuts(), self._tuning, self._keys.seed, self._heads)
         view = memoryview(encoded.document)
         chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
-        ids = [chunk_id((chunk,), self._keys.chunk) for chunk in chunks]
+        ids = hash_pieces(chunks, self._keys.chunk)
         numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
 
         def seal(block: list[int]) -> Sealed:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.pack_keys import PackKeys
@@ -26,6 +27,8 @@ _GAP = 64 * KIB
 """Reading so many bytes too much is cheaper than another read."""
 _THREADS = 4
 """Two that read while two verify."""
+_EXAMINED_AHEAD = 6
+"""Batches under way while chunks are examined: neither thread waits for the other, in some 24 MiB."""
 _PARALLEL_FROM = 1 * MIB
 _DEEPEST = 64
 """Differences in a row. Writers stop much earlier; a damaged index may go round in circles."""
@@ -44,6 +47,17 @@ class Want:
     place: ChunkPlace
     memory: memoryview | None = None
     start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Some chunks that were read back."""
+
+    chunks: int
+    raw_bytes: int
+    stored_bytes: int
+    bad: Sequence[tuple[ChunkPlace, str]]
+    """Those that are damaged, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,39 @@ class ChunkSource:
         if all(places[want.place.number] == want.place for want in wants):
             return None
         return [Want(places[want.place.number], want.memory, want.start) for want in wants]
+
+    def examine(self, pages: Iterable[Sequence[ChunkPlace]]) -> Iterator[Examined]:
+        """Read chunks and keep nothing of them, in the order in which they lie in each page, each block once, by two threads.
+        Damage is told and does not end it."""
+        may_be_direct = self._keys is None
+        batches = (batch for page in pages for batch in _batches(map(Want, page), may_be_direct=may_be_direct))
+        return map_ahead(self._examine, batches, ahead=_EXAMINED_AHEAD)
+
+    def _examine(self, batch: _Batch) -> Examined:
+        """The whole batch, and only if that fails block by block, and chunk by chunk."""
+        bad: list[tuple[ChunkPlace, str]] = []
+        if self._damage_of(batch) is not None:
+            for block in batch.wants:
+                if self._damage_of(_Batch(direct=False, wants=[block])) is not None:
+                    bad += (
+                        (want.place, damage)
+                        for want in block
+                        if (damage := self._damage_of(_Batch(direct=False, wants=[[want]]))) is not None
+                    )
+        blocks = [block[0].place.block for block in batch.wants]
+        return Examined(
+            chunks=sum(map(len, batch.wants)),
+            raw_bytes=sum(block.raw_length for block in blocks),
+            stored_bytes=sum(block.stored_length for block in blocks),
+            bad=bad,
+        )
+
+    def _damage_of(self, batch: _Batch) -> str | None:
+        try:
+            self._bring(batch, None, 0)
+        except Damaged as error:
+            return str(error)
+        return None
 
     def _bring_from(self, batch: _Batch, take: Take | None, depth: int) -> None:
         first = batch.first

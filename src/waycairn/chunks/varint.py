@@ -28,6 +28,11 @@ class Cursor:
         self._at = 0
         self._what = what
 
+    @property
+    def position(self) -> int:
+        """Bytes that were read."""
+        return self._at
+
     def varint(self) -> int:
         value = shift = 0
         while True:

@@ -10,32 +10,39 @@ import typer
 
 from waycairn import __version__
 from waycairn.cli import (
+    audit,
     care,
     checkpoints,
+    configuring,
     control,
     copying,
     crashing,
     exporting,
+    health,
     importing,
     items,
     keys,
     listing,
+    notifying,
     optimizing,
+    repairing,
     report,
     results,
     sessions,
     stream_acts,
     streams,
     sweeping,
+    time_travel,
+    verifying,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
---watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
-process.
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats,
+crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left;
+health: unhealthy); 4 the run is held by a living process; 5 degraded, 6 unknown (health).
 """
 
 app = typer.Typer(
@@ -59,21 +66,11 @@ def start(
     context.obj = store
 
 
-for family in (
-    listing,
-    items,
-    results,
-    report,
-    checkpoints,
-    exporting,
-    importing,
-    control,
-    sweeping,
-    copying,
-    optimizing,
-    care,
-    crashing,
-):
+_FAMILIES = (
+    *(listing, items, results, report, checkpoints, exporting, importing),
+    *(control, time_travel, sweeping, copying, optimizing, care, health, verifying, repairing, crashing),
+)
+for family in _FAMILIES:
     for command in family.COMMANDS:
         command.add_to(app)
 
@@ -91,6 +88,20 @@ session = typer.Typer(help="What training runs wrote down.", no_args_is_help=Tru
 for command in sessions.COMMANDS:
     command.add_to(session)
 app.add_typer(session, name="session")
+
+
+log = typer.Typer(help="Who did what: the audit log of the store.", no_args_is_help=True)
+for command in audit.COMMANDS:
+    command.add_to(log)
+app.add_typer(log, name="audit")
+config = typer.Typer(help="Settings: what holds here, and where it comes from.", no_args_is_help=True)
+for command in configuring.COMMANDS:
+    command.add_to(config)
+app.add_typer(config, name="config")
+notify = typer.Typer(help="Whom health tells, by webhook, e-mail or command.", no_args_is_help=True)
+for command in notifying.COMMANDS:
+    command.add_to(notify)
+app.add_typer(notify, name="notify")
 
 
 def run() -> int:

@@ -1,19 +1,19 @@
-"""`waycairn doctor`, `stats` and `verify`: is everything well?"""
+"""`waycairn doctor` and `stats`: is everything well?"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.naming import Key, find_either
 from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused, text, without_passwords
 
 if TYPE_CHECKING:
-    from waycairn.store import StoreCore
     from waycairn.upkeep.finding import Finding
-    from waycairn.upkeep.verifying import Verified
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "bad": "bold red"}
 
@@ -70,8 +70,21 @@ def _show_finding(face: Face, finding: Finding) -> None:
     face.show(table)
 
 
-def stats(face: Face) -> int:
-    """Count what the store holds: runs, checkpoints, sizes, how much smaller they were made."""
+class StatsFormat(StrEnum):
+    TEXT = "text"
+    PROMETHEUS = "prometheus"
+
+
+def stats(
+    face: Face,
+    output: Annotated[
+        StatsFormat, typer.Option("--format", help="prometheus: its text format, for a scraper; with health.")
+    ] = StatsFormat.TEXT,
+) -> int:
+    """Count what the store holds: runs, checkpoints, sizes, how much smaller they were made; how long saves and loads took
+    within the last day, what failed, and how fast the store grows."""
+    if output is StatsFormat.PROMETHEUS:
+        return _prometheus(face)
     from waycairn.upkeep.sizes import iso
     from waycairn.upkeep.statistics import statistics
 
@@ -84,6 +97,16 @@ def stats(face: Face) -> int:
     else:
         _show_stats(face, counted, now)
     return FOUND_BAD if counted["checkpoints"]["damaged"] else 0
+
+
+def _prometheus(face: Face) -> int:
+    from waycairn.upkeep.prometheus import exposition
+
+    if face.as_json:
+        raise Refused("--format prometheus and --json are two formats; choose one", BAD_USE)
+    with face.open() as store:
+        sys.stdout.buffer.write(exposition(store.core).encode())
+    return 0
 
 
 def _show_stats(face: Face, counted: dict[str, Any], now: float) -> None:
@@ -127,77 +150,29 @@ def _stat_lines(counted: dict[str, Any], now: float) -> list[tuple[str, str]]:
         ("raw", size_text(counted["raw_bytes"])),
         ("stored", f"{size_text(counted['stored_bytes'])}{': ' if smaller else ''}{', '.join(smaller)}"),
         ("files", ", ".join(files)),
+        *_measured_lines(counted),
     ]
 
 
-def verify(
-    face: Face,
-    what: Annotated[
-        str | None, typer.Argument(metavar="RUN|CHECKPOINT", help="Only this run (with its phases) or checkpoint.")
-    ] = None,
-    key: Key = None,
-) -> int:
-    """Read everything back and compare it with its hashes; mark what is damaged, so that it is never restored. Of a whole
-    store, also whether its rows and packs agree with each other."""
-    from waycairn.upkeep import invariants
-
-    with face.open() as store:
-        verified = _verify(face, store.core, find_either(store, what, key) if what else None)
-        violations = [] if what else invariants.examine(store.core)
-    if face.as_json:
-        face.document(
-            {
-                "checkpoints": verified.checkpoints,
-                "steps": verified.steps,
-                "results": verified.results,
-                "raw_bytes": verified.raw_bytes,
-                "damaged": [
-                    {"name": broken.name, "damage": broken.damage, "known_before": broken.known}
-                    for broken in verified.broken
-                ],
-                "violations": [
-                    {"invariant": one.invariant, "what": one.what, "facts": dict(one.facts)} for one in violations
-                ],
-            }
-        )
-    else:
-        for violation in violations:
-            face.line(f"violated: {violation}", "bold red")
-        _show_verified(face, verified)
-    return FOUND_BAD if verified.broken or violations else 0
-
-
-def _verify(face: Face, core: StoreCore, only: Any) -> Verified:
-    from waycairn.model.records import RunRecord
-    from waycairn.upkeep import verifying
-
-    if only is None:
-        checkpoints, runs = verifying.everything(core)
-    elif isinstance(only, RunRecord):
-        checkpoints, runs = verifying.of_run(core, only)
-    else:
-        checkpoints, runs = [only], []
-    if face.as_json or face.quiet or not face.is_terminal:
-        return verifying.verify(core, checkpoints, runs, lambda _name, _size: None)
-    with face.console.status("verifying") as status:
-        return verifying.verify(core, checkpoints, runs, lambda name, _size: status.update(f"verifying {name}"))
-
-
-def _show_verified(face: Face, verified: Verified) -> None:
+def _measured_lines(counted: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was measured within the last day; nothing where nothing was."""
+    from waycairn.cli.health import took_text
     from waycairn.upkeep.sizes import size_text
 
-    for broken in verified.broken:
-        known = " (known before)" if broken.known else ""
-        face.line(f"damaged: {broken.name}{known}: {broken.damage}", "bold red")
-    face.done(
-        f"{verified.checkpoints:,} checkpoints, {verified.steps:,} step results and {verified.results:,} cuts with results "
-        f"of items, {size_text(verified.raw_bytes)} read; "
-        f"{len(verified.broken)} damaged"
-    )
+    for act, one in counted["measured"].items():
+        took = " ".join(f"{name} {took_text(one[name])}" for name in ("p50", "p95", "p99"))
+        failed = f", {one['failures']:,} failed" if one["failures"] else ""
+        yield f"{act}, 24 h", f"{one['count']:,}: {took}{failed}"
+    if counted["takeovers"]:
+        yield "takeovers, 24 h", f"{counted['takeovers']:,}"
+    if counted["late_saves"]:
+        yield "late saves, 24 h", f"{counted['late_saves']:,}"
+    if counted["growth_bytes_a_day"] is not None:
+        grows = counted["growth_bytes_a_day"]
+        yield "growth", f"{'-' if grows < 0 else ''}{size_text(abs(grows))} a day"
 
 
 COMMANDS = (
     Command("doctor", doctor, has_quiet=True),
     Command("stats", stats),
-    Command("verify", verify, has_quiet=True),
 )

@@ -11,9 +11,10 @@ import typer
 
 from waycairn.cli.command import Command
 from waycairn.cli.naming import checkpoint_named
-from waycairn.cli.output import BAD_USE, Face, Refused
+from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused
 
 if TYPE_CHECKING:
+    from waycairn.model.records import CheckpointRecord
     from waycairn.work.store import Store
 
 
@@ -26,7 +27,15 @@ class Format(StrEnum):
 def export(
     face: Face,
     *,
-    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Id of a checkpoint.", show_default=False)],
+    checkpoint: Annotated[
+        str | None, typer.Argument(metavar="CHECKPOINT", help="Id of a checkpoint.", show_default=False)
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Everything that can be read, also out of a damaged store, below --to.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="With --all, a directory that is new or empty.", show_default=False)
+    ] = None,
     form: Annotated[
         Format, typer.Option("--format", help="json: all of it, readable. The others: arrays.")
     ] = Format.JSON,
@@ -36,36 +45,77 @@ def export(
     ] = False,
     only: Annotated[str | None, typer.Option("--only", help="Only this part of the state, like model.layer1.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
-) -> None:
-    """Write what a checkpoint holds to a file: whole or not at all, readable by you only."""
+) -> int:
+    """Write what a checkpoint holds to a file, or with --all everything to many: each whole or not at all, readable by you
+    only."""
     from waycairn.cli.facts import checkpoint_facts
-    from waycairn.upkeep.exporting import named_arrays, new_file, write_npz, write_safetensors
+    from waycairn.upkeep.auditing import audited
     from waycairn.upkeep.readable import readable
 
+    if everything or checkpoint is None:
+        if checkpoint is not None or not everything or to is None or output or no_data or only or force:
+            raise Refused("name a checkpoint; or --all, with --to DIR and perhaps --format, and nothing else.", BAD_USE)
+        return _export_all(face, to, form)
+    if to is not None:
+        raise Refused("--to goes with --all; name the file with -o FILE.", BAD_USE)
     if output is None and form is not Format.JSON:
         raise Refused(f"{form} is not text: name the file with -o FILE.", BAD_USE)
     if no_data and form is not Format.JSON:
         raise Refused(f"--no-data is for json; {form} holds nothing but data.", BAD_USE)
     with face.open() as store:
         record = checkpoint_named(store, checkpoint)
-        state = load_readable(store, record.id, only)
-    if output is None:
-        face.document({"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)})
-        return
+        where = None if output is None else output.absolute()
+        with audited(store.core, "export", record.id, reads_only=True, format=form.value, only=only, file=where):
+            state = load_readable(store, record.id, only)
+            if output is None:
+                face.document({"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)})
+                return 0
+            _write(output, record, state, form, force=force, data=not no_data)
+    size = output.stat().st_size
+    if face.as_json:
+        face.document({"checkpoint": record.id, "format": form.value, "file": str(output), "bytes": size})
+    else:
+        face.aside(f"wrote {output} ({size:,} bytes)")
+    return 0
+
+
+def _export_all(face: Face, to: Path, form: Format) -> int:
+    """What could not be had is told, and the exit code says so."""
+    from waycairn.upkeep.auditing import audited
+    from waycairn.upkeep.rescuing import INDEX, export_all
+
+    with (
+        face.open() as store,
+        audited(store.core, "export", reads_only=True, format=form.value, file=to.absolute()) as act,
+    ):
+        found = export_all(store.core, to, form.value)
+        act.facts.update(files=len(found.files), failed=len(found.failed))
+    if face.as_json:
+        face.document({"to": str(to), "files": len(found.files), "failed": found.failed})
+        return FOUND_BAD if found.failed else 0
+    for one in found.failed:
+        what = one.get("checkpoint") or " ".join(
+            str(one[name]) for name in ("what", "step", "loop", "run") if one.get(name)
+        )
+        face.line(f"not exported: {what}: {one['why']}")
+    face.done(f"{len(found.files):,} files in {to}, listed in {INDEX}; {len(found.failed)} states could not be had")
+    return FOUND_BAD if found.failed else 0
+
+
+def _write(output: Path, record: CheckpointRecord, state: Any, form: Format, *, force: bool, data: bool) -> None:
+    from waycairn.cli.facts import checkpoint_facts
+    from waycairn.upkeep.exporting import named_arrays, new_file, write_npz, write_safetensors
+    from waycairn.upkeep.readable import readable
+
     with new_file(output, force=force) as draft:
         if form is Format.JSON:
-            whole = {"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)}
+            whole = {"checkpoint": checkpoint_facts(record), "state": readable(state, data=data)}
             draft.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         elif form is Format.NPZ:
             write_npz(draft, named_arrays(state))
         else:
             about = {"waycairn_checkpoint": record.id, "waycairn_kind": record.checkpoint.kind}
             write_safetensors(draft, named_arrays(state), about)
-    size = output.stat().st_size
-    if face.as_json:
-        face.document({"checkpoint": record.id, "format": form.value, "file": str(output), "bytes": size})
-    else:
-        face.aside(f"wrote {output} ({size:,} bytes)")
 
 
 def load_readable(store: Store, checkpoint: str, only: str | None = None) -> Any:

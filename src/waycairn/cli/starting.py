@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from waycairn.model.records import RunRecord
     from waycairn.store import StoreCore
 
-_SETTING = "WAYCAIRN_STORE"
+_SETTING, _LONG = "WAYCAIRN_STORE", "WAYCAIRN_STORE__URL"
+"""The long name comes first where both are there; one of them is recorded, as the short one."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ def command_of(core: StoreCore, run: RunRecord) -> StartCommand:
             "started. Enter it there again: it goes on from its last cut."
         )
     recorded = dict(launch.environment)
-    without: tuple[str, ...] = ()
+    without: tuple[str, ...] = (_LONG,) if _LONG in os.environ else ()
     if _SETTING not in recorded:
         if "://" in core.url:
             # Addresses are not recorded, they may hold a password: it is the one that was given to this command.
             recorded[_SETTING] = core.url
         elif _SETTING in os.environ:
-            without = (_SETTING,)
+            without = (_SETTING, *without)
     changes = {name: value for name, value in recorded.items() if os.environ.get(name) != value}
     return StartCommand(launch.argv, launch.directory, changes, without)

@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 from waycairn.crashtest.place import Place
+from waycairn.settings import load
 
 _MARK = "WAYCAIRN_CRASHTEST"
 """In the environment of all that belongs to one run: how those are found that left its process group."""
@@ -143,7 +145,8 @@ def found(command: Sequence[str]) -> list[str]:
 
 def _environment(place: Place, mark: str, more: Mapping[str, str]) -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("WAYCAIRN_CRASH")}
-    kept.pop("WAYCAIRN_STORE", None)  # each trial has the store of its own directory
+    for name in ("WAYCAIRN_STORE", "WAYCAIRN_STORE__URL"):
+        kept.pop(name, None)  # each trial has the store of its own directory
     return {
         # Read by all, written by the golden run alone: nobody compiles what it imports at every start, or is killed at it.
         "PYTHONPYCACHEPREFIX": str(place.bytecode),
@@ -151,6 +154,15 @@ def _environment(place: Place, mark: str, more: Mapping[str, str]) -> dict[str, 
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(place.temporary),
         "WAYCAIRN_HISTORY": str(place.history),
+        **_own_store(place),
         _MARK: mark,
         **more,
     }
+
+
+def _own_store(place: Place) -> dict[str, str]:
+    """Where a settings file names a store outside of its directory, trials would share it with each other and with you."""
+    url = load(start=place.work, environment={}).settings.store.url
+    if url is None or ("://" not in url and Path(os.path.normpath(url)).is_relative_to(place.work)):
+        return {}
+    return {"WAYCAIRN_STORE": str(place.work / ".waycairn")}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from waycairn.model.setting_marks import PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +13,7 @@ class EncryptionSettings:
 
     encrypt: bool = False
     """New stores are created encrypted, and plain ones are refused."""
-    key_file: str | None = None
+    key_file: str | None = field(default=None, metadata=PATH)
     """The key file that is used where neither an argument nor the environment names a key."""
 
     def __post_init__(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
+
+from waycairn.model.setting_marks import PATH
+from waycairn.model.units import Duration, Share, Size
 
 _BEST = 22
 
@@ -12,21 +15,21 @@ _BEST = 22
 class OptimizeSettings:
     """When packs are written anew, how well, and what goes to an archive."""
 
-    live_share: float = 0.7
+    live_share: Share = 0.7
     """A pack of which less than this share is in use is written anew, 0 to 1. At 1 every dead byte goes."""
-    small_pack: int = 16 * 1024 * 1024
+    small_pack: Size = 16 * 1024 * 1024
     """Bytes. Packs below this are joined once there are `small_packs` of them."""
     small_packs: int = 8
     """How many small packs there may be before they are joined."""
-    max_bytes: int | None = None
+    max_bytes: Size | None = None
     """Bytes that one pass copies at the most, at least one pack; None for no limit. The next pass goes on."""
-    recompress_after: float | None = 7 * 86400.0
+    recompress_after: Duration | None = 7 * 86400.0
     """Seconds after which a pack is cold and is compressed again, once; None for never."""
     level: int = 9
     """Of zstd, for what is compressed again, 1 to 22."""
-    archive: str | None = None
+    archive: str | None = field(default=None, metadata=PATH)
     """The directory that old checkpoints are moved to by each pass; None for none."""
-    archive_after: float = 90 * 86400.0
+    archive_after: Duration = 90 * 86400.0
     """Seconds after which a checkpoint of a finished run is old, where `archive` is given."""
 
     def __post_init__(self) -> None:

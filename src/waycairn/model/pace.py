@@ -49,6 +49,10 @@ class Pacer:
         """How long until one is due if no further item ends."""
         return self._due_time - now
 
+    def late(self, now: float) -> float:
+        """Seconds since one was due by time; 0 if none was."""
+        return max(0.0, now - self._due_time)
+
     def took(self, started: float, ended: float) -> None:
         """A cut was taken between these times (seconds, monotonic)."""
         cost = ended - started
@@ -63,7 +67,7 @@ class Pacer:
         self._last, self._items = now, 0
         if policy.forced_only:
             self._due_time, self._due_items = never, 1 << 62
-        elif policy.is_automatic or (policy.percent and not self._total):
+        elif policy.is_automatic or (policy.asks_for_a_share_only and not self._total):
             # A share of an unknown total cannot be told: then as if nothing was asked for.
             self._due_time = now + self.cost / policy.share
             self._due_items = max(1, int(self.cost / policy.per_item))

@@ -39,9 +39,15 @@ class Pace:
     def is_automatic(self) -> bool:
         return not self.forced_only and self.seconds is None and self.items is None and self.percent is None
 
+    @property
+    def asks_for_a_share_only(self) -> bool:
+        """Of the work; neither an interval nor a number of items."""
+        return self.percent is not None and self.seconds is None and self.items is None
+
     @classmethod
     def of(cls, value: Pace | float | str | None) -> Pace:
-        """From what a user writes: None (automatic), 0 (only forced), 30 (seconds), "5%", "100 items", "every item"."""
+        """From what a user writes: None (automatic), 0 (only forced), 30 (seconds), "5%", "100 items", "every item",
+        "5%, 300s" (whichever comes first)."""
         match value:
             case None:
                 return cls()
@@ -59,9 +65,17 @@ class Pace:
 
     @classmethod
     def _from_text(cls, text: str) -> Pace:
+        parts = [cls._from_words(part, text) for part in text.split(",")]
+        given = [(name, value) for part in parts for name in _ASKED if (value := getattr(part, name)) is not None]
+        if len(parts) > 1 and (len(given) != len(parts) or len(dict(given)) != len(given)):
+            raise ValueError(_PACE_HELP.format(text))
+        return cls(**dict(given))
+
+    @classmethod
+    def _from_words(cls, text: str, whole: str) -> Pace:
         words = _PACE_TEXT.fullmatch(text.strip().lower())
         if words is None:
-            raise ValueError(_PACE_HELP.format(text))
+            raise ValueError(_PACE_HELP.format(whole))
         if words["auto"]:
             return cls()
         amount = float(words["amount"] or 1)
@@ -77,9 +91,10 @@ class Pace:
 _PACE_TEXT = re.compile(
     r"(?P<auto>auto)|(every\s+)?(?P<amount>\d+(\.\d+)?)?\s*(?P<unit>%|items?|steps?|ms|s|seconds?|m|min|minutes?|h|hours?)",
 )
+_ASKED = ("seconds", "items", "percent")
 _SECONDS = {"ms": 0.001} | dict.fromkeys(("s", "second", "seconds"), 1.0)
 _SECONDS |= dict.fromkeys(("m", "min", "minute", "minutes"), 60.0) | dict.fromkeys(("h", "hour", "hours"), 3600.0)
 _PACE_HELP = (
     "pace {!r} is not understood; use None (automatic), 0 (only forced), seconds as a number, "
-    '"30s", "5m", "5%", "100 items", "100 steps", "every item", or waycairn.Pace(...)'
+    '"30s", "5m", "5%", "100 items", "100 steps", "every item", "5%, 300s" (whichever comes first), or waycairn.Pace(...)'
 )

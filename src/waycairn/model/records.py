@@ -22,6 +22,8 @@ Json = Mapping[str, Any]
 
 PARTS, WHOLE = "waycairn.parts", "waycairn.whole"
 """In the metadata of a batch: how many parts it has. In that of a part: the run of its batch."""
+PHASES = "waycairn.phases"
+"""In the metadata of a checkpoint: name of each phase to its newest commit at that cut, and the same of the phases below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ class RunRecord:
     updated: float
     entered: int
     """How many times it was entered."""
+    origin: CheckpointId | None = None
+    """The checkpoint that it was forked from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +355,10 @@ class CheckpointFilter:
     pinned: bool | None = None
     before: int | None = None
     """Sequences below this one (to fall back from a damaged checkpoint)."""
+    since: float | None = None
+    """Taken at this time or later, in seconds since 1970."""
+    until: float | None = None
+    """Taken before this time."""
     limit: int | None = None
 
 

@@ -100,7 +100,7 @@ def surplus(keep: Keep, candidates: Sequence[Candidate]) -> list[int]:
         return []
     verified = [one for one in candidates if one.verified]
     stay = {one.sequence for one in verified[: max(1, keep.last)]}
-    stay |= {one.sequence for one in _best(keep, verified)}
+    stay |= {one.sequence for one in best_of(keep, verified)}
     stay |= {one.sequence for one in candidates if one.pinned}
     if not verified:
         return []
@@ -112,7 +112,8 @@ def surplus(keep: Keep, candidates: Sequence[Candidate]) -> list[int]:
     ]
 
 
-def _best(keep: Keep, candidates: Sequence[Candidate]) -> list[Candidate]:
+def best_of(keep: Keep, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those with the best values of the metric, as many as stay for that."""
     ranked = [(value, one) for one in candidates if (value := _value(keep.by, one)) is not None]
     sign = 1 if keep.mode == "min" else -1
     ranked.sort(key=lambda pair: (sign * pair[0], -pair[1].sequence))

@@ -33,3 +33,7 @@ class CheckpointStatus(StrEnum):
     """A read found bytes that do not match; kept for inspection, never restored from."""
     SET_ASIDE = "set-aside"
     """The run went back behind it; intact, kept for inspection, never restored from."""
+
+
+CUT_BACK = "cut back to"
+"""How the damage of a checkpoint begins that its run went back behind."""

@@ -1,4 +1,5 @@
-"""A stream that is registered in configuration: `[tool.waycairn.streams.NAME]` of a pyproject.toml, checked.
+"""A stream that is registered in configuration, `streams:` of a waycairn.yaml or `[tool.waycairn.streams.NAME]` of a
+pyproject.toml, checked.
 
 Everything in the table is relative to the directory of that file, so that it does not matter where a service starts.
 """
@@ -21,13 +22,20 @@ _DATABASES = ("sqlite", "postgresql")
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 """`package.module:name`, or `module:Class.name`."""
 
+Place = Callable[[Path, str, str], str]
+"""Of the file, the stream and the key: where that stands, with its line."""
+
+
+def _of_file(file: Path, _name: str, _key: str) -> str:
+    return str(file)
+
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What one table says. Paths and the sink are absolute here."""
 
     name: str
     file: Path
-    """The pyproject.toml."""
+    """The waycairn.yaml or pyproject.toml."""
     paths: Sequence[str]
     sink: str
     """The URL of a database, or the path of a file."""
@@ -37,6 +45,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     write: str | None = None
     options: Mapping[str, Any] = {}
     """What `run.follow` is given beside that."""
+    place: Place = _of_file
 
     @property
     def directory(self) -> Path:
@@ -49,36 +58,43 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def refuse(self, key: str, what: str) -> NoReturn:
         """Raise ValueError that says where the setting stands."""
-        raise ValueError(_place(self.file, self.name, key) + what)
+        raise ValueError(_said(self.file, self.name, key, self.place) + what)
 
 
-def stream_settings(file: Path, name: str, table: Any) -> StreamSettings:
+def stream_settings(file: Path, name: str, table: Any, place: Place = _of_file) -> StreamSettings:
     """Check a table. ValueError says which file, which table, which key, and what is allowed."""
     if not isinstance(table, Mapping):
         raise no_table(file, f"{name} is a table of settings, not {table!r}")
     for key in table:
         if key not in _CHECKS:
-            raise ValueError(_place(file, name, key) + _unknown(key, _CHECKS))
+            raise ValueError(_said(file, name, key, place) + _unknown(key, _CHECKS))
     given: dict[str, Any] = {}
     for key, value in table.items():
         try:
             given[key] = _CHECKS[key](value)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{_place(file, name, key)}{error}.") from None
+            raise ValueError(f"{_said(file, name, key, place)}{error}.") from None
     for key in ("paths", "sink"):
         if key not in given:
-            raise ValueError(_place(file, name, key) + "it is missing, and a stream needs it.")
+            raise ValueError(_said(file, name, key, place) + "it is missing, and a stream needs it.")
     options = {key: given.pop(key) for key in _OPTIONS if key in given}
     given["paths"] = [_absolute_pattern(file.parent, path) for path in given["paths"]]
     given["sink"] = _absolute_sink(file.parent, given["sink"])
-    settings = StreamSettings(name=name, file=file, options=options, **given)
+    settings = StreamSettings(name=name, file=file, options=options, place=place, **given)
     _check_together(settings)
     return settings
 
 
 def no_table(file: Path, what: str) -> ValueError:
     """Something else stands where a table has to be."""
-    return ValueError(f"{file}: [{TABLE}] {what}.")
+    return ValueError(f"{file}: {table_name(file)} {what}.")
+
+
+def table_name(file: Path, name: str = "") -> str:
+    """As it stands in that file."""
+    if file.suffix != ".toml":
+        return f"streams.{name}" if name else "streams"
+    return f"[{TABLE}.{name}]" if name else f"[{TABLE}]"
 
 
 def _check_together(settings: StreamSettings) -> None:
@@ -95,8 +111,8 @@ def _check_together(settings: StreamSettings) -> None:
         settings.refuse("table", "the sink is a file, which has none. Each of the rows is a line of JSON there.")
 
 
-def _place(file: Path, name: str, key: str) -> str:
-    return f"{file}: [{TABLE}.{name}] {key}: "
+def _said(file: Path, name: str, key: str, place: Place) -> str:
+    return f"{place(file, name, key)}: {table_name(file, name)} {key}: "
 
 
 def _unknown(key: str, known: Mapping[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from waycairn.model.ids import PackId, RunId
+from waycairn.model.ids import CheckpointId, PackId, RunId
 from waycairn.model.records import NewData
 
 Runs = Iterable[tuple[int, int]]
@@ -23,6 +25,25 @@ class DeadBlock:
     """None of its chunks lives: the block is dead, too."""
 
 
+class DeadBlocks:
+    """All of them at one moment: 16 bytes a chunk, and an object a block only while it is looked at."""
+
+    def __init__(self, chunks: array[int], places: array[int], used: Collection[int]) -> None:
+        """Dead chunks and the block of each, those of a block together; blocks of which other chunks live."""
+        self.chunks = chunks
+        self._places = places
+        self._used = used
+
+    def __iter__(self) -> Iterator[DeadBlock]:
+        end, places = len(self.chunks), self._places
+        at = 0
+        while at < end:
+            block, first = places[at], at
+            while at < end and places[at] == block:
+                at += 1
+            yield DeadBlock(block, self.chunks[first:at], block not in self._used)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """What nothing referred to at one moment."""
@@ -32,11 +53,11 @@ class Mark:
     sequences: Mapping[int, tuple[RunId, int]]
     """Of each run, by its small number: its id and its newest commit at that moment. What was committed later is looked
     at again before anything is removed."""
-    dead: Sequence[DeadBlock]
+    dead: DeadBlocks
 
     @property
     def chunks(self) -> int:
-        return sum(len(block.chunks) for block in self.dead)
+        return len(self.dead.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +70,8 @@ class Condemned:
     blocks: int
     inline_bytes: int
     """Of the blocks that lay in the catalog."""
+    newest: Mapping[int, tuple[RunId, int]]
+    """As `Mark.sequences`, but at that moment: what changed since the last transaction tells whether others commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +85,47 @@ class PackFill:
     """Of these blocks."""
 
 
+class Decision(NamedTuple):
+    """What a sweep would do with a checkpoint, and why."""
+
+    checkpoint: CheckpointId
+    run: str
+    """The name of its outermost run."""
+    phase: str | None
+    kind: str
+    created: float
+    stays: bool
+    rule: str
+    bytes: int
+    """That it brought into the store; those that others share stay with them."""
+
+
+class Ruled(NamedTuple):
+    """What one rule said."""
+
+    stays: bool
+    rule: str
+    checkpoints: int
+    bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepReport:
     """What one sweep removed, or with `dry_run` would have removed."""
 
     dry_run: bool = False
+    checkpoints: int = 0
+    """That policies let go."""
+    rules: Sequence[Ruled] = ()
+    """How many stay and go by which rule."""
+    decisions: Sequence[Decision] = field(default=(), repr=False)
+    """Of a dry run: every checkpoint."""
+    over_bytes: int = 0
+    """By which the store is larger than it may be, though nothing more may go."""
     chunks: int = 0
     blocks: int = 0
     inline_bytes: int = 0
-    """Of states that lay in the catalog. The database uses the room again; its file does not shrink."""
+    """Of states that lay in the catalog. The database uses the room again, or gives it back if it is much."""
     packs: int = 0
     """Pack files that nothing referred to any more."""
     pack_bytes: int = 0
@@ -79,36 +134,65 @@ class SweepReport:
     leftover_bytes: int = 0
     unfinished: int = 0
     """Files of packs that were never finished."""
+    temporary: int = 0
+    temporary_bytes: int = 0
+    """Temporary files of ours that nobody needs any more."""
     owner_files: int = 0
     """Owner files of dead processes."""
     kept_packs: int = 0
     dead_bytes: int = 0
     """In packs that stay because other chunks in them live: at least so many bytes."""
+    log_emptied: bool = True
+    """What was deleted is in no file of the catalog any more; false if a reader stood in the way of that."""
+    shrunk_bytes: int = 0
+    """By which the file of the catalog is shorter."""
+    stopped: bool = False
+    """It was asked to stop before it was through; the next one goes on."""
     seconds: float = 0.0
 
     @property
     def freed_bytes(self) -> int:
         """Of files that are gone."""
-        return self.pack_bytes + self.leftover_bytes
+        return self.pack_bytes + self.leftover_bytes + self.temporary_bytes
 
     @property
     def is_empty(self) -> bool:
         """There was nothing to do."""
-        return not (self.chunks or self.packs or self.leftovers or self.unfinished or self.owner_files)
+        rows, files = self.checkpoints or self.chunks, self.packs or self.leftovers
+        return not (rows or files or self.unfinished or self.temporary or self.owner_files)
 
 
-def slices(blocks: Sequence[DeadBlock], most: int) -> Iterator[Sequence[DeadBlock]]:
-    """Parts of about `most` chunks each; a block is never divided."""
+def slices(blocks: Iterable[DeadBlock], most: Callable[[], float]) -> Iterator[Sequence[DeadBlock]]:
+    """Parts of about so many chunks each, asked for before each part; a block is never divided."""
     part: list[DeadBlock] = []
-    size = 0
+    size, limit = 0, most()
     for block in blocks:
-        if part and size + len(block.chunks) > most:
+        if part and size + len(block.chunks) > limit:
             yield part
-            part, size = [], 0
+            part, size, limit = [], 0, most()
         part.append(block)
         size += len(block.chunks)
     if part:
         yield part
+
+
+class Stride:
+    """How many chunks one transaction removes. Alone in the store they are many: each page of the index, in which chunks lie
+    by chance, is then written once for many of them (1 M chunks: 14 GB written in parts of 10,000, 2 GB in parts of
+    100,000). Beside others they are few, because each commit waits for one part."""
+
+    ALONE, BESIDE = 0.5, 0.01
+    """Seconds of one transaction, at about."""
+    FEWEST, MOST = 500, 200_000
+
+    def __init__(self) -> None:
+        self.size = 10_000.0
+
+    def took(self, chunks: int, seconds: float, others: bool) -> None:
+        """The last part; whether others committed meanwhile."""
+        wanted = chunks * (self.BESIDE if others else self.ALONE) / max(seconds, 1e-6)
+        # Upwards in steps: one part that was fast says little.
+        self.size = max(self.FEWEST, min(wanted, 4 * self.size, self.MOST))
 
 
 def names_of(data: Iterable[NewData]) -> list[PackId]:

@@ -14,21 +14,28 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
+from waycairn.ports.catalog_audit import AuditRows, Rider
+from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
+from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
 from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
+from waycairn.ports.measuring import Listener, MeasureRows, Meter
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
 from waycairn.ports.sealing import Keyholder, PackKey, Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
+    "AuditRows",
     "BlobCapabilities",
     "BlobInfo",
     "BlobWriter",
     "Blobs",
+    "BranchRows",
     "Buffer",
     "Catalog",
     "CheckpointRows",
@@ -37,6 +44,7 @@ __all__ = [
     "CommitRows",
     "CopiedRow",
     "CopyRows",
+    "DamageRows",
     "Executor",
     "Filling",
     "Flights",
@@ -45,10 +53,16 @@ __all__ = [
     "Job",
     "KeyRows",
     "Keyholder",
+    "Listener",
+    "MeasureRows",
+    "Meter",
     "Ownership",
     "PackKey",
     "Part",
     "RepackRows",
+    "RetentionRows",
+    "Rider",
+    "RoomRows",
     "RunRows",
     "SessionRows",
     "SizeRows",
@@ -58,4 +72,5 @@ __all__ = [
     "UpkeepRows",
     "Vault",
     "WaitingRows",
+    "WorkRows",
 ]

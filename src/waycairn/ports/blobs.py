@@ -95,7 +95,7 @@ class Blobs(Protocol):
         """By the clock that `modified` goes by, in seconds since 1970: that of the place, not of this process."""
         ...
 
-    def delete_unfinished(self, before: float) -> int:
+    def delete_unfinished(self, before: float, *, dry_run: bool = False) -> int:
         """Remove what writers that died left behind, if it was not touched since `before` (seconds since 1970);
-        how many. What `list` shows is never touched, nor, where that can be told, what a living writer is at."""
+        how many. With `dry_run` only count them. What `list` shows is never touched, nor, where that can be told, what a living writer is at."""
         ...

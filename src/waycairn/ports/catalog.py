@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId
@@ -27,11 +27,16 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_audit import AuditRows
+from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopyRows
+from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
 from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
+from waycairn.ports.measuring import MeasureRows
 
 
 class RunRows(Protocol):
@@ -214,8 +219,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two). What lies in an archive
-        is not told: what is saved must not lean on it."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). Not those
+        that are marked damaged or lie in an archive: what is saved must not lean on them."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -244,13 +249,15 @@ class SweepRows(Protocol):
     """What a sweep reads and removes. `refers` tells the chunks of a manifest (it raises Damaged), `skipped` is how
     manifests begin that refer to none. Safe beside commits, and beside other sweeps."""
 
-    def mark(self, refers: Callable[[bytes], Runs], skipped: bytes) -> Mark:
-        """Find the chunks that nothing refers to. Takes no lock. Raises Damaged if a manifest cannot be read: what it
-        needs is not known then."""
+    def mark(
+        self, refers: Callable[[bytes], Runs], skipped: bytes, without: Mapping[int, Collection[int]] = ...
+    ) -> Mark:
+        """Find the chunks that nothing refers to. Takes no lock. `without` are checkpoints, by the number of their run, that
+        are taken to be gone. Raises Damaged if a manifest cannot be read: what it needs is not known then."""
         ...
 
     def condemn(
-        self, mark: Mark, part: Sequence[DeadBlock], refers: Callable[[bytes], Runs], skipped: bytes
+        self, mark: Mark, part: Iterable[DeadBlock], refers: Callable[[bytes], Runs], skipped: bytes
     ) -> Condemned:
         """Remove the rows of a part of what was marked, in one transaction, but for what was committed since then or found
         again by that; and move the sweep epoch. A pack of which no block is left is condemned by that.
@@ -267,7 +274,7 @@ class SweepRows(Protocol):
         """What is used of each pack. One without blocks is condemned: its file is to go, then its row."""
         ...
 
-    def packs_of(self, part: Sequence[DeadBlock]) -> Mapping[PackId, PackFill]:
+    def packs_of(self, part: Iterable[DeadBlock]) -> Mapping[PackId, PackFill]:
         """In which packs these blocks lie, and how much of each they are (its size is not told)."""
         ...
 
@@ -280,16 +287,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there, and not in an archive."""
-        ...
-
-    def claim_sweep(self, now: float, pause: float) -> bool:
-        """Note that a sweep begins now; false, and nothing changed, if one was noted less than `pause` seconds before.
-        Of several processes that ask at once one is told true."""
-        ...
-
-    def last_sweep(self) -> float | None:
-        """The time that was noted last."""
+        """Whether all of these chunks are there, none of them marked damaged or in an archive."""
         ...
 
 
@@ -307,6 +305,13 @@ class Catalog(
     CopyRows,
     SizeRows,
     UpkeepRows,
+    DamageRows,
+    AuditRows,
+    BranchRows,
+    MeasureRows,
+    RetentionRows,
+    WorkRows,
+    RoomRows,
     Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across

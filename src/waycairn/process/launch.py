@@ -37,7 +37,7 @@ def current_launch() -> Launch:
 
 def _store_setting() -> dict[str, str]:
     """Without it a resumed run would look for its store elsewhere. An address is left out: it may hold a password."""
-    setting = os.environ.get("WAYCAIRN_STORE", "")
+    setting = os.environ.get("WAYCAIRN_STORE__URL") or os.environ.get("WAYCAIRN_STORE", "")
     return {"WAYCAIRN_STORE": setting} if setting and "://" not in setting else {}
 
 

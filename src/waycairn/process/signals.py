@@ -15,7 +15,7 @@ from typing import Self
 
 from waycairn.errors import Interrupted
 
-__all__ = ["SignalGate", "grace", "interruption"]
+__all__ = ["SignalGate", "interruption"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -105,24 +105,6 @@ os.register_at_fork(after_in_child=_handlers.forget)
 
 
 # -- leaving the process ---------------------------------------------------------------------------------------
-
-
-_GRACE = 25.0
-"""Seconds; the orchestrators in use give 30 from SIGTERM to SIGKILL."""
-
-
-def grace() -> float:
-    """How many seconds a job has from the signal on: the setting WAYCAIRN_GRACE. Raises ValueError for nonsense."""
-    setting = os.environ.get("WAYCAIRN_GRACE")
-    if setting is None:
-        return _GRACE
-    try:
-        seconds = float(setting)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"WAYCAIRN_GRACE is a number of seconds, such as 25, not {setting!r}")
-    return seconds
 
 
 def interruption(number: int, run: str, said: str = "its cut was taken, nothing is lost") -> Interrupted:

@@ -98,7 +98,7 @@ class HistoryContract(CatalogCase):
         assert numbers(catalog.list_steps(run.id)) == [1, 2]
         assert {path: output.length for path, output in catalog.outputs(run.id).items()} == {"a": 20, "late": 7}
         damage = {at.sequence: at.damage for at in catalog.list_checkpoints(CheckpointFilter(run=run.id))}
-        assert damage == {1: None, 2: None, 3: None, 4: "bit rot", 5: "cut back to 2"}
+        assert damage == {1: None, 2: None, 3: None, 4: "cut back to 2; bit rot", 5: "cut back to 2"}
         latest = catalog.latest_checkpoint(run.id, role="state")
         assert latest is not None
         assert latest.sequence == 2

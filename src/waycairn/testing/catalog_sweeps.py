@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -25,7 +24,7 @@ from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, Mark, PackFill
 from waycairn.ports import Catalog
 from waycairn.testing.catalog_case import CatalogCase, added
-from waycairn.testing.records import NOW, a_checkpoint, a_chunk_id, a_cut, a_run, numbers, some_data
+from waycairn.testing.records import a_checkpoint, a_chunk_id, a_cut, a_run, numbers, some_data
 from waycairn.world.randomness import new_pack_id
 
 NOTHING = b"\1\2"
@@ -183,22 +182,6 @@ class SweepContract(CatalogCase):
         late = NewData(packs=[NewPack(left, 77, b"d" * 32)], sweep_epoch=epoch)
         with pytest.raises(SweptMeanwhile):
             catalog.commit(a_cut(run.id, 2, data=[late]))
-
-    def test_one_of_many_processes_sweeps(self, catalog: Catalog) -> None:
-        """A time is noted once in a pause; one in the future is of a clock that was set back."""
-        assert catalog.last_sweep() is None
-        told: list[bool] = []
-        threads = [threading.Thread(target=lambda: told.append(catalog.claim_sweep(NOW, pause=10.0))) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(told) == [False] * 7 + [True]
-        assert catalog.last_sweep() == pytest.approx(NOW)
-        assert not catalog.claim_sweep(NOW + 9.9, pause=10.0)
-        assert catalog.claim_sweep(NOW + 10.0, pause=10.0)
-        assert catalog.claim_sweep(NOW - 7200, pause=10.0)
-        assert catalog.last_sweep() == pytest.approx(NOW - 7200)
 
     def test_a_value_takes_older_ones_with_it(self, catalog: Catalog) -> None:
         """With `keep`: the newest so many intact ones and pinned ones stay, those of other names and other roles, too."""

@@ -19,6 +19,8 @@ from waycairn.world.history import (
     Discarded,
     Entered,
     Event,
+    Expiring,
+    Forked,
     GoingBack,
     Keeping,
     Replacing,
@@ -45,6 +47,8 @@ class Promises:
     """Name of a value to the least number of newest ones that stay."""
     maybe_gone: set[str] = field(default_factory=set)
     """Runs and checkpoints whose deletion had begun."""
+    expired: set[CheckpointId] = field(default_factory=set)
+    """What policies may have taken; of an unfinished run never the one that it goes on from."""
     gone: set[str] = field(default_factory=set)
     discarded: set[RunId] = field(default_factory=set)
     went_back: set[RunId] = field(default_factory=set)
@@ -60,6 +64,7 @@ def compare(core: StoreCore, history: Sequence[Event]) -> list[Violation]:
     found += _checkpoints(
         promises, roots, [split_checkpoint_id(id_) for id_ in there | promises.paced], _replaced(core, promises, listed)
     )
+    found += _forks(core, promises, history)
     for run, commits in promises.commits.items():
         found += _of_run(core, run, commits, promises)
     return found
@@ -77,8 +82,6 @@ def _promises(history: Sequence[Event]) -> Promises:
                     promises.paced |= {id_} if event.is_paced else set()
             case Saved():
                 promises.checkpoints[event.checkpoint] = event.root
-            case Replacing() | Keeping():
-                _note_retention(promises, event)
             case GoingBack():
                 commits = promises.commits[event.run]
                 promises.commits[event.run] = {at: one for at, one in commits.items() if at <= event.sequence}
@@ -90,16 +93,24 @@ def _promises(history: Sequence[Event]) -> Promises:
             case Discarded():
                 promises.discarded.add(event.run)
             case _:
-                pass
+                _note_retention(promises, event)
     return promises
 
 
-def _note_retention(promises: Promises, event: Replacing | Keeping) -> None:
-    if isinstance(event, Keeping):
-        promises.keep[event.name] = min(event.keep, promises.keep.get(event.name, event.keep))
-        return
-    for sequence in event.what:
-        promises.replaced.setdefault(checkpoint_id(event.run, sequence), event.sequence)
+def _note_retention(promises: Promises, event: Event) -> None:
+    match event:
+        case Keeping():
+            promises.keep[event.name] = min(event.keep, promises.keep.get(event.name, event.keep))
+        case Replacing():
+            for sequence in event.what:
+                promises.replaced.setdefault(checkpoint_id(event.run, sequence), event.sequence)
+        case Expiring():
+            promises.expired.update(map(CheckpointId, event.what))
+        case Entered():
+            # What was taken while the run was finished is legitimately gone, whatever becomes of the run now.
+            taken = {id_ for id_ in promises.expired if split_checkpoint_id(id_)[0] == event.run}
+            promises.expired -= taken
+            promises.maybe_gone |= taken
 
 
 def _order(history: Sequence[Event]) -> Iterator[Violation]:
@@ -127,6 +138,13 @@ def _order(history: Sequence[Event]) -> Iterator[Violation]:
                 f"{previous.epoch}: a displaced owner committed",
             )
         previous = event
+
+
+def _forks(core: StoreCore, promises: Promises, history: Sequence[Event]) -> Iterator[Violation]:
+    for fork in (event for event in history if isinstance(event, Forked) and event.run not in promises.maybe_gone):
+        run = core.catalog.get_run(fork.run)
+        if run is None or run.origin != fork.origin:
+            yield Violation("I1", f"run {fork.run} was forked from {fork.origin} and is not there", {"run": fork.run})
 
 
 def _deletions(core: StoreCore, promises: Promises) -> Iterator[Violation]:
@@ -175,9 +193,17 @@ def _replaced(
             continue
         newer = sum(1 for other, at in values if other == of and at > sequence)
         is_behind = run.key == "value" and newer >= promises.keep.get(run.name, newer + 1)
-        if is_behind or (id_ in promises.replaced and run.sequence >= promises.replaced[id_]):
+        is_replaced = id_ in promises.replaced and run.sequence >= promises.replaced[id_]
+        if is_behind or is_replaced or (id_ in promises.expired and not _is_needed(promises, run, sequence)):
             gone.add(id_)
     return gone
+
+
+def _is_needed(promises: Promises, run: RunRecord, sequence: int) -> bool:
+    """It is what an unfinished run goes on from: no newer checkpoint of it was acknowledged."""
+    if run.status.is_finished or run.key == "value":
+        return False
+    return not any(of == run.id and at > sequence for of, at in map(split_checkpoint_id, promises.checkpoints))
 
 
 def _of_run(core: StoreCore, id_: RunId, commits: Mapping[int, Committed], promises: Promises) -> Iterator[Violation]:

@@ -21,19 +21,20 @@ from waycairn.model.archiving import ArchiveReport, Chosen
 from waycairn.model.ids import PackId
 from waycairn.model.repacking import Copied, PackFacts, PackOrigin, StoredBlock
 from waycairn.model.spans import Spans
+from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 from waycairn.upkeep.inline import inline_blocks
 from waycairn.upkeep.optimize import compact, places, remove_condemned
 from waycairn.upkeep.repacking import Mover
-from waycairn.upkeep.sweep import GRACE
 from waycairn.world.crashpoints import crashpoint
 
 PLACES = "archives"
 """Under this name what upkeep did says which archives were written to."""
 
 
-def archive(core: StoreCore, chosen: Chosen, place: str, *, grace: float = GRACE) -> ArchiveReport:
-    """Move what only these need to a directory; what calls that died left there goes after `grace` seconds. Raises Damaged if a manifest cannot be read, or what was copied does not
+def archive(core: StoreCore, chosen: Chosen, place: str, *, grace: float | None = None) -> ArchiveReport:
+    """Move what only these need to a directory; what calls that died left there goes after `grace` seconds (by default
+    `upkeep.grace`). Raises Damaged if a manifest cannot be read, or what was copied does not
     read back: then nothing more was moved; StoreFull, WriteFailed."""
     began = core.clock.monotonic()
     place = places(core).named(Path(place))
@@ -92,7 +93,7 @@ def _numbers(block: StoredBlock) -> list[int]:
     return [chunk.number for chunk in block.chunks]
 
 
-def restore(core: StoreCore, chosen: Chosen | None, *, grace: float = GRACE) -> ArchiveReport:
+def restore(core: StoreCore, chosen: Chosen | None, *, grace: float | None = None) -> ArchiveReport:
     """Bring back what these need, or all that is archived. Raises StoreUnreachable if an archive is away, and nothing was
     changed."""
     began = core.clock.monotonic()
@@ -206,12 +207,14 @@ def _require(core: StoreCore, place: str) -> None:
         )
 
 
-def _remove_leftovers(core: StoreCore, place: str, grace: float) -> int:
+def _remove_leftovers(core: StoreCore, place: str, grace: float | None) -> int:
     """Packs there that no row names, of calls that died before their transaction, once they are old enough; and those that
     were never finished. By name and under the lock of a sweep, like those of the main place."""
     if not places(core).is_reachable(place):
         return 0
     blobs = places(core).at(place)
+    if grace is None:
+        grace = seconds("upkeep.grace", core.settings.upkeep.grace)
     before = math.nextafter(blobs.now() - grace, math.inf)
     old = {info.name: info.size for info in blobs.list() if info.modified < before}
     known = core.catalog.known_packs(list(old)) if old else ()

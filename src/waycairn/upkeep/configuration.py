@@ -1,61 +1,61 @@
-"""The streams that are registered in configuration: in the nearest pyproject.toml upwards from the working directory."""
+"""The streams that are registered in configuration: in the nearest settings file upwards from the working directory."""
 
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from waycairn.model.stream_settings import TABLE, StreamSettings, no_table, stream_settings
+from waycairn.model.stream_settings import StreamSettings, no_table, stream_settings, table_name
+from waycairn.settings.finding import SettingsFile, find, read
 
 
 def registered_streams(start: Path | None = None) -> Mapping[str, StreamSettings]:
     """All of them, by name; none where there is no such file. ValueError for what is wrong in it."""
-    file = settings_file(start)
-    if file is None:
-        return {}
-    return {name: stream_settings(file, name, table) for name, table in _tables(file).items()}
+    file = _settings_file(start)
+    return {} if file is None else {name: _checked(file, name, table) for name, table in _tables(file).items()}
 
 
 def registered_stream(name: str, start: Path | None = None) -> StreamSettings:
     """One of them; the others are not looked at. ValueError where there is none of that name, or it is wrong."""
-    file = settings_file(start)
+    file = _settings_file(start)
     if file is None:
         raise ValueError(
-            f"there is no pyproject.toml in {start or Path.cwd()} or above, and so no stream {name!r}. Go to the directory "
-            f"of the project, and register it there: [{TABLE}.{name}]."
+            f"there is no waycairn.yaml, and no pyproject.toml with a [tool.waycairn], in {start or Path.cwd()} or above, and "
+            f"so no stream {name!r}. Go to the directory of the project, and register it there: streams: {name}: …"
         )
     tables = _tables(file)
     if name not in tables:
         near = difflib.get_close_matches(name, tables, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else f" Register it: [{TABLE}.{name}]."
+        meant = f" Did you mean {near[0]!r}?" if near else f" Register it: {table_name(Path(file.name), name)}."
         listed = ", ".join(map(repr, tables)) or "none"
-        raise ValueError(f"{file}: there is no stream {name!r}; these are registered: {listed}.{meant}")
-    return stream_settings(file, name, tables[name])
+        raise ValueError(f"{file.name}: there is no stream {name!r}; these are registered: {listed}.{meant}")
+    return _checked(file, name, tables[name])
 
 
-def settings_file(start: Path | None = None) -> Path | None:
-    """The nearest pyproject.toml."""
-    here = (start or Path.cwd()).absolute()
-    return next(
-        (place / "pyproject.toml" for place in (here, *here.parents) if (place / "pyproject.toml").is_file()), None
+def check_streams(path: Path) -> int:
+    """How many a file registers. ValueError for what is wrong in it."""
+    file = read(str(path))
+    return len([_checked(file, name, table) for name, table in _tables(file).items()])
+
+
+def _checked(file: SettingsFile, name: str, table: Any) -> StreamSettings:
+    return stream_settings(
+        Path(file.name), name, table, lambda _file, stream, key: str(file.place(("streams", stream, key)))
     )
 
 
-def _tables(file: Path) -> Mapping[str, Any]:
-    found: Any = _parsed(file)
-    for name in TABLE.split("."):
-        found = found.get(name, {})
-        if not isinstance(found, Mapping):
-            raise no_table(file, f"is a table of streams; {name} is {found!r}")
-    streams: Mapping[str, Any] = found
-    return streams
+def _settings_file(start: Path | None) -> SettingsFile | None:
+    path = find(None if start is None else str(start))
+    return None if path is None else read(path)
 
 
-def _parsed(file: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file}: it is no TOML: {error}. Correct it; nothing was started.") from None
+def _tables(file: SettingsFile) -> Mapping[str, Any]:
+    """As registered, not looked at yet."""
+    found = file.values.get("streams") if isinstance(file.values, Mapping) else file.values
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise no_table(Path(file.name), f"is a table of streams; streams is {found!r}")
+    return {str(name): table for name, table in found.items()}

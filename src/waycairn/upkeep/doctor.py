@@ -48,6 +48,7 @@ def examine(where: str | None = None, *, packs: str | None = None, quick: bool =
         yield Finding("store", "bad", str(error), "the store cannot be used as it is")
         yield from _of_folder(folder, quick=quick)
         return
+    packs = packs or core.settings.store.packs
     try:
         yield versions()
         yield from _of_core(core)
@@ -86,10 +87,10 @@ def _of_core(core: StoreCore) -> Iterator[Finding]:
     yield Finding(
         "durability",
         "ok",
-        'power, unless a job opens the store with durability="process"',
+        f"{core.settings.store.durability}, unless a job opens the store with another durability",
         "what is acknowledged survives kill -9 and, if the device honours flushes, a power cut; with process it "
         "survives kill -9, and the newest commits may fall to a power cut",
-        facts={"default": "power"},
+        facts={"default": core.settings.store.durability},
     )
 
 

@@ -15,7 +15,7 @@ from waycairn.errors import WaycairnError
 from waycairn.model.records import CheckpointFilter, RunFilter
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
-from waycairn.upkeep import acknowledged, inventory, ledgers, verifying
+from waycairn.upkeep import acknowledged, audit_chain, inventory, ledgers, verifying
 from waycairn.upkeep.verifying import Broken
 from waycairn.upkeep.violation import Violation
 from waycairn.wiring import open_core
@@ -65,7 +65,7 @@ def _looking(at: str, look: Callable[[], Iterable[Violation]]) -> list[Violation
 
 
 def _unreadable(core: StoreCore) -> Iterable[Violation]:
-    return map(broken, verifying.verify(core, *verifying.everything(core), lambda _name, _size: None).broken)
+    return map(broken, verifying.verify(core).broken)
 
 
 def broken(one: Broken) -> Violation:
@@ -76,7 +76,13 @@ def broken(one: Broken) -> Violation:
 def examine(core: StoreCore, *, counted: bool = False) -> list[Violation]:
     """What the rows and the packs say against each other, without reading any state; also while jobs work there."""
     found = _looking("ledgers", lambda: ledgers.examine(core, counted=counted))
-    return [*found, *_looking("packs", lambda: _index(core))]
+    found += _looking("packs", lambda: _index(core))
+    return [*found, *_looking("the audit log", lambda: _misfits(core))]
+
+
+def _misfits(core: StoreCore) -> Iterator[Violation]:
+    for one in audit_chain.check(core).misfits:
+        yield Violation("I12", f"row {one.number} of the audit log does not fit: {one.what}", {"number": one.number})
 
 
 def _local(core: StoreCore) -> Path | None:

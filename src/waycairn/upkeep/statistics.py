@@ -1,14 +1,17 @@
-"""What a store holds, counted."""
+"""What a store holds, counted, and what was measured lately."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from waycairn.model.records import RunFilter
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
+from waycairn.upkeep.health import growth
+from waycairn.upkeep.measured import count_of, days, hour_of, latencies, of_last_day, total_of
 from waycairn.upkeep.standing import standing_of
 
 
@@ -17,7 +20,7 @@ def statistics(core: StoreCore) -> dict[str, Any]:
 
     `raw_bytes` is what the checkpoints and step results that are there would take one by one, `unique_bytes` what
     is left when equal chunks are kept once, `stored_bytes` what that takes compressed. Chunks of deleted
-    checkpoints count as unique and stored until a sweep removes them.
+    checkpoints count as unique and stored until a sweep removes them. `measured` is the last day: seconds by act.
     """
     rows = core.catalog.stats()
     raw = rows["checkpoint_bytes"] + rows["step_bytes"]
@@ -39,6 +42,22 @@ def statistics(core: StoreCore) -> dict[str, Any]:
         "packs": rows["packs"],
         "pack_bytes": rows["pack_bytes"],
         "catalog_bytes": _catalog_bytes(core.url),
+        **_measured(core),
+    }
+
+
+def _measured(core: StoreCore) -> dict[str, Any]:
+    """Of the last day; growth in bytes a day, over the days of health's trends."""
+    now, span = core.clock.now(), core.settings.health.trend_days
+    rows = core.catalog.measured(hour_of(now) - span * 24)
+    lately = of_last_day(rows, now)
+    return {
+        "measured": {act: asdict(latency) for act, latency in latencies(lately).items()},
+        "written_bytes": int(total_of(lately, "save.bytes")),
+        "freed_bytes": int(total_of(lately, "sweep.bytes")),
+        "takeovers": count_of(lately, "takeovers"),
+        "late_saves": count_of(lately, "save.late") + count_of(lately, "save.skipped"),
+        "growth_bytes_a_day": growth(rows, days(rows, now, span)),
     }
 
 

@@ -7,70 +7,155 @@ things see to that, each by itself enough against most of what can go wrong:
   moves the sweep epoch: a save under way that leans on older chunks, or has just written packs, is refused by it and
   looks again what is there;
 - files go only after that transaction, and only those that rows name: a pack without blocks is condemned for good;
-- files that no row names are left alone for a grace time, and then go by the same way.
+- files that no row names are left alone for a grace time, and then go by the same way. A save that takes longer is not
+  lost by that: its commit is refused and it is written again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
-from waycairn.model.sweeping import DeadBlock, PackFill, SweepReport, slices
+from waycairn.model.policies import Policies
+from waycairn.model.retaining import given_up
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices
+from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
+from waycairn.upkeep import events
+from waycairn.upkeep.auditing import audited, cut_if_due, record
 from waycairn.upkeep.condemned import delete_condemned
+from waycairn.upkeep.leftovers import leftovers, remove_leftovers
+from waycairn.upkeep.retain import Tally, drop_retained, give_up, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
 
-GRACE = 3600.0
-"""Seconds before a file that no row names is taken for left behind. A save that takes longer is not lost by that: its
-commit is refused and it is written again."""
-_AT_ONCE = 10_000
-"""Chunks that one transaction removes, so that commits wait some hundredths of a second for it."""
+_ROUNDS = 8
+"""Of giving up checkpoints for room."""
+_SPARE = 0.25
+"""Of the catalog's file: so much may be empty, for the rows of the next saves."""
+_BREATH = 0.05
+"""Seconds at most between two transactions while others commit: as long as the last one took, so that half of their commits
+need not wait."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
 _PADDING = 8192
 """Bytes that a block may take beside itself: up to the next sector, and in the footer."""
 
 
-def sweep(core: StoreCore, *, dry_run: bool = False, grace: float = GRACE) -> SweepReport:
-    """All of it once. Of several at once each removes what the others have not. Raises Damaged if a manifest cannot be
-    read: then nothing was removed."""
+def _never() -> bool:
+    return False
+
+
+def sweep(
+    core: StoreCore,
+    *,
+    dry_run: bool = False,
+    grace: float | None = None,
+    stop: Callable[[], bool] = _never,
+    is_asked: bool = True,
+) -> SweepReport:
+    """All of it once. Of several at once each removes what the others have not. `stop` is asked between transactions. Raises
+    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed. One that nobody asked for, beside a
+    job, stands in the audit log only if it removed what has a name."""
     began = core.clock.monotonic()
+    if grace is None:
+        grace = seconds("upkeep.grace", core.settings.upkeep.grace)
     crashpoint("sweep.begin")
-    report = _would_remove(core, grace) if dry_run else _remove(core, grace)
+    if dry_run:
+        report = _would_remove(core, grace)
+    elif is_asked:
+        report = _remove_audited(core, grace, stop)
+    else:
+        report = core.meter.timed("sweep", _remove, core, grace, stop)
+        if report.checkpoints:
+            record(core, "sweep", facts=_told(report))
     crashpoint("sweep.done")
-    return replace(report, seconds=core.clock.monotonic() - began)
+    report = replace(report, seconds=core.clock.monotonic() - began)
+    events.swept(core, report)
+    return report
 
 
-def _remove(core: StoreCore, grace: float) -> SweepReport:
-    # 1. Rows that nothing refers to; packs are condemned by that.
-    report = _remove_rows(core, SweepReport())
-    # 2. Packs that no row names are condemned, too, once they are old enough.
+def _remove_audited(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
+    with audited(core, "sweep", grace=grace) as act:
+        report: SweepReport = core.meter.timed("sweep", _remove, core, grace, stop)
+        act.facts.update(_told(report))
+    cut_if_due(core)
+    return report
+
+
+def _told(report: SweepReport) -> dict[str, Any]:
+    return {name: found for name, found in asdict(report).items() if found}
+
+
+def _remove(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
+    policies = Policies.of(core.settings.retention)
+    tally = Tally(lists=False)
+    # 1. Checkpoints that policies let go.
+    drop_retained(core, policies, tally, stop)
+    # 2. Rows that nothing refers to; packs are condemned by that.
+    report = _remove_rows(core, SweepReport(), stop)
+    # 3. If it is still too much: checkpoints in the order of sacrifice, and their rows.
+    report = _make_room(core, policies, tally, report, stop)
+    report = replace(report, checkpoints=tally.dropped, rules=tally.rules)
+    if stop():
+        return replace(report, stopped=True)
+    # 4. Packs that no row names are condemned, too, once they are old enough.
     unknown = _unknown_packs(core, _before(core, grace))
     condemned = core.catalog.condemn_unknown(unknown) if unknown else ()
     crashpoint("sweep.leftovers")
-    # 3. Only now files: those of condemned packs, also of sweeps that died here.
+    # 5. Only now files: those of condemned packs, also of sweeps that died here.
     report = _remove_files(core, report, frozenset(condemned))
-    # 4. What was never finished, and what dead owners left: no row ever named them.
+    # 6. What was never finished, and what dead owners and writers left: no row ever named them.
     unfinished = core.blobs.delete_unfinished(_before(core, grace))
     owners = core.ownership.sweep() if isinstance(core.ownership, FileOwnership) else 0
-    return replace(report, unfinished=unfinished, owner_files=owners)
+    left = leftovers(core, core.blobs.now())
+    remove_leftovers(left)
+    report = replace(
+        report,
+        unfinished=unfinished,
+        owner_files=owners,
+        temporary=len(left),
+        temporary_bytes=sum(one.size for one in left),
+    )
+    return _forget_bytes(core, report)
 
 
-def _remove_rows(core: StoreCore, report: SweepReport) -> SweepReport:
+def _make_room(
+    core: StoreCore, policies: Policies, tally: Tally, report: SweepReport, stop: Callable[[], bool]
+) -> SweepReport:
+    """Chunks that others share are not freed by giving one up: looked at again after each round."""
+    for _ in range(_ROUNDS if policies.max_size is not None else 0):
+        excess = core.catalog.stored_bytes() - (policies.max_size or 0)
+        if excess <= 0 or stop():
+            return replace(report, over_bytes=0)
+        gone = give_up(core, policies, excess)
+        if not gone:
+            return replace(report, over_bytes=excess)
+        tally.give_up(gone)
+        report = _remove_rows(core, replace(report, over_bytes=excess), stop)
+    return report
+
+
+def _forget_bytes(core: StoreCore, report: SweepReport) -> SweepReport:
+    """What was deleted is zeros in the database, but may stand in its log; and the room that it left is given back if it
+    is much."""
+    if not (report.checkpoints or report.chunks):
+        return report
+    shrunk = core.catalog.shrink(spare=_SPARE)
+    return replace(report, shrunk_bytes=shrunk, log_emptied=core.catalog.settle_log())
+
+
+def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] = _never) -> SweepReport:
     for _ in range(_MARKS):
         mark = core.catalog.mark(runs_in, REFERS_TO_NOTHING)
         crashpoint("sweep.marked")
         try:
-            for part in slices(mark.dead, _AT_ONCE):
-                done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING)
-                crashpoint("sweep.condemned")
-                core.forget_chunks()
-                mark = replace(mark, epoch=done.epoch)
+            for done in _condemn(core, mark, stop):
                 report = replace(
                     report,
                     chunks=report.chunks + done.chunks,
@@ -81,6 +166,26 @@ def _remove_rows(core: StoreCore, report: SweepReport) -> SweepReport:
             continue
         break
     return report
+
+
+def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[Condemned]:
+    """What was marked, in parts of a size that others can bear. Raises SweptMeanwhile."""
+    stride = Stride()
+    newest = mark.sequences
+    for part in slices(mark.dead, lambda: stride.size):
+        if stop():
+            return
+        began = core.clock.monotonic()
+        done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING)
+        crashpoint("sweep.condemned")
+        core.forget_chunks()
+        yield done
+        took = core.clock.monotonic() - began
+        others = done.newest != newest
+        stride.took(done.chunks, took, others)
+        mark, newest = replace(mark, epoch=done.epoch), done.newest
+        if others:
+            core.clock.sleep(min(took, _BREATH))
 
 
 def _before(core: StoreCore, grace: float) -> float:
@@ -115,24 +220,54 @@ def _remove_files(core: StoreCore, report: SweepReport, leftovers: frozenset[Pac
 
 def _would_remove(core: StoreCore, grace: float) -> SweepReport:
     """The same by looking alone."""
-    mark = core.catalog.mark(runs_in, REFERS_TO_NOTHING)
+    policies = Policies.of(core.settings.retention)
+    tally = Tally(lists=True)
+    gone = would_drop(core, policies, tally)
+    mark, over = _would_make_room(core, policies, tally, gone)
     whole = [block for block in mark.dead if block.is_whole]
     fills = _after(core, whole)
-    gone = [fill.size for fill in fills.values() if not fill.blocks]
+    packs = [fill.size for fill in fills.values() if not fill.blocks]
+    inline = core.catalog.bytes_of(whole) - sum(fill.stored_bytes for fill in core.catalog.packs_of(whole).values())
     left = _unknown_packs(core, _before(core, grace))
+    temporary = leftovers(core, core.blobs.now())
     kept_packs, dead_bytes = _partly_dead(fills)
     return SweepReport(
         dry_run=True,
+        checkpoints=tally.dropped,
+        rules=tally.rules,
+        decisions=tally.decisions,
+        over_bytes=over,
         chunks=mark.chunks,
         blocks=len(whole),
-        packs=len(gone),
-        pack_bytes=sum(gone),
+        inline_bytes=inline,
+        packs=len(packs),
+        pack_bytes=sum(packs),
         leftovers=len(left),
         leftover_bytes=sum(left.values()),
+        unfinished=core.blobs.delete_unfinished(_before(core, grace), dry_run=True),
+        temporary=len(temporary),
+        temporary_bytes=sum(one.size for one in temporary),
         owner_files=len(core.ownership.abandoned()) if isinstance(core.ownership, FileOwnership) else 0,
         kept_packs=kept_packs,
         dead_bytes=dead_bytes,
     )
+
+
+def _would_make_room(core: StoreCore, policies: Policies, tally: Tally, gone: dict[int, set[int]]) -> tuple[Mark, int]:
+    """What nothing would refer to then, and by how much it would still be too much."""
+    mark = core.catalog.mark(runs_in, REFERS_TO_NOTHING, gone)
+    excess = 0
+    for _ in range(_ROUNDS if policies.max_size is not None else 0):
+        dead = core.catalog.bytes_of(block for block in mark.dead if block.is_whole)
+        excess = core.catalog.stored_bytes() - dead - (policies.max_size or 0)
+        chosen = given_up(spare(core, policies, gone), excess)
+        if not chosen:
+            break
+        tally.give_up(chosen)
+        for one in chosen:
+            gone.setdefault(one.num, set()).add(one.sequence)
+        mark = core.catalog.mark(runs_in, REFERS_TO_NOTHING, gone)
+    return mark, max(0, excess)
 
 
 def _after(core: StoreCore, dead: list[DeadBlock]) -> dict[PackId, PackFill]:

@@ -4,52 +4,65 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import asdict, replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from waycairn.errors import WaycairnError
 from waycairn.model.sweeping import SweepReport
+from waycairn.model.units import seconds
 from waycairn.store import StoreCore
-from waycairn.upkeep.sweep import GRACE, sweep
+from waycairn.upkeep.sweep import sweep
 
+SWEEP = "sweep"
+"""The name of this work in the catalog."""
 log = logging.getLogger("waycairn")
-
-PAUSE = 10.0
-"""Seconds between two sweeps of one store, whichever processes make them."""
-SHARE = 0.02
-"""Of its time that a process spends on sweeping, at most: after one that took 1 s comes a pause of 50 s."""
 
 _due: WeakKeyDictionary[StoreCore, float] = WeakKeyDictionary()
 """When each store is looked at again, on the monotonic clock."""
 _lock = threading.Lock()
 
 
-def sweep_if_due(core: StoreCore, *, pause: float = PAUSE, grace: float = GRACE) -> SweepReport | None:
+def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport | None:
     """Sweep, unless this process or another one did so lately; None if it did not. To be called after a commit that
-    dropped checkpoints: costs a microsecond until the pause is over, then a look at the catalog.
+    dropped checkpoints: costs a microsecond until the pause is over, then a look at the catalog. See `UpkeepSettings`.
 
     What goes wrong is logged and told to nobody else: no save is worse off for it, the bytes stay until the next sweep,
     and `waycairn sweep` says what is the matter.
     """
     now = core.clock.monotonic()
+    settings = core.settings.upkeep
+    pause = seconds("pause", settings.pause) if pause is None else pause
     with _lock:
-        if now < _due.get(core, now):
+        if not settings.enabled or now < _due.get(core, now):
             return None
         _due[core] = now + pause  # for other threads, while this one sweeps
     try:
-        report = sweep(core, grace=grace) if _claimed(core, pause) else None
+        report = sweep(core, is_asked=False) if may_begin(core, SWEEP, pause) else None
+        if report is not None:
+            core.catalog.note_work(SWEEP, summary(report))
     except (WaycairnError, OSError) as error:
         log.warning("a sweep was given up: %s", error)
         report = None
     took = core.clock.monotonic() - now
     with _lock:
-        _due[core] = now + took + max(pause, took / SHARE)
+        _due[core] = now + took + max(pause, took / settings.share)
     return report
 
 
-def _claimed(core: StoreCore, pause: float) -> bool:
-    """Of all processes at one store one sweeps. Asked first, because asking needs no lock."""
-    now = core.clock.now() + core.catalog.clock_offset()
-    last = core.catalog.last_sweep()
-    if last is not None and last <= now < last + pause:
+def may_begin(core: StoreCore, name: str, pause: float) -> bool:
+    """Of all processes at one store one does a work, once in a pause and in no quiet hours. Looked at first, because that
+    needs no lock."""
+    if core.settings.upkeep.is_quiet(core.clock.now()):
         return False
-    return core.catalog.claim_sweep(now, pause)
+    now = core.clock.now() + core.catalog.clock_offset()
+    at, _ = core.catalog.works().get(name, (None, {}))
+    if at is not None and at <= now < at + pause:
+        return False
+    return core.catalog.claim_work(name, now, pause)
+
+
+def summary(report: SweepReport) -> dict[str, Any]:
+    """What is noted of a sweep: whole numbers and seconds."""
+    facts = asdict(replace(report, rules=(), decisions=()))
+    return {name: value for name, value in facts.items() if value and not isinstance(value, tuple)}

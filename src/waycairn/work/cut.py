@@ -15,8 +15,9 @@ import msgspec
 from waycairn.codec import bundle, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, checkpoint_id
+from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
-from waycairn.model.records import CheckpointRecord, OutputLength, RunRecord
+from waycairn.model.records import PHASES, CheckpointRecord, OutputLength, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.gathering import Gathering
@@ -27,6 +28,9 @@ from waycairn.work.saving import Saving
 from waycairn.work.tracking import PARTS, Tracked
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
+
+_LATE = 1.0
+"""Seconds: items take what they take, and a cut lies between them."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -50,7 +54,9 @@ class Cutter(Gathering):
 
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
         super().__init__(store, record, pace)
-        self.keeping = Keeping()
+        self.keeping = Keeping(store.settings.saving.keep)
+        self._unopened: Mapping[str, int] | None = None if record.sequence else {}
+        """Lengths as of the beginning of this entry; None: not looked at yet."""
 
     # -- taking a cut --------------------------------------------------------------------------------------------
 
@@ -96,6 +102,8 @@ class Cutter(Gathering):
         self.behind.settle()
         self.check_usable()
         started = self.store.clock.monotonic()
+        if request is PACED and not behind:  # else another pacer asked for it, see `stepping`
+            note_late(self.store, self.pacer, started)
         self.guard.check(self.state)
         encoded = release = ready = None
         if self.state is not None:
@@ -235,9 +243,17 @@ class Cutter(Gathering):
             metadata=self._facts(request),
             expires=expires,
             reason=request.reason,
-            outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
+            outputs=self._lengths(),
             **self._compression(),
         )
+
+    def _lengths(self) -> Mapping[str, int]:
+        """Of all output files of the run: those that this entry has not opened yet are as long as they were committed."""
+        if self._unopened is None:
+            self._unopened = {path: output.length for path, output in self.store.catalog.outputs(self.run).items()}
+        if not self.outputs and not self._unopened:
+            return {}
+        return {**self._unopened, **{path: output.length for path, output in self.outputs.items()}}
 
     def _compression(self) -> dict[str, Any]:
         if not isinstance(self.state, Tracked) or self.state.compress is None:
@@ -253,10 +269,12 @@ class Cutter(Gathering):
         return request.iteration
 
     def _facts(self, request: Request) -> Mapping[str, Any]:
+        phases = self.phases.now()
+        facts = {**request.metadata, PHASES: phases} if phases else request.metadata
         if not isinstance(self.state, Tracked):
-            return request.metadata
+            return facts
         metrics = {METRICS: dict(self.journal.latest)} if self.journal.latest else {}
-        return {**metrics, **request.metadata, PARTS: self.state.names}
+        return {**metrics, **facts, PARTS: self.state.names}
 
     def _outputs_now(self) -> list[OutputLength]:
         """Those that grew or shrank since the last cut."""
@@ -312,6 +330,13 @@ class Cutter(Gathering):
         self._committed_state = None if encoded is None or encoded.buffers else encoded
         self.guard.note_restored(sequence)
         self.keeping.learn(self.store.catalog, record, all_reasons=isinstance(self.state, Tracked))
+
+
+def note_late(store: StoreCore, pacer: Pacer, now: float) -> None:
+    """An automatic save begins: whether it should have begun before."""
+    late = pacer.late(now)
+    if late > _LATE:
+        store.meter.record("save.late", late)
 
 
 def _sweep_if_due(store: StoreCore) -> None:

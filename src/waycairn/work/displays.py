@@ -6,8 +6,10 @@ import logging
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING, Literal, Protocol
+import typing
+from typing import TYPE_CHECKING, Protocol
 
+from waycairn.model.batch_settings import Mode
 from waycairn.model.records import Progress
 from waycairn.upkeep.sizes import duration_text, rate_text
 
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-Mode = Literal["auto", "bar", "log", "off"]
-_MODES = ("auto", "bar", "log", "off")
+_MODES = typing.get_args(Mode)
 
 log = logging.getLogger("waycairn.progress")
 
@@ -33,7 +34,7 @@ class Display(Protocol):
 
 
 def display_for(name: str, said: str | None) -> Display | None:
-    """What was said, else WAYCAIRN_PROGRESS, else "auto": a bar if stderr is a terminal, lines otherwise. None: quiet."""
+    """What was said, else "auto": a bar if stderr is a terminal, lines otherwise. None: quiet."""
     mode = check_mode(said)
     if mode == "auto":
         mode = "bar" if _is_terminal() else "log"
@@ -44,11 +45,9 @@ def display_for(name: str, said: str | None) -> Display | None:
 
 def check_mode(said: str | None) -> str:
     """The mode that holds, before anything is entered. Raises ValueError."""
-    mode = said or os.environ.get("WAYCAIRN_PROGRESS") or "auto"
+    mode = said or "auto"
     if mode not in _MODES:
-        raise ValueError(
-            f"progress (or WAYCAIRN_PROGRESS) is one of {', '.join(_MODES)}, not {mode!r}. Nothing was done."
-        )
+        raise ValueError(f"progress is one of {', '.join(_MODES)}, not {mode!r}. Nothing was done.")
     return mode
 
 

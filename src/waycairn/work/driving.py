@@ -23,7 +23,7 @@ from waycairn.model.tasks import Outcome, Task
 from waycairn.ports import Executor
 from waycairn.work.computed import Computed, Options
 from waycairn.work.feeding import AsyncFeed, Feed, QueueFeed
-from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.request import END, PACED, Request
 from waycairn.work.tickets import Line, Ticket, decoded, item_failed, stop_of
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import chance
@@ -196,7 +196,7 @@ class Driver:
         """The cut that is to be taken now, if one is."""
         cutter = self._cutter
         if self._execution.gate.received:
-            return SIGNAL
+            return cutter.stopping()
         now = self._now()
         self._execution.report(now)
         if cutter.pacer.is_due(now, self._unpaced) and not self._items.is_empty:

@@ -90,4 +90,5 @@ class Entry:
     def _begin_block(self, execution: Execution) -> Execution:
         self._signals.enter_context(execution.gate)
         execution.is_in_block = True
+        execution.span.enter()
         return execution

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from waycairn.codec import Types, encode
 from waycairn.errors import OwnershipLost
+from waycairn.measuring.spans import RunSpan
 from waycairn.model.ids import CheckpointId
 from waycairn.model.policy import Pace
 from waycairn.model.records import RunRecord
+from waycairn.model.states import RunStatus
 from waycairn.ports import Hold
 from waycairn.process import SignalGate, interruption
 from waycairn.store import CheckpointDraft, StoreCore
@@ -88,6 +90,9 @@ class Execution:
         self.is_in_block = False
         self.entered_at = store.clock.monotonic()
         self.session: Session | None = None
+        self.span = RunSpan(record.id, record.name, key=record.key, epoch=record.epoch, resumed=resumed)
+        self.status: RunStatus | None = None
+        """What it became; None until it was left normally."""
         self._steps = Steps(self.cutter)
         self._hold = hold
         self._has_total = record.progress.total is not None and not record.sequence
@@ -326,6 +331,7 @@ class Execution:
                 leaving.leave_by_error(self.cutter, error)
         finally:
             self._let_go()
+            self.span.leave(self.status, error)
             if self.share is not None and self._hold is not None:  # a phase has neither owner nor batch
                 settle(self.store, self.record, is_failing=is_failing)
 
@@ -347,3 +353,4 @@ class Execution:
         self.files.publish()
         status = leaving.status_of(self.cutter, self.loops.values(), is_completed=self.is_completed)
         leaving.leave_normally(self.cutter, status)
+        self.status = status

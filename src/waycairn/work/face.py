@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from waycairn.model.batch_settings import Mode
 from waycairn.model.ids import CheckpointId
 from waycairn.model.policy import Pace
-from waycairn.work.displays import Mode
 from waycairn.work.entry import Entry
 from waycairn.work.store import Store, default_store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -30,23 +31,23 @@ class How(TypedDict, total=False):
     name: str
     """Of the stream: what its offsets are found by in the sink's database. Default: the name of the run, with its key."""
     batch: int
-    """Events in a batch at most, and so in a transaction. Default: 1,000."""
+    """Events in a batch at most, and so in a transaction. Default of this and what follows: the settings of `follow`."""
     every: float | str
-    """How long it waits before it looks at quiet files again. Default: "200ms"."""
+    """How long it waits before it looks at quiet files again."""
     parse: Callable[[bytes], Any]
     """Makes an event of a line instead of the JSON parser; None leaves the line out, an exception makes it a dead letter."""
     transform: Callable[[Any], Any]
     """Makes of each event what the batch is to hold; an exception makes its line a dead letter."""
     on_error: Literal["dead_letter", "stop", "skip"]
-    """What becomes of a line that cannot be used: kept as a dead letter (the default), LineUnusable, or only counted."""
+    """What becomes of a line that cannot be used: kept as a dead letter, LineUnusable, or only counted."""
     max_dead_ratio: float | None
-    """Share of unusable lines, of the last 10,000, above which it stops (TooManyDeadLetters). Default: none."""
+    """Share of unusable lines, of the last 10,000, above which it stops (TooManyDeadLetters)."""
     final_line: Literal["wait", "take"]
-    """The last line of a file, as long as it has no newline. Default: "wait"; "take" takes it where `once` ends."""
+    """The last line of a file, as long as it has no newline. "take" takes it where `once` ends."""
     on_copy: Literal["adopt", "reread"]
-    """A file that begins as one that is known and has gone away: the same one, moved (the default), or a new one."""
+    """A file that begins as one that is known and has gone away: the same one, moved, or a new one."""
     line_limit: int
-    """Bytes; a longer line is a dead letter. Default: 16 MiB."""
+    """Bytes; a longer line is a dead letter."""
     once: bool
     """End when all that is there was read. Default: go on until the run is stopped."""
 
@@ -74,7 +75,8 @@ class Follow(Generic[E]):
         from waycairn.work.sinking import bound
         from waycairn.work.tailing import Tailing
 
-        name, size, once = how.get("name") or _usual_name(execution), how.get("batch", 1000), how.get("once", False)
+        how = {**dataclasses.asdict(execution.store.settings.follow), **how}  # type: ignore[typeddict-item]
+        name, size, once = how.get("name") or _usual_name(execution), how["batch"], how.get("once", False)
         check_name("stream", name)
         if size < 1:
             raise ValueError(f"a batch holds at least one event, not {size}")
@@ -91,7 +93,7 @@ class Follow(Generic[E]):
             breaker=Breaker(execution.store.clock),
             wary=Wary(name, how.get("max_dead_ratio")),
             size=size,
-            every=seconds("every", how.get("every", "200ms")),
+            every=seconds("every", how["every"]),
             once=once,
             parser=self._parser.name,
             facts={"paths": [str(pathlib.Path(os.fsdecode(path)).absolute()) for path in self._paths]},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +27,11 @@ class Handing(Pass):
         retry_failed: bool | None,
     ) -> None:
         super().__init__(execution, items, key=key, name=name, total=total)
-        self._retry_failed = _retries_failed(retry_failed)
-        self._retry_poison = _retries_poison(retry_failed)
+        # What was said here, else what is set, as by `waycairn resume --only-pending` or `--retry-failed`. What killed its
+        # process is tried again only where that was said.
+        said = execution.store.settings.batches.retry_failed if retry_failed is None else retry_failed
+        self._retry_failed = said is not False
+        self._retry_poison = said is True
         self._failed_before: Mapping[bytes, bool] = {}
         self._failed_now: set[Key] = set()
         self._unended: set[Key] = set()
@@ -64,18 +66,3 @@ class Handing(Pass):
 
     def _is_known(self, key: Key) -> bool:
         return key in self._failed_now or key in self._unended or super()._is_known(key)
-
-
-def _retries_poison(said: bool | None) -> bool:
-    """Only where that was said, here or by `waycairn resume --retry-failed`."""
-    return said is True or (said is None and os.environ.get("WAYCAIRN_RETRY_FAILED") == "1")
-
-
-def _retries_failed(said: bool | None) -> bool:
-    """What was said, else what `waycairn resume --only-pending` asks for."""
-    if said is not None:
-        return said
-    found = os.environ.get("WAYCAIRN_RETRY_FAILED", "1")
-    if found not in {"0", "1"}:
-        raise ValueError(f"WAYCAIRN_RETRY_FAILED is 0 or 1, not {found!r}. Nothing was done. Correct it, or unset it.")
-    return found == "1"

@@ -12,8 +12,6 @@ from waycairn.ports import Catalog
 
 METRICS = "metrics"
 """In the metadata of a checkpoint: what was logged last, by name."""
-_DEFAULT = Keep(last=2)
-"""The one before the newest stays, to fall back on if that is damaged."""
 _LOOKED_AT = 1000
 
 
@@ -21,8 +19,8 @@ class Keeping:
     """Knows the automatic checkpoints of one run, newest first. What the job asked for, by a kind, a tag or `force`, is
     none of them."""
 
-    def __init__(self) -> None:
-        self.policy = _DEFAULT
+    def __init__(self, keep: int | str) -> None:
+        self.policy = Keep.of(keep)
         self._known: list[Candidate] = []
 
     def replaced_by(self, sequence: int, metrics: Mapping[str, Any] | None) -> Sequence[int]:

@@ -292,12 +292,15 @@ def make_map(
     check_name("loop", name)
     if not callable(function):
         raise TypeError(f"run.map takes a function and the items to call it with, not {short(function)}")
+    usual = execution.store.settings.batches
+    if on is None or isinstance(on, str):  # an executor of one's own has its workers
+        workers = usual.workers if workers is None else workers
     how = options(
         is_async=is_coroutine_function(function),
         types=result_types(function, returns),
         workers=workers,
         on=on,
-        retry=retry,
+        retry=usual.retry if retry is None else retry,
         timeout=timeout,
         rate=rate,
         on_error=on_error,

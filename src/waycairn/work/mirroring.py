@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 
@@ -27,9 +26,9 @@ class Mirroring:
 
     def __init__(self, store: StoreCore, run: RunRecord) -> None:
         self._is_encrypted = store.is_encrypted
-        self.keep = self.checked(
-            _count_setting("WAYCAIRN_MIRROR", 0 if self._is_encrypted else KEEP), "WAYCAIRN_MIRROR"
-        )
+        said = store.settings.sessions.mirror
+        usual = 0 if self._is_encrypted else KEEP
+        self.keep = usual if said is None else self.checked(said, "the setting sessions.mirror (WAYCAIRN_MIRROR)")
         self.problem: str | None = None
         """Why the newest copies could not be written; None if they could."""
         self.copied = 0
@@ -123,12 +122,3 @@ class Mirroring:
                 self.folder,
                 problem,
             )
-
-
-def _count_setting(name: str, default: int) -> int:
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{name} is how many copies are kept, 0 for none, not {text!r}. Nothing was done.")
-    return int(text)

@@ -115,7 +115,7 @@ class Run(Training, Beside):
         An exception in the block is recorded against the item (`run.ledger.failures()`), the state and growing
         outputs are put back as they were at its beginning, and the loop goes on. A run that is left with failed
         items is `partial`; entered again it tries them once more, unless `retry_failed` is False (by default it is as
-        WAYCAIRN_RETRY_FAILED says, which `waycairn resume` sets).
+        the setting `batches.retry_failed` says, which `waycairn resume` sets).
         """
         check_name("loop", name)
         return ItemLoop(self._execution, items, key=key, name=name, total=total, retry_failed=retry_failed)

@@ -6,7 +6,6 @@ import functools
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,8 +30,6 @@ log = logging.getLogger("waycairn")
 
 KIND = "iteration"
 """The kind of an iteration's checkpoint."""
-PROMOTE_OVER = 0.1
-"""What a rule has to improve by, as a share of its baseline, to be promoted: 10 %."""
 _ROUNDING = 1 + 1e-9
 """1.1 is not over 1.0 by more than 10 %, though its float is."""
 Write = Callable[[], CheckpointId | None]
@@ -45,7 +42,7 @@ class Session:
         self._execution = execution
         self._cutter = execution.cutter
         self._since = execution.entered_at
-        self._promote_over = _share_setting("WAYCAIRN_PROMOTE_OVER", PROMOTE_OVER)
+        self._promote_over = execution.store.settings.sessions.promote_over
         self.mirror = Mirroring(execution.store, execution.record)
         """The readable copies beside the catalog; `problem` says why there is none, if so."""
         self._cutter.journal.on_commit = self.mirror.wake
@@ -397,17 +394,3 @@ def _as_json(what: str, value: Any) -> Any:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError) as error:
         raise TypeError(f"{what} cannot be kept as JSON ({error}). Nothing was recorded.") from None
-
-
-def _share_setting(name: str, default: float) -> float:
-    """A share from the environment: 0.1, or 10%."""
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = math.nan
-    if not share >= 0:
-        raise ValueError(f"{name} is a share like 0.1 or 10%, not {text!r}. Nothing was done.")
-    return share

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
 from waycairn.model.retention import Keep
-from waycairn.process import grace
-from waycairn.work.cut import Cutter
+from waycairn.model.training_settings import WhenBusy, steps_or_pace
+from waycairn.work.cut import Cutter, note_late
 from waycairn.work.loop import Walk
-from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.request import END, PACED, Request
 from waycairn.work.restoring import attach_tracked, tracked_of
 from waycairn.work.slowdown import Slowdown
 
@@ -22,18 +22,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("waycairn")
 
-WhenBusy = Literal["wait", "skip"]
 
-
-def pace_of(save_every: float | str | Pace | None, default: Pace) -> Pace:
-    """What a user writes as `save_every`: "auto", so many steps, "5m", a Pace; None is the run's own pace."""
-    if save_every is None:
-        return default
-    if isinstance(save_every, int) and not isinstance(save_every, bool):
-        if save_every < 1:
-            raise ValueError(f"save_every is a number of steps from 1 up, not {save_every}")
-        return Pace(items=save_every)
-    return Pace.of(save_every)
+def _pace_of(save_every: float | str | Pace | None, execution: Execution) -> Pace:
+    """What the code says, else what is set, else the run's own pace."""
+    settings = execution.store.settings
+    save_every = settings.training.save_every if save_every is None else save_every
+    return execution.pace if save_every is None else settings.saving.paced(steps_or_pace(save_every))
 
 
 class StepLoop:
@@ -52,11 +46,12 @@ class StepLoop:
         *,
         save_every: float | str | Pace | None,
         name: str,
-        when_busy: WhenBusy,
+        when_busy: WhenBusy | None,
         keep: Keep,
     ) -> None:
         if count < 0:
             raise ValueError(f"the number of steps is 0 or more, not {count}")
+        when_busy = execution.store.settings.training.when_busy if when_busy is None else when_busy
         if when_busy not in ("wait", "skip"):
             raise ValueError(f'when_busy is "wait" or "skip", not {when_busy!r}')
         self.name = name
@@ -64,12 +59,10 @@ class StepLoop:
         self._keep = keep
         self._execution = execution
         self._cutter: Cutter = execution.cutter
-        self._pacer = Pacer(
-            pace_of(save_every, execution.pace), execution.store.clock.monotonic(), believes_the_first=True
-        )
+        self._pacer = Pacer(_pace_of(save_every, execution), execution.store.clock.monotonic(), believes_the_first=True)
         self._pacer.expect(count)
         self._waits_for_it = when_busy == "wait" and self._pacer.policy.items is not None
-        self._grace = grace()
+        self._grace = execution.store.settings.saving.grace
         self._slowdown = Slowdown()
         self._saved = 0
         """How many steps the newest save holds."""
@@ -171,8 +164,14 @@ class StepLoop:
             self._stop()
         if cutter.wanted:
             return cutter.wanted
-        is_due = self._is_due(step, moment) and (cutter.behind.flight is None or self._waits_for_it)
-        return PACED if is_due else None
+        if not self._is_due(step, moment):
+            return None
+        if cutter.behind.flight is not None and not self._waits_for_it:
+            if self._pacer.policy.items is not None:  # one by time is not left out: it comes when the other has ended
+                self._execution.store.meter.count("save.skipped")
+            return None
+        note_late(self._execution.store, self._pacer, moment)
+        return PACED
 
     def _is_due(self, step: int, moment: float) -> bool:
         every = self._pacer.policy.items
@@ -211,7 +210,7 @@ class StepLoop:
             cutter.behind.settle()
             if self._now() + self._slowdown.flight > deadline:
                 execution.stop_if_asked(said=f"its save of step {self._saved} is durable")
-        cutter.take(SIGNAL)
+        cutter.take(cutter.stopping())
         execution.stop_if_asked()
 
     def _finish(self) -> None:

@@ -9,36 +9,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from waycairn.codec import Types
 from waycairn.crypto.locksmith import AskPerson
-from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
-from waycairn.model.ids import RunId, split_checkpoint_id
+from waycairn.model.batch_settings import Mode
 from waycairn.model.policy import Durability, Pace
-from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
+from waycairn.model.records import RunFilter, RunRecord
+from waycairn.model.settings import Settings
 from waycairn.model.states import RunStatus
+from waycairn.settings import load
+from waycairn.settings.logs import set_up_logging
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited, audited_commit
+from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
-from waycairn.work.displays import Mode, check_mode
-from waycairn.work.entering import Ask, displace, held
+from waycairn.work.care import Care
+from waycairn.work.displays import check_mode
+from waycairn.work.entering import Ask, displace
 from waycairn.work.entry import Entry
+from waycairn.work.healthy import Healthy
+from waycairn.work.history import History
 from waycairn.work.optimizing import Optimizing
-from waycairn.work.restoring import note_damage
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.work.values import Values
+from waycairn.work.verifying import Verifying
 from waycairn.world import history
 
 if TYPE_CHECKING:
     from waycairn.model.journal import Pattern, PromotedRule
-    from waycairn.model.sweeping import SweepReport
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import SessionReport
     from waycairn.upkeep.streams import StreamStanding
     from waycairn.work.retrying import Retried
 
 
-class Store(Optimizing, Values):
+class Store(Care, Healthy, Optimizing, Verifying, History, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
@@ -74,8 +79,9 @@ class Store(Optimizing, Values):
             tags=tuple(tags),
             metadata=dict(metadata or {}),
         )
-        check_mode(progress)
-        return Entry(lambda: self.core, ask, Pace.of(pace), progress, Share.of(part))
+        settings = self.core.settings
+        mode = check_mode(progress or settings.batches.progress)
+        return Entry(lambda: self.core, ask, settings.saving.pace_of(pace), mode, Share.of(part))
 
     def start(self, name: str, *, key: str | None = None, total: int | None = None, **facts: Any) -> Run:
         """Enter a run without a `with` block: `run.progress(...)`, then `run.complete(result)`."""
@@ -88,181 +94,46 @@ class Store(Optimizing, Values):
             return None
         return self.start(name, key=key)
 
-    # -- history -------------------------------------------------------------------------------------------------
-
-    def runs(
-        self,
-        *,
-        name: str | None = None,
-        key: str | None = None,
-        status: RunStatus | str | Sequence[RunStatus | str] | None = None,
-        task: str | None = None,
-        tag: str | None = None,
-        limit: int | None = None,
-    ) -> Sequence[RunRecord]:
-        """Runs, newest first; phases are listed by `phases`."""
-        wanted = None
-        if status is not None:
-            wanted = [RunStatus(one) for one in ([status] if isinstance(status, str) else status)]
-        return self.core.catalog.list_runs(
-            RunFilter(name=name, key=key, status=wanted, task=task, tag=tag, limit=limit)
-        )
-
-    def find(self, run: str, key: str | None = None) -> RunRecord:
-        """By id, or by name (and key): the newest of that name. Raises RunNotFound."""
-        found = self.core.catalog.get_run(RunId(run)) if key is None else None
-        found = found or self.core.catalog.find_run(None, run, key)
-        if found is None:
-            named = self.runs(name=run, key=key, limit=1)
-            found = named[0] if named else None
-        if found is None:
-            keyed = "" if key is None else f" with key {key!r}"
-            raise RunNotFound(
-                f"there is no run {run!r}{keyed} in the store at {self.url}. See `waycairn runs`.",
-                run=run,
-            )
-        return found
-
-    def phases(self, run: str) -> Sequence[RunRecord]:
-        """The runs below a run, oldest first."""
-        found = self.find(run)
-        below = self.core.catalog.list_runs(RunFilter(root=found.root, roots_only=False))
-        return [record for record in reversed(below) if record.id != found.root]
-
-    def holder(self, run: RunRecord) -> Any:
-        """The living owner of a run (model.records.Owner), None if its owner is dead or it was left."""
-        return self.core.ownership.holder(run)
-
-    def checkpoints(self, run: str | None = None, **which: Any) -> Sequence[CheckpointRecord]:
-        """Checkpoints, newest first; filters as in model.records.CheckpointFilter."""
-        wanted = None if run is None else self.find(run).id
-        return self.core.catalog.list_checkpoints(CheckpointFilter(run=wanted, **which))
-
-    def checkpoint(self, checkpoint: str) -> CheckpointRecord:
-        """One checkpoint by id. Raises CheckpointNotFound."""
-        run, sequence = split_checkpoint_id(checkpoint)
-        found = self.core.catalog.get_checkpoint(run, sequence)
-        if found is None:
-            raise CheckpointNotFound(
-                f"there is no checkpoint {checkpoint} in the store at {self.url}. See `waycairn checkpoints`.",
-                checkpoint=checkpoint,
-            )
-        return found
-
-    def load(
-        self,
-        checkpoint: str,
-        *,
-        into: Any = None,
-        only: str | Sequence[str] | None = None,
-        map_location: Any = None,
-        returns: Any = None,
-        strict: bool = True,
-    ) -> Any:
-        """What a checkpoint holds, verified.
-
-        `into`: a tree of dicts, lists and tuples, such as a state_dict(). Its arrays and tensors get the stored contents
-        in place, large ones straight from the disk; the result is the stored state with these in it. ValueError names
-        what does not fit, before anything is changed; Damaged may leave some of them overwritten.
-        `only="model.layer1"` reads just that part, a list of paths a dict of parts. `map_location` is the device for
-        tensors (a torch.device or its name); without it they come back on the CPU, wherever they were. `returns` gives
-        the types; with strict=False unknown types come as readable records.
-        Raises CheckpointNotFound, Damaged, UnknownType; KeyError if there is no such part.
-        """
-        found = self.checkpoint(checkpoint)
-        types = None if returns is None else Types.of(returns)
-        try:
-            return self.core.load(
-                found.checkpoint.stored, into=into, types=types, only=only, strict=strict, map_location=map_location
-            )
-        except Damaged as error:
-            # What it means for `into` is the caller's business, and no fact about the checkpoint.
-            damage = error.__cause__ if isinstance(error.__cause__, Damaged) else error
-            note_damage(self.core, found, damage)
-            raise
-
-    def pin(self, checkpoint: str, pinned: bool = True) -> None:
-        """Keep a checkpoint whatever policies say; or let it go again."""
-        found = self.checkpoint(checkpoint)
-        self.core.catalog.pin_checkpoint(found.run, found.sequence, pinned)
-
-    def delete(self, checkpoint: str) -> None:
-        """Delete one checkpoint. Raises CheckpointPinned; ValueError for the one an unfinished run goes on from."""
-        found = self.checkpoint(checkpoint)
-        if found.pinned:
-            raise CheckpointPinned(
-                f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn unpin {checkpoint}",
-                checkpoint=checkpoint,
-            )
-        self._refuse_last(found)
-        self._delete([found])
-
-    def _refuse_last(self, found: CheckpointRecord) -> None:
-        run = self.core.catalog.get_run(found.run)
-        newest = self.core.catalog.latest_checkpoint(found.run, role="state")
-        if run and not run.status.is_finished and newest and newest.sequence == found.sequence:
-            raise ValueError(
-                f"checkpoint {found.id} is the one the unfinished run {run.name!r} goes on from. Nothing was deleted. "
-                "Finish the run, or give it up first: waycairn discard"
-            )
-
-    def clear(self, run: str, *, kind: str | None = None) -> int:
-        """Delete the checkpoints of a run (of a kind), but pinned ones and the one an unfinished run goes on from.
-        Returns how many."""
-        found = self.find(run)
-        listed = self.core.catalog.list_checkpoints(CheckpointFilter(run=found.id, kind=kind, pinned=False))
-        newest = self.core.catalog.latest_checkpoint(found.id, role="state")
-        keep = newest.sequence if newest and not found.status.is_finished else None
-        return self._delete([record for record in listed if record.sequence != keep])
-
-    def _delete(self, records: Sequence[CheckpointRecord]) -> int:
-        """Checkpoints of one run."""
-        if not records:
-            return 0
-        what = [record.id for record in records]
-        history.note(history.Deleting(what=what))
-        sequences = [record.sequence for record in records]
-        deleted = self.core.catalog.delete_checkpoints(records[0].run, sequences)
-        run = self.core.catalog.get_run(records[0].run)
-        if run is not None:
-            self._forget_copies(run, sequences)
-        history.note(history.Deleted(what=what))
-        return deleted
-
     # -- acts on runs ----------------------------------------------------------------------------------------------
 
     def discard(self, run: str) -> RunRecord:
         """Give an unfinished run up: it stays listed, and entering it again starts anew. Raises RunIsHeld."""
         found = self.find(run)
-        owner = self.core.ownership.holder(found)
-        if owner is not None:
-            raise held(found, owner)
-        self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
+        with audited_commit(self.core, "run.discard", found.id, name=found.name, key=found.key):
+            self._refuse_held(found)
+            self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
         history.note(history.Discarded(run=found.id))
         return self.find(found.id)
 
     def takeover(self, run: str) -> RunRecord:
         """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
         refused (OwnershipLost); what it committed before stands. Nothing happens to a run that was left."""
-        return displace(self.core, self.find(run))
+        found = self.find(run)
+        with audited_commit(self.core, "run.takeover", found.id, name=found.name, epoch=found.epoch) as act:
+            act.is_quiet = found.status is not RunStatus.RUNNING  # it was left: nothing is changed
+            return displace(self.core, found)
 
     def remove(self, run: str) -> None:
         """Delete a run with everything below it, and the copies of its session. Raises RunIsHeld."""
         found = self.find(run)
+        with audited_commit(
+            self.core, "run.remove", found.id, name=found.name, key=found.key, done=found.progress.done
+        ):
+            self._refuse_held(found)
+            self._remove(found)
+
+    def _refuse_held(self, found: RunRecord) -> None:
         owner = self.core.ownership.holder(found)
         if owner is not None:
             raise held(found, owner)
+
+    def _remove(self, found: RunRecord) -> None:
         below = self.core.catalog.list_runs(RunFilter(root=found.id, roots_only=False))
         what = [found.id, *(run.id for run in below if run.id != found.id)]
         history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
         self._forget_copies(found)
         history.note(history.Deleted(what=what))
-
-    def _forget_copies(self, run: RunRecord, sequences: Sequence[int] | None = None) -> None:
-        from waycairn.upkeep.mirror_folder import forget_copies
-
-        forget_copies(self.core, run, sequences)
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
@@ -289,7 +160,11 @@ class Store(Optimizing, Values):
         if the store has a run of that name."""
         from waycairn.upkeep.recovering import find_mirror, recover
 
-        return recover(self.core, find_mirror(Path(mirror), name, key))
+        folder = find_mirror(Path(mirror), name, key)
+        with audited(self.core, "session.recover", name, folder=folder) as act:
+            recovered = recover(self.core, folder)
+            act.facts.update(run=recovered.run, iterations=recovered.iterations, damaged=recovered.damaged)
+        return recovered
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -325,24 +200,18 @@ class Store(Optimizing, Values):
         wanted = Wanted(kinds=tuple(kinds), path=None if path is None else os.fspath(path), limit=limit)
         parser = Parser(schema, transform=transform)
         found = find_stream(self.core, stream, sink)
-        return Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit).run(wanted)
-
-    # -- upkeep ------------------------------------------------------------------------------------------------------
-
-    def sweep(self, *, dry_run: bool = False, grace: float | str = "1h") -> SweepReport:
-        """Give back the bytes of deleted and replaced checkpoints, and what saves that died left behind if it is older than
-        `grace`. Safe beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing
-        is changed. Raises Damaged if a manifest cannot be read: then nothing was removed."""
-        from waycairn.model.units import seconds
-        from waycairn.upkeep.sweep import sweep
-
-        return sweep(self.core, dry_run=dry_run, grace=seconds("grace", grace))
+        retry = Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit)
+        with audited(self.core, "stream.retry", stream) as act:
+            retried = retry.run(wanted)
+            act.facts.update(settled=retried.settled, failed=retried.failed, unreadable=retried.unreadable)
+        return retried
 
     # -- closing -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the connections, once what `save(..., wait=False)` began is durable (its error is raised here). Runs of
         this store must have been left."""
+        self.stop_upkeep()
         try:
             self._behind.settle()
         finally:
@@ -362,29 +231,44 @@ def open_store(
     where: str | os.PathLike[str] | None = None,
     *,
     packs: str | os.PathLike[str] | None = None,
-    durability: Durability = "power",
+    durability: Durability | None = None,
     create: bool = True,
     encrypt: bool = False,
     passphrase: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
     ask: AskPerson | None = None,
+    settings: Settings | str | os.PathLike[str] | None = None,
+    **sections: Any,
 ) -> Store:
     """Open a store, creating it where it is missing (unless create=False: then StoreNotFound).
 
     `where` is a directory, or `postgresql://user@host/database` (then `packs` is the directory of the pack files);
-    by default the store in use here: WAYCAIRN_STORE, else the nearest `.waycairn` upwards, else `./.waycairn`.
+    by default the store in use here: the setting `store.url`, else the nearest `.waycairn` upwards, else `./.waycairn`.
     `durability="process"` lets the newest commits fall to a power cut, never to kill -9, for faster commits.
+
+    Settings are read now: what the code says, by section (`saving={"pace": "30s"}, preset="phases"`), comes before the
+    environment, that before the nearest waycairn.yaml or pyproject.toml. `settings` is the path of a file to be read in
+    its place, or Settings that hold as they are. Raises SettingsInvalid, with the place of what is wrong.
 
     An encrypted store opens with `passphrase` or `key_file`, else with what WAYCAIRN_KEY, WAYCAIRN_KEY_FILE or
     WAYCAIRN_PASSPHRASE say, else `ask` is called with a question for a passphrase. With any of these, or `encrypt`, a new
     store is created encrypted; with an argument a plain one is refused (NotEncrypted). Raises KeyMissing, KeyWrong.
     """
+    if isinstance(settings, Settings):
+        if sections:
+            raise ValueError(
+                f"settings are given as a whole and by section too ({', '.join(sections)}). Give one of both."
+            )
+    else:
+        settings = load(sections, file=settings).settings
+    set_up_logging(settings.logging)
     return Store(
         open_core(
             where,
             packs=packs,
             durability=durability,
             create=create,
+            settings=settings,
             encrypt=encrypt,
             passphrase=passphrase,
             key_file=key_file,
@@ -394,14 +278,21 @@ def open_store(
 
 
 _defaults: dict[tuple[int, str], Store] = {}
+_settings: dict[tuple[str, ...], Settings] = {}
+"""By the directory and what the environment says of the store: read once, a thousandth of the time of reading them."""
 _defaults_lock = threading.Lock()
 
 
 def default_store() -> Store:
-    """The store in use here, opened once per process and address."""
-    address = (os.getpid(), default_url())
+    """The store in use here, opened once per process and address, with the settings that held then."""
+    here = (os.getcwd(), os.environ.get("WAYCAIRN_STORE", ""), os.environ.get("WAYCAIRN_STORE__URL", ""))  # noqa: PTH109
     with _defaults_lock:
+        settings = _settings.get(here)
+        if settings is None:
+            settings = _settings[here] = load().settings
+        address = (os.getpid(), default_url(settings))
         store = _defaults.get(address)
         if store is None:
-            store = _defaults[address] = Store(open_core(address[1]))
+            set_up_logging(settings.logging)
+            store = _defaults[address] = Store(open_core(address[1], settings=settings))
         return store

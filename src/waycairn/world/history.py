@@ -26,6 +26,8 @@ __all__ = [
     "Discarded",
     "Entered",
     "Event",
+    "Expiring",
+    "Forked",
     "GoingBack",
     "Keeping",
     "Replacing",
@@ -133,6 +135,13 @@ class GoingBack(Event, frozen=True, kw_only=True, tag="going back"):
     sequence: int
 
 
+class Forked(Event, frozen=True, kw_only=True, tag="forked"):
+    """A run was made that begins at a checkpoint of another one."""
+
+    run: RunId
+    origin: CheckpointId
+
+
 class Deleting(Event, frozen=True, kw_only=True, tag="deleting"):
     """Checkpoints or runs, by id, that are about to be deleted."""
 
@@ -141,6 +150,12 @@ class Deleting(Event, frozen=True, kw_only=True, tag="deleting"):
 
 class Deleted(Event, frozen=True, kw_only=True, tag="deleted"):
     """They are gone, and must not come back."""
+
+    what: Sequence[str]
+
+
+class Expiring(Event, frozen=True, kw_only=True, tag="expiring"):
+    """Checkpoints, by id, that policies let go and that a sweep is about to remove, if it still may."""
 
     what: Sequence[str]
 
@@ -158,7 +173,20 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Discarded | Told
+_Any = (
+    Entered
+    | Committed
+    | Saved
+    | Replacing
+    | Keeping
+    | Forked
+    | GoingBack
+    | Deleting
+    | Deleted
+    | Expiring
+    | Discarded
+    | Told
+)
 _decoder = msgspec.json.Decoder(_Any)
 
 

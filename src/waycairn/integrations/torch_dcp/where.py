@@ -17,7 +17,7 @@ class Where:
     """Opens the store at first use, once in each process: a writer is sent to other processes and ranks."""
 
     def __init__(
-        self, path: str | os.PathLike[str] | Store, packs: Any, durability: Durability, *, create: bool = True
+        self, path: str | os.PathLike[str] | Store, packs: Any, durability: Durability | None, *, create: bool = True
     ) -> None:
         self._given = path if isinstance(path, Store) else None
         self._address = os.fspath(path) if not isinstance(path, Store) else path.url

@@ -44,7 +44,7 @@ class WaycairnWriter(StorageWriter):  # type: ignore[misc]  # torch publishes no
         *,
         thread_count: int = 1,
         keep: int = 1,
-        durability: Durability = "power",
+        durability: Durability | None = None,
         packs: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()

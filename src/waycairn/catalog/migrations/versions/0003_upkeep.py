@@ -21,6 +21,13 @@ def upgrade() -> None:
     op.add_column("packs", sa.Column("level", sa.SmallInteger(), nullable=True))
     op.add_column("packs", sa.Column("place", sa.Text(), nullable=True))
     op.create_table(
+        "damaged",
+        sa.Column("number", _NUMBER, autoincrement=False, nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("damage", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_damaged"),
+    )
+    op.create_table(
         "keys",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),

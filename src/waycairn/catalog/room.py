@@ -1,0 +1,15 @@
+"""The room that the catalog takes."""
+
+from __future__ import annotations
+
+from waycairn.catalog.parts import Part
+
+
+class RoomPart(Part):
+    """Implements `ports.RoomRows`."""
+
+    def settle_log(self) -> bool:
+        return self._database.settle_log()
+
+    def shrink(self, *, spare: float = 0.0, rewrite: bool = False) -> int:
+        return self._database.shrink(spare, rewrite)
