@@ -38,3 +38,25 @@ def test_a_plain_store_loads_nothing_of_it(tmp_path):
         "print([name for name in sys.modules if name.startswith(('cryptography', 'waycairn.catalog.sealed_session'))])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_acts_on_history_and_upkeep_open_what_they_move(tmp_path):
+    """What is copied into another run is sealed for that one; a page that is written anew is sealed anew."""
+    with wc.Store(open_core(tmp_path, keys=KEYS)) as store:
+        with store.run("job", tags=["x"], pace="every item", progress="off") as run:
+            state = run.state({"page": 0, "data": b""})
+            for page in run.each(range(4)):
+                state.update(page=page, data=bytes([page]) * 200_000)
+                run.step(f"step {page}", str, page, returns=str)
+        newest = next(iter(store.checkpoints("job")))
+        state = store.load(newest.id)
+        fork = store.fork("job", newest.id, "fork")
+        assert store.load(next(iter(store.checkpoints(fork.id))).id) == state
+        assert store.core.catalog.list_steps(fork.id) == [
+            one for one in store.core.catalog.list_steps(newest.run) if one.sequence <= newest.sequence
+        ]
+        store.rewind("job", newest.id)
+        store.sweep(grace=0)
+        store.optimize()
+        assert store.load(newest.id) == state == {"page": 3, "data": b"\3" * 200_000}
+        assert not store.verify(newest.id).broken
