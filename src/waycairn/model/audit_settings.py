@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSettings:
-    """Section `audit`."""
+    """The log of acts that change or export data."""
 
     on: bool = True
     """Whether acts that change or export data are written down."""
