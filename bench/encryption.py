@@ -49,7 +49,7 @@ def large(mib: int, rounds: int) -> None:
                 saving[kind].append(saved - started)
                 loading[kind].append(loaded - saved)
             del found
-            store.sweep(grace=0) if hasattr(store, "sweep") else None
+            store.sweep(grace=0)
     for what, taken in (("save", saving), ("load", loading)):
         seconds = {kind: median(times) for kind, times in taken.items()}
         ratio = seconds["encrypted"] / seconds["plain"]

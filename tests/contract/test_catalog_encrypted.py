@@ -6,15 +6,20 @@ import pytest
 from waycairn.catalog import open_catalog
 from waycairn.crypto import GivenKeys
 from waycairn.model.keys import DataKeys
+from waycairn.testing.catalog_audit import AuditContract
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_copying import CopyContract
+from waycairn.testing.catalog_damage import DamageContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_items import ItemContract
+from waycairn.testing.catalog_measurements import MeasureContract
+from waycairn.testing.catalog_retention import RetentionContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sweeps import SweepContract
+from waycairn.testing.catalog_upkeep import UpkeepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 KEYS = GivenKeys(DataKeys(1, {1: bytes(range(32))}))
@@ -41,6 +46,11 @@ class TestEncryptedSqlite(
     ChunkContract,
     SweepContract,
     CopyContract,
+    UpkeepContract,
+    DamageContract,
+    MeasureContract,
+    RetentionContract,
+    AuditContract,
 ):
     @pytest.fixture
     def address(self, tmp_path):

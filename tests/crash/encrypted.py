@@ -7,6 +7,7 @@ from typing import Any
 
 import waycairn as wc
 from crash.common import STORE, Acks, Told, Workload, blob, check_pages, find, save_pages
+from crash.keeping_keys import unwatched
 from waycairn.errors import StoreNotFound
 from waycairn.model.keys import DataKeys
 from waycairn.wiring import open_core
@@ -23,7 +24,7 @@ def secret(page: int) -> dict[str, Any]:
 
 
 def keep_secrets(store: wc.Store, told: Told) -> None:
-    with wc.Store(open_core(PLACE, keys=KEYS)) as hidden:
+    with unwatched(), wc.Store(open_core(PLACE, keys=KEYS)) as hidden:
         save_pages(hidden, told, "secrets", secret, LAST)
         with hidden.run("job", key=MARK, tags=[MARK], pace="every item") as run:
             for item in run.each([f"{MARK} {number}" for number in range(3)]):

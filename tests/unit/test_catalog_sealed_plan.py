@@ -46,6 +46,7 @@ def test_a_plan_says_what_is_sealed_and_by_what_its_row_is_known():
     assert {name: field.row for name, field in added.values.items()} == {
         "arguments": ["run_id", "place"],
         "manifest": ["run_id", "place"],
+        "place": (),
     }
     changed = plan_of("note", update(runs).where(runs.c.id == bindparam("of")).values(note=bindparam("note")))
     assert {name: field.row for name, field in changed.values.items()} == {"note": ["of"]}

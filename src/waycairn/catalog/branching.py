@@ -167,7 +167,7 @@ def _reopen(session: Session, run: RunId, epoch: int, sequence: int, now: float)
         refuse_unless_ours(session, run, epoch)
         return
     session.change(TAKE_PHASES, {"of": run, "was": epoch, "now": now})
-    if session.one(HOLD_CUT, {"id": run, "num": row[0], "number": sequence}) is None:
+    if session.one(HOLD_CUT, {RUN_ID: run, "id": run, "num": row[0], "number": sequence}) is None:
         no_such_cut(run, sequence)
     # 2. What came later goes, here and in the phases below.
     cut_back(session, Cut(run, row[0], sequence), now)
@@ -179,7 +179,7 @@ def _add_fork(session: Session, fork: NewFork, now: float) -> bool:
     if source is None:
         missing(fork.source)
     cut = Cut(fork.source, source[0], fork.sequence)
-    held = session.one(HOLD_CUT, {"id": fork.source, "num": cut.num, "number": cut.sequence})
+    held = session.one(HOLD_CUT, {RUN_ID: fork.source, "id": fork.source, "num": cut.num, "number": cut.sequence})
     if held is None:
         no_such_cut(fork.source, fork.sequence)
     # 2. The name, which a run that was given up lets go.

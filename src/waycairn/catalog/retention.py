@@ -12,13 +12,14 @@ from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, bindparam, delete, func, select, tuple_
+from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.columns import decode_json, decode_maybe, decode_text
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import nonsense_of, reads
-from waycairn.catalog.statement import Statement
+from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, runs
 from waycairn.model.ids import RunId
 from waycairn.model.retaining import Dropped, Held, RunFacts
@@ -92,14 +93,18 @@ def _held_after(*, metrics: bool) -> Statement:
     after = tuple_(checkpoints.c.run, checkpoints.c.sequence) > tuple_(
         bindparam("run", type_=BigInteger), bindparam("sequence", type_=BigInteger)
     )
-    return Statement(
-        "held_after",
-        "A bounded number of checkpoints of these runs, without what they hold.",
-        select(*columns)
-        .where(after, checkpoints.c.run <= bindparam("last"))
-        .order_by(checkpoints.c.run, checkpoints.c.sequence)
-        .limit(bindparam("limit", type_=Integer)),
-    )
+
+    def build(build: Build) -> ClauseElement:
+        found: Any = select(*columns).where(after, checkpoints.c.run <= bindparam("last"))
+        if build.is_sealed and metrics:
+            # To open it, it must be known of which run it is.
+            found = found.add_columns(runs.c.id).join(runs, runs.c.num == checkpoints.c.run)
+        page: ClauseElement = found.order_by(checkpoints.c.run, checkpoints.c.sequence).limit(
+            bindparam("limit", type_=Integer)
+        )
+        return page
+
+    return Statement("held_after", "A bounded number of checkpoints of these runs, without what they hold.", build)
 
 
 @cache
@@ -162,7 +167,7 @@ class RetentionPart(Part):
                     if rows:
                         yield run, rows
                     run, rows = row[0], []
-                rows.append(_held_of(row) if len(row) == len(_HELD) else _measured_of(row))
+                rows.append(_held_of(row) if len(row) == len(_HELD) else _measured_of(row[: len(_HELD) + 1]))
             sequence = page[-1][1]
         if rows:
             yield run, rows

@@ -368,7 +368,7 @@ damaged = Table(
     metadata,
     Column("number", Number, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
-    Column("damage", Text, nullable=False),
+    Column("damage", Text, nullable=False, info=SEALED),
 )
 
 # The keys of an encrypted store, each of them wrapped; none in a plain one.

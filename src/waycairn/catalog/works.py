@@ -20,7 +20,7 @@ WORKS = Statement("works", "All works.", select(*_COLUMNS))
 
 
 def _claim(build: Build) -> ClauseElement:
-    claimed = build.insert(upkeep).values(name=bindparam("work"), at=bindparam("now"), facts="{}")
+    claimed = build.insert(upkeep).values(name=bindparam("work"), at=bindparam("now"), facts=bindparam("facts"))
     # A time in the future is of a clock that was set back since then: it must not keep work away.
     is_due = or_(upkeep.c.at <= bindparam("due"), upkeep.c.at > bindparam("now"))
     claimed = claimed.on_conflict_do_update(index_elements=["name"], set_={"at": bindparam("now")}, where=is_due)
@@ -43,7 +43,7 @@ class WorkPart(Part):
     """Implements `ports.WorkRows`."""
 
     def claim_work(self, name: str, now: float, pause: float) -> bool:
-        values = {"work": name, "now": now, "due": now - pause}
+        values = {"work": name, "now": now, "due": now - pause, "facts": encode_json({})}
         return self._database.write(lambda session: session.change(CLAIM_WORK, values)) == 1
 
     def note_work(self, name: str, facts: Mapping[str, Any]) -> None:
