@@ -36,6 +36,7 @@ ELSEWHERE = {
     "salvage.": "a new store of what can be read: tests of the salvage",
     "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
     "catalog.rewr": "the file of an older store written anew: tests of retention",
+    "archive.leftover": "what a call that died left in an archive: tests of archives",
     "dcp.": "ranks of torch.distributed: tests of the integration",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
