@@ -327,6 +327,21 @@ def test_it_comes_back(archived, tmp_path):
     assert verify(archived.core, leftovers=0) == []
 
 
+def test_what_a_call_that_died_left_in_an_archive_goes(archived, tmp_path):
+    """A pack there that no row names, once it is old enough; the others stay."""
+    (folder,) = (tmp_path / "disk").iterdir()
+    left = folder / "ab" / ("ab" + "0" * 30)
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"left")
+    kept = [path for path in folder.rglob("*") if path.is_file() and path != left]
+    some = chosen(archived.core, [archived.find("page 0")])
+    archive(archived.core, some, str(tmp_path / "disk"))
+    assert left.exists()
+    archive(archived.core, some, str(tmp_path / "disk"), grace=0)
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(kept)
+    assert (archived.latest("page 1")["own"] == numbers(1)).all()
+
+
 def test_what_a_run_goes_on_from_stays(store, tmp_path):
     """An unfinished run is not archived, nor its newest checkpoint; older ones may be."""
     with pytest.raises(RuntimeError, match="stop"), store.run("job") as run:

@@ -37,6 +37,7 @@ ELSEWHERE = {
     "pack.unfinished.": "an unfinished pack that is swept: tests of sweeps",
     "audit.cut": "rows of the audit log that are cut off: tests of the log",
     "catalog.rewr": "the file of an older store written anew: tests of retention",
+    "archive.leftover": "what a call that died left in an archive: tests of archives",
     "dcp.": "ranks of torch.distributed: tests of the integration",
 }
 """Points that no workload on a local store passes, by the beginning of their names, and where they are tested."""
