@@ -32,7 +32,7 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, repair, export --all, stats, crashtest; show
 --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
 process.
 """
