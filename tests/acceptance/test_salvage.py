@@ -6,13 +6,14 @@ import json
 import random
 import signal
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import waycairn as wc
-from commands import document, waycairn
+from commands import WAYCAIRN, document, environment, waycairn
 from waycairn.errors import Damaged
 from waycairn.model.states import CheckpointStatus
 from waycairn.upkeep.salvaging import CannotSalvage, salvage
@@ -165,7 +166,8 @@ def test_the_commands_repair_and_salvage(tmp_path):
 def test_a_salvage_that_is_killed_leaves_nothing_or_all(tmp_path, point):
     """And the next one makes the store."""
     held = build(tmp_path / ".waycairn")
-    killed = waycairn("repair", "--salvage", at=tmp_path, WAYCAIRN_CRASH=f"{point}@1:KILL")
+    armed = environment(WAYCAIRN_CRASH=f"{point}@1:KILL")
+    killed = subprocess.run([WAYCAIRN, "repair", "--salvage"], cwd=tmp_path, env=armed, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / ".waycairn.salvaged").exists()
     assert document("repair", "--salvage", at=tmp_path)["whole"] is True
