@@ -369,7 +369,7 @@ class StoreCore:
     def _load_encoded(self, stored: Stored) -> Encoded:
         state = self._reader.open(stored)
         state.prefetch()
-        return Encoded(state.document, [state.fetch(number) for number in range(state.buffer_count)])
+        return Encoded(bytes(state.document), [state.fetch(number) for number in range(state.buffer_count)])
 
     def load_results(self, stored: Stored) -> list[Packed | None]:
         """The parts of a bundle (what the items of one cut gave, in the order of their keys); each is decoded by its own

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import waycairn as wc
+from waycairn.errors import Damaged
 from waycairn.model.states import CheckpointStatus
 from waycairn.upkeep import invariants
 from waycairn.upkeep.repairing import repair
@@ -245,3 +246,46 @@ def test_a_run_alone_is_verified(tmp_path):
         assert verify(store.core, level="quick").raw_bytes == 0
         assert repair(store.core).is_empty
         assert os.listdir(tmp_path / "packs")
+
+
+def loads(store, ids):
+    """What each checkpoint holds, or None; without marking."""
+    found = {}
+    for id_ in ids:
+        try:
+            found[id_] = store.core.load(store.checkpoint(id_).checkpoint.stored)
+        except Damaged:
+            found[id_] = None
+    return found
+
+
+def test_any_bit_names_what_it_hurts_and_nothing_else(tmp_path):
+    """Flips anywhere in the packs: exactly those are named that cannot be read; all others are what they were, before and
+    after a repair."""
+    three_values(tmp_path)
+    with wc.open(tmp_path) as store:
+        store.save("text", {"lines": [f"{n}: {noise(n, 40).hex()}" for n in range(1500)]})
+        ids = [record.id for record in store.checkpoints()]
+        whole = loads(store, ids)
+    assert all(value is not None for value in whole.values())
+    keep = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    chance = random.Random(11)
+    hurt = 0
+    for _ in range(6):
+        for path, content in keep.items():
+            path.write_bytes(content)
+        for path in packs_of(tmp_path):
+            if chance.random() < 0.5:
+                flip(path, chance.randrange(path.stat().st_size), 1 << chance.randrange(8))
+        with wc.open(tmp_path) as store:
+            before = loads(store, ids)
+            found = store.verify()
+            broken = {id_ for id_, value in before.items() if value is None}
+            assert {one.name for one in found.broken} == broken
+            assert all(value in (None, whole[id_]) for id_, value in before.items())
+            store.repair()
+            after = loads(store, ids)
+            assert all(after[id_] == whole[id_] for id_ in ids if id_ not in broken)
+            assert {one.name for one in store.verify().broken} == {id_ for id_, value in after.items() if value is None}
+            hurt += len(broken)
+    assert hurt > 2

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import waycairn as wc
-from commands import document, waycairn
+from commands import WAYCAIRN, document, environment, waycairn
 from waycairn.errors import Damaged
 from waycairn.model.states import CheckpointStatus
 from waycairn.upkeep.salvaging import CannotSalvage, salvage
@@ -158,3 +160,16 @@ def test_the_commands_repair_and_salvage(tmp_path):
     with wc.open(tmp_path / ".waycairn") as store:
         acts = [(row.entry.act, row.entry.outcome) for row in store.core.catalog.audit_after(0)]
     assert ("repair", "done") in acts
+
+
+@pytest.mark.parametrize("point", ["salvage.packs", "salvage.rename"])
+def test_a_salvage_that_is_killed_leaves_nothing_or_all(tmp_path, point):
+    """And the next one makes the store."""
+    held = build(tmp_path / ".waycairn")
+    armed = environment(WAYCAIRN_CRASH=f"{point}@1:KILL")
+    killed = subprocess.run([WAYCAIRN, "repair", "--salvage"], cwd=tmp_path, env=armed, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / ".waycairn.salvaged").exists()
+    assert document("repair", "--salvage", at=tmp_path)["whole"] is True
+    with wc.open(tmp_path / ".waycairn.salvaged", create=False) as store:
+        assert {id_: store.load(id_) for id_ in held} == held

@@ -38,6 +38,7 @@ def page(number: int) -> dict[str, Any]:
 
 
 def mend(store: wc.Store, told: Told) -> None:
+    store.repair()  # of what a killed one left: numbers that begin anew are those of others
     save_pages(store, told, "kept", page, LAST)
     while not store.latest("mended"):
         _lose_rows(store)

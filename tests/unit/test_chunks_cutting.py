@@ -99,13 +99,31 @@ def test_what_changes_is_cut_finer():
     assert len(set(after) - set(before)) <= 3
 
 
+def lines(size):
+    """Text that compresses to about a half."""
+    words = noise(size // 2, 5).hex().encode()
+    return b"\n".join(words[at : at + 60] for at in range(0, size, 60))[:size]
+
+
 def test_content_cuts_survive_an_insertion():
     """In the middle of a long text: two chunks change, not all behind."""
-    data = noise(2 * MIB)
+    data = lines(2 * MIB)
     before = set(chunks_of(data, []))
     after = set(chunks_of(data[:MIB] + b"inserted" + data[MIB:], []))
     assert len(before) > 60
     assert len(after - before) <= 3
+
+
+def test_noise_has_larger_chunks():
+    """What does not compress, of which an edit changes its own group; text beside it keeps small ones."""
+    data = noise(8 * MIB)
+    before = set(chunks_of(data, []))
+    assert len(before) < 70
+    assert max(map(len, before)) <= MIB
+    after = set(chunks_of(data[: 4 * MIB] + b"inserted" + data[4 * MIB :], []))
+    assert sum(map(len, after - before)) <= 2 * MIB
+    mixed = chunks_of(data[: 2 * MIB] + lines(2 * MIB), [])
+    assert len([one for one in mixed if len(one) < 64 * KIB]) > 20
 
 
 def test_content_cuts_are_pinned():

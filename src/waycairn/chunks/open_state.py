@@ -17,6 +17,8 @@ from waycairn.model.records import ChunkPlace
 from waycairn.ports import Buffer
 
 _SHARED_MEMORY = 16 * MIB
+_LARGE_DOCUMENT = 1 * MIB
+"""From here up joining the chunks of a document would cost more than reading them."""
 
 
 class OpenState:
@@ -40,10 +42,12 @@ class OpenState:
         self._neighbours: dict[int, memoryview] = {}
 
     @cached_property
-    def document(self) -> bytes:
-        """Read at first use."""
+    def document(self) -> bytes | memoryview:
+        """Read at first use; a large one is memory that nobody else has."""
         if (whole := self._manifest.whole) is not None:
             return whole
+        if self._manifest.document_length >= _LARGE_DOCUMENT:
+            return self._in_place()
         chunks: dict[int, Buffer] = {}
 
         def keep(place: ChunkPlace, data: Buffer) -> None:
@@ -59,8 +63,35 @@ class OpenState:
                 parts.append(segment)
         document = b"".join(parts)
         if len(document) != self._manifest.document_length:
-            raise Damaged("a manifest is damaged: its document has another length. See `waycairn doctor`.")
+            raise _other_length()
         return document
+
+    def _in_place(self) -> memoryview:
+        """Each chunk straight to its place, by the threads that verify it; one that comes again is copied from there."""
+        memory = allocate(self._manifest.document_length)
+        wants: dict[int, Want] = {}
+        again: list[tuple[int, Want]] = []
+        end = 0
+        for segment in self._manifest.segments:
+            if not isinstance(segment, Run):
+                memory[end : end + len(segment)] = segment
+                end += len(segment)
+                continue
+            for number in range(segment.first, segment.first + segment.count):
+                place = self._places[number]
+                if end + place.length > len(memory):
+                    raise _other_length()
+                if number in wants:
+                    again.append((end, wants[number]))
+                else:
+                    wants[number] = Want(place, memory, end)
+                end += place.length
+        if end != len(memory):
+            raise _other_length()
+        self._source.read(wants.values())
+        for start, want in again:
+            memory[start : start + want.place.length] = memory[want.start : want.start + want.place.length]
+        return memory
 
     @property
     def buffer_count(self) -> int:
@@ -155,6 +186,10 @@ class OpenState:
             wants.append(Want(self._places[self._numbers[number]], memory, start))
             start += length
         return wants
+
+
+def _other_length() -> Damaged:
+    return Damaged("a manifest is damaged: its document has another length. See `waycairn doctor`.")
 
 
 def _starts(groups: Sequence[Group]) -> list[int]:

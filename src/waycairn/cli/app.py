@@ -40,9 +40,9 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats,
-crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left;
-health: unhealthy); 4 the run is held by a living process; 5 degraded, 6 unknown (health).
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, repair,
+export --all, stats, crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream
+retry-dead: some are left; health: unhealthy); 4 the run is held by a living process; 5 degraded, 6 unknown (health).
 """
 
 app = typer.Typer(

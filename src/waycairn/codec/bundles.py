@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -48,10 +48,10 @@ def bundle(parts: Sequence[Encoded | None]) -> Encoded:
     )
 
 
-def unbundle(document: bytes, fetch: Fetch) -> list[Packed | None]:
+def unbundle(document: bytes | memoryview, fetch: Fetch) -> list[Packed | None]:
     """The parts again. Raises Damaged."""
     try:
-        heads = _decode(document)
+        heads = _decode(cast("bytes", document))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(
             f"the results of a cut are damaged ({error}). They are not used. See `waycairn doctor`."

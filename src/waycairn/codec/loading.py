@@ -34,7 +34,7 @@ class Buffers(Protocol):
 
 
 def load(
-    document: bytes,
+    document: bytes | memoryview,
     buffers: Buffers,
     *,
     into: Any = None,

@@ -6,7 +6,7 @@ import struct
 import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec.msgpack import Ext
@@ -22,6 +22,7 @@ from waycairn.codec.types import Types
 from waycairn.model.encoded import Encoded
 
 _ENCODER = msgspec.msgpack.Encoder()
+_LARGE = 1 << 20
 _LENGTH = struct.Struct("<I")
 _HEADERS = [bytes((codes.VERSION, flags)) for flags in range(4)]
 
@@ -51,7 +52,7 @@ def encode(state: Any, *, types: Types | None = None) -> Encoded:
 
 
 def _encode_plain(state: Any) -> Encoded:
-    document = _HEADERS[0] + _write(state)
+    document = _written_behind(_HEADERS[0], state)
     return Encoded(document, (), partial(find_cuts, document, 2))
 
 
@@ -63,13 +64,17 @@ def _encode(state: Any, types: Types | None, *, careful: bool) -> Encoded:
         raise problem.refusal() from None
     buffers, widths = regions.place(walk.regions)
     head = walk.head()
-    document = head + _write(node)
+    document = _written_behind(head, node)
     return Encoded(document, buffers, partial(find_cuts, document, len(head)), widths)
 
 
-def _write(node: Node) -> bytes:
+def _written_behind(head: bytes, node: Node) -> bytes:
+    """Head and node, one behind the other. A large document is not copied for that: it stays a bytearray, which nobody
+    changes."""
+    document = bytearray(head)
     try:
-        return _ENCODER.encode(node)
+        _ENCODER.encode_into(node, document, len(head))
+        return bytes(document) if len(document) < _LARGE else cast("bytes", document)
     except msgspec.EncodeError as error:
         raise TypeError(
             f"the state holds a single text or bytes of 4 GiB or more ({error}). Nothing was stored. Keep it as a "

@@ -24,7 +24,7 @@ from waycairn.model.repacking import PackFacts, PackOrigin
 from waycairn.store import StoreCore
 from waycairn.upkeep.auditing import audited
 from waycairn.upkeep.keys import change_keys, locksmith_of, opened_keys
-from waycairn.upkeep.optimize import places
+from waycairn.upkeep.places import places
 from waycairn.upkeep.repacking import Mover
 from waycairn.world.crashpoints import crashpoint
 
