@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from waycairn.model.units import Duration, Share, Size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSettings:
@@ -14,21 +16,21 @@ class HealthSettings:
     """Measure saves, loads and the like, see `waycairn stats`; off: nothing is recorded or written."""
     monitoring: bool = True
     """Look at health in the background of a process that keeps its store (`store.start_upkeep()`)."""
-    interval: float = 300.0
+    interval: Duration = 300.0
     """Between two looks in the background."""
     trend_days: int = 7
     """How far trends go back."""
     keep_days: int = 35
     """Days of which measurements are kept hour by hour; older ones become one sum."""
-    save_p99_warning: float = 5.0
+    save_p99_warning: Duration = 5.0
     """99 of 100 saves of the last day took at most so long, or it is an issue."""
-    save_p99_critical: float = 60.0
+    save_p99_critical: Duration = 60.0
     """The same, from where on it is critical."""
-    load_p99_warning: float = 10.0
+    load_p99_warning: Duration = 10.0
     """The same of loads."""
-    load_p99_critical: float = 120.0
+    load_p99_critical: Duration = 120.0
     """The same, from where on it is critical."""
-    failures_critical: float = 0.05
+    failures_critical: Share = 0.05
     """Share of saves of the last day that failed; any failure is a warning."""
     takeovers_warning: int = 3
     """Runs taken over from dead owners within a day."""
@@ -36,9 +38,9 @@ class HealthSettings:
     """The same, from where on it is critical."""
     late_warning: int = 10
     """Automatic saves of the last day that were late or left out."""
-    disk_warning: int = 5_000_000_000
+    disk_warning: Size = 5_000_000_000
     """Free bytes of the disk."""
-    disk_critical: int = 500_000_000
+    disk_critical: Size = 500_000_000
     """The same, from where on it is critical."""
     days_left_warning: float = 14.0
     """Until the disk is full, at the growth of the last days."""
@@ -47,21 +49,21 @@ class HealthSettings:
     overdue_factor: float = 10.0
     """A run is overdue if it did not commit for so many times its usual interval, or runs for so many times as long as
     its former runs took."""
-    overdue_least: float = 600.0
+    overdue_least: Duration = 600.0
     """But never before so long."""
-    verify_warning: float = 30 * 86400.0
+    verify_warning: Duration = 30 * 86400.0
     """Since anything was verified; of a store that is older."""
-    verify_critical: float = 180 * 86400.0
+    verify_critical: Duration = 180 * 86400.0
     """The same, from where on it is critical."""
-    sweep_warning: float = 7 * 86400.0
+    sweep_warning: Duration = 7 * 86400.0
     """Since the last sweep, where there is something to sweep."""
-    fragmentation_warning: float = 0.05
+    fragmentation_warning: Share = 0.05
     """Share of the bytes of packs that is dead."""
-    fragmentation_critical: float = 0.5
+    fragmentation_critical: Share = 0.5
     """The same, from where on it is critical."""
-    leftovers_warning: int = 100_000_000
+    leftovers_warning: Size = 100_000_000
     """Bytes that saves left which died before their commit."""
-    wal_warning: int = 256_000_000
+    wal_warning: Size = 256_000_000
     """Size of the log of an SQLite catalog; more means that somebody keeps a reader open."""
 
     def __post_init__(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+from waycairn.model.units import Duration
+
 Priority = Literal["info", "warning", "critical"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """From the least to the most."""
@@ -32,7 +34,7 @@ class ChannelSettings:
     """webhook: JSON by POST; smtp: e-mail; command: a program that reads JSON on standard input."""
     minimum: Priority = "warning"
     """Less important ones are not sent here: info, warning, critical."""
-    timeout: float = 10.0
+    timeout: Duration = 10.0
     """Seconds for one try."""
     url: str = ""
     """webhook: http:// or https://."""
@@ -98,13 +100,15 @@ class ChannelSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSettings:
+    """Whom to tell when health changes, how, and how often."""
+
     channels: Sequence[ChannelSettings] = ()
     """Who is told. None: nobody."""
-    throttle: float = 3600.0
+    throttle: Duration = 3600.0
     """Seconds in which the same issue is told once; what was held back is told in one digest afterwards."""
     attempts: int = 4
     """Tries of one delivery."""
-    backoff: float = 2.0
+    backoff: Duration = 2.0
     """Seconds before the second try; each further one waits twice as long, a minute at most."""
     most_waiting: int = 100
     """Notifications that wait to be sent; the oldest of the least important are dropped beyond that, and counted."""

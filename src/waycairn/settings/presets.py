@@ -18,12 +18,12 @@ class Preset:
 PRESETS: Mapping[str, Preset] = {
     "phases": Preset(
         "Pipelines of phases: a state is saved at most every 300 s (`pace: 0`: only where the code forces it), and ten of "
-        "these checkpoints stay of each phase.",
-        {"saving": {"pace": "300s", "keep": 10}},
+        "these checkpoints stay of each phase, for 24 hours.",
+        {"saving": {"pace": "300s", "keep": 10}, "retention": {"keep_phases": "last 10", "max_age": "24h"}},
     ),
     "sessions": Preset(
         "Sessions of iterations: fifty snapshots stay.",
-        {"saving": {"keep": 50}, "training": {"keep": 50}},
+        {"saving": {"keep": 50}, "training": {"keep": 50}, "retention": {"keep_sessions": "last 50"}},
     ),
     "streams": Preset(
         "Services that follow files: a batch every 100 events, looked for every 200 ms; copies are known again; more than "
