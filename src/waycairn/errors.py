@@ -8,6 +8,11 @@
     │   ├── StoreFull              no space left (or a quota) while writing
     │   ├── StoreTooNew            written by a newer waycairn
     │   ├── StoreNotFound          no store at this address
+    │   ├── KeyMissing             the store is encrypted, and no key was given
+    │   ├── KeyWrong               the store is encrypted, and what was given does not open it
+    │   ├── NotEncrypted           an encrypted store was asked for, and this one is not
+    │   ├── KeysChanged            the keys were changed meanwhile; handled inside, seen only if it goes on
+    │   ├── CopyUnfinished         the store is a copy that was never finished
     │   ├── UnsafeFileSystem       SQLite cannot keep its promises on this file system
     │   ├── WriteFailed            the device refused a write or a flush
     │   ├── CommitUnknown          the outcome of a COMMIT could not be learned
@@ -48,13 +53,18 @@ __all__ = [
     "CheckpointNotFound",
     "CheckpointPinned",
     "CommitUnknown",
+    "CopyUnfinished",
     "Damaged",
     "FilesUnreadable",
     "FingerprintMismatch",
     "Interrupted",
     "ItemFailed",
     "ItemsOverlap",
+    "KeyMissing",
+    "KeyWrong",
+    "KeysChanged",
     "LineUnusable",
+    "NotEncrypted",
     "OwnershipLost",
     "RunClosed",
     "RunError",
@@ -124,6 +134,26 @@ class StoreTooNew(StoreError):
 
 class StoreNotFound(StoreError):
     """There is no store at this address. Nothing was created. Check the address or create it with wc.open()."""
+
+
+class KeyMissing(StoreError):
+    """The store is encrypted, and no key was given. Nothing was read. Give the passphrase or the key file."""
+
+
+class KeyWrong(StoreError):
+    """The store is encrypted, and the key that was given does not open it. Nothing was read. Give the right one."""
+
+
+class NotEncrypted(StoreError):
+    """The store is not encrypted, and an encrypted one was asked for. Nothing was written. See `waycairn copy --encrypt`."""
+
+
+class KeysChanged(StoreError):
+    """The keys of the store were changed by another process meanwhile. Nothing was changed by this one. Try again."""
+
+
+class CopyUnfinished(StoreError):
+    """This store is a copy that was never finished. Nothing was changed. Run `waycairn copy` again, or delete it."""
 
 
 class UnsafeFileSystem(StoreError):

@@ -43,6 +43,7 @@ from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
     from waycairn.chunks import ChunkReader, ChunkWriter, OpenState
+    from waycairn.crypto.locksmith import Locksmith
 
 T = TypeVar("T")
 _WRITTEN_AGAIN = 2
@@ -143,8 +144,9 @@ class StoreCore:
         scratch: Path | None = None,
         ledgers: str = "",
         settings: Settings | None = None,
+        locksmith: Locksmith | None = None,
     ) -> None:
-        """`scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
+        """`locksmith` opens the keys again, if it is encrypted. `scratch` is a directory of this host for what only its next process needs to know; `ledgers` the database
         (as SQLAlchemy names it) for streams whose sink is none."""
         self.catalog = catalog
         self.blobs = blobs
@@ -154,8 +156,13 @@ class StoreCore:
         self.scratch = scratch
         self.ledgers = ledgers
         self.settings = settings or Settings()
+        self.locksmith = locksmith
         self._writer = writer
         self._reader = reader
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.catalog.info.is_encrypted
 
     def commit(self, draft: Draft) -> None:
         """Make one cut durable. When this returns it survives what the store's durability promises.

@@ -5,20 +5,29 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from waycairn.crypto.locksmith import Locksmith
 from waycairn.errors import StoreNotFound
+from waycairn.model.keys import DataKeys
 from waycairn.model.policy import Durability
+from waycairn.model.settings import Settings
 from waycairn.store import StoreCore
 from waycairn.world.clock import SystemClock
 from waycairn.world.files import make_directory, reading, translated
 
 if TYPE_CHECKING:
-    from waycairn.ports import Clock
+    from waycairn.model.keys import WrappedKey
+    from waycairn.ports import Clock, Keyholder
 
 log = logging.getLogger("waycairn")
 
+_PATIENCE = 30.0
+"""Seconds that a server has for an answer."""
 FOLDER = ".waycairn"
 """Name of a store's directory where none is given."""
 
@@ -48,27 +57,97 @@ def open_core(
     durability: Durability = "power",
     create: bool = True,
     clock: Clock | None = None,
+    settings: Settings | None = None,
+    keys: Keyholder | DataKeys | None = None,
+    copy: bool = False,
+    **secrets: Any,
 ) -> StoreCore:
     """Open a store, creating it if it is missing and `create` is true.
 
     `where` is a directory (SQLite and packs in it) or `postgresql://…`; then `packs` is the directory for pack
-    files, by default `packs` in the default store directory. Raises StoreNotFound, UnsafeFileSystem, StoreTooNew.
+    files, by default `packs` in the default store directory. `keys`: of an encrypted store, and that one which is created is
+    encrypted; by default a `crypto.Locksmith`, which takes `secrets`. `copy`: see `open_catalog`. Raises StoreNotFound,
+    UnsafeFileSystem, StoreTooNew, KeyMissing, KeyWrong, NotEncrypted.
     """
-    clock = clock or SystemClock()
-    address = default_url() if where is None else os.fspath(where)
+    place = _place_of(default_url() if where is None else os.fspath(where), packs)
+    settings = settings or Settings()
+    keys = _keyholder(keys) or Locksmith(place.shown, settings=settings.encryption, **secrets)
+    with nullcontext() if place.directory is None else reading(place.directory):
+        if place.directory is not None:
+            _prepare(place.directory, create)
+        return _assemble(
+            place,
+            settings,
+            durability=durability,
+            create=create,
+            clock=clock or SystemClock(),
+            keys=keys,
+            copy=copy,
+        )
+
+
+def wrapped_keys(where: str | os.PathLike[str] | None = None) -> tuple[str, Sequence[WrappedKey]]:
+    """The address, and the rows of the table of keys, which need no key to be read; none in a plain store. Raises
+    StoreNotFound."""
+    from waycairn.catalog.keys import peek_keys
+    from waycairn.catalog.opening import open_database
+
+    place = _place_of(default_url() if where is None else os.fspath(where), None)
+    if not exists(where):
+        _refuse_missing(place.shown)
+    database = open_database(place.url, "power", create=False, deadline=_PATIENCE)
+    try:
+        return place.shown, database.read(peek_keys)
+    finally:
+        database.close()
+
+
+def exists(where: str | os.PathLike[str] | None = None) -> bool:
+    """Whether there is a store, encrypted or not. Raises StoreUnreachable."""
+    from waycairn.catalog.opening import open_database, read_info
+
+    place = _place_of(default_url() if where is None else os.fspath(where), None)
+    if place.directory is not None and not (place.directory / "catalog.db").exists():
+        return False
+    database = open_database(place.url, "power", create=False, deadline=_PATIENCE)
+    try:
+        return database.read(read_info) is not None
+    finally:
+        database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the parts of a store lie."""
+
+    url: str
+    """Of the catalog."""
+    shown: str
+    """For messages."""
+    packs: Path
+    directory: Path | None
+    """On this host, if it is a local store."""
+
+
+def _place_of(address: str, packs: str | os.PathLike[str] | None) -> _Place:
     if address.startswith(("postgresql://", "postgres://")):
         url = "postgresql://" + address.partition("://")[2]
         folder = Path(packs).absolute() if packs else default_directory() / "packs"
-        return _assemble(url, _shown(url), folder, None, durability, create, clock)
+        return _Place(url, _shown(url), folder, None)
     if "://" in address and not address.startswith("sqlite:///"):
         raise ValueError(
             f"{address.partition('://')[0]}:// is not a place for a store; use a directory or postgresql://user@host/database"
         )
     directory = Path(address.removeprefix("sqlite:///")).expanduser().absolute()
-    url = f"sqlite:///{directory / 'catalog.db'}"
-    with reading(directory):
-        _prepare(directory, create)
-        return _assemble(url, str(directory), directory / "packs", directory / "owners", durability, create, clock)
+    return _Place(f"sqlite:///{directory / 'catalog.db'}", str(directory), directory / "packs", directory)
+
+
+def _keyholder(keys: Keyholder | DataKeys | None) -> Keyholder | None:
+    if not isinstance(keys, DataKeys):
+        return keys
+    from waycairn.crypto import GivenKeys
+
+    return GivenKeys(keys)
 
 
 def _ledgers(url: str, packs: Path) -> str:
@@ -87,34 +166,48 @@ def _prepare(directory: Path, create: bool) -> None:
     if (directory / "catalog.db").exists():
         return
     if not create:
-        raise StoreNotFound(
-            f"there is no store at {directory}. Nothing was created. Go to the directory the job ran in, or name the "
-            "store with --store or WAYCAIRN_STORE.",
-            path=str(directory),
-        )
+        _refuse_missing(str(directory))
     with translated("the store's directory", directory):
         make_directory(directory)
     log.info("created a store at %s", directory)
 
 
-def _assemble(  # noqa: PLR0917 - one private call
-    url: str,
-    address: str,
-    packs: Path,
-    owners: Path | None,
+def _refuse_missing(path: str) -> NoReturn:
+    raise StoreNotFound(
+        f"there is no store at {path}. Nothing was created. Go to the directory the job ran in, or name the store with "
+        "--store or WAYCAIRN_STORE.",
+        path=path,
+    )
+
+
+def _assemble(
+    place: _Place,
+    settings: Settings,
+    *,
     durability: Durability,
     create: bool,
     clock: Clock,
+    keys: Keyholder,
+    copy: bool,
 ) -> StoreCore:
     # Imported here: SQLAlchemy alone takes 0.2 s, and `import waycairn` must not pay for it.
-    from waycairn.blobs import LocalBlobs
+    from waycairn.blobs import LocalBlobs, PlacedBlobs
     from waycairn.catalog import open_catalog
     from waycairn.chunks import ChunkReader, ChunkWriter
-    from waycairn.process import FileOwnership, LeaseOwnership
+    from waycairn.process import FileOwnership, LeaseOwnership, current_actor
 
-    catalog = open_catalog(url, durability=durability, create=create, clock=clock)
+    catalog = open_catalog(
+        place.url,
+        durability=durability,
+        create=create,
+        clock=clock,
+        keys=keys,
+        copy=copy,
+        actor=current_actor(),
+    )
     try:
-        blobs = LocalBlobs(packs)
+        blobs = PlacedBlobs(LocalBlobs(place.packs), catalog.place_of, catalog.info.id, place.packs.parent)
+        owners = None if place.directory is None else place.directory / "owners"
         return StoreCore(
             catalog=catalog,
             blobs=blobs,
@@ -122,9 +215,11 @@ def _assemble(  # noqa: PLR0917 - one private call
             reader=ChunkReader(catalog, blobs, catalog.info),
             ownership=FileOwnership(owners, clock) if owners else LeaseOwnership(catalog, clock),
             clock=clock,
-            url=address,
-            scratch=(owners or packs).with_name("flights"),
-            ledgers=_ledgers(url, packs),
+            url=place.shown,
+            scratch=(owners or place.packs).with_name("flights"),
+            ledgers=_ledgers(place.url, place.packs),
+            settings=settings,
+            locksmith=keys if isinstance(keys, Locksmith) else None,
         )
     except BaseException:
         catalog.close()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import waycairn as wc
-from waycairn.errors import Damaged
+from waycairn.errors import Damaged, Interrupted
 from waycairn.model.states import CheckpointStatus
 from waycairn.world.crashpoints import arm, disarm
 
@@ -372,3 +374,21 @@ def test_an_interrupt_around_the_commit_leaves_the_run_usable(store: wc.Store, p
     ]
     assert values == [*first, *[2] * 11]
     assert store.find("job").progress.done == 10
+
+
+@pytest.mark.parametrize("loop", ["each", "items", "map"])
+def test_a_signal_takes_no_checkpoint_away(tmp_path: Path, loop: str) -> None:
+    """What was asked for in the item in which a signal comes is taken: that item does not run again."""
+    with wc.open(tmp_path / "store") as store:
+        with pytest.raises(Interrupted), store.run("job", pace="every item", progress="off") as run:
+            run.state({"n": 0})
+            bodies = {
+                "each": lambda: run.each(range(3)),
+                "items": lambda: run.items(range(3)),
+                "map": lambda: run.map(lambda n: n, range(3), workers=1),
+            }
+            for item in bodies[loop]():
+                with item if loop == "items" else nullcontext():
+                    run.checkpoint("mark", tags=["asked"])
+                    os.kill(os.getpid(), signal.SIGTERM)
+        assert [one.checkpoint.kind for one in store.checkpoints("job", tag="asked")] == ["mark"]

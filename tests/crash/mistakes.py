@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -223,7 +224,7 @@ def not_looked_at_again() -> None:
     from waycairn.catalog import sweeping
     from waycairn.model.spans import Spans
 
-    sweeping._rescued = lambda *_: Spans()
+    sweeping.rescued = lambda *_: Spans()
 
 
 def leftovers_unfenced() -> None:
@@ -281,7 +282,101 @@ def steps_counted_late() -> None:
     Tracked.tree = one_less
 
 
+def copy_finished_first() -> None:
+    """A copy may be used as soon as its chunks are there, before its rows are."""
+    from waycairn.upkeep import copying
+
+    run = copying._Copying.run
+
+    def finish_first(self: Any, moment: Any) -> None:
+        self._copy_chunks(moment)
+        self._target.catalog.finish_copy()
+        run(self, moment)
+
+    copying._Copying.run = finish_first
+
+
+def keys_not_held() -> None:
+    """Whoever writes goes on with the data key that he began with, whatever became of it."""
+    from waycairn.catalog import opening
+
+    opening.hold_keys = lambda *_: None
+
+
+def packs_not_renewed() -> None:
+    """A rotation forgets the packs, and drops the key that they need."""
+    from waycairn.upkeep import rotating
+
+    rotating._Rotation._renew_packs = lambda self: set(self._core.catalog.pack_fill())
+
+
+def old_packs_first() -> None:
+    """An optimizer deletes the old packs when the new ones are there, and switches the rows then."""
+    from waycairn.upkeep.repacking import Mover
+
+    switch = Mover._switch
+
+    def delete_and_switch(self: Mover, copied: Any, done: Any) -> None:
+        for pack in {one.block.pack for move in copied.moves for one in move.was} - {None}:
+            self.core.blobs.delete(pack)
+        switch(self, copied, done)
+
+    Mover._switch = delete_and_switch
+
+
+def switch_leaves_the_epoch() -> None:
+    """Blocks that are switched to other packs leave the sweep epoch as it was: an older mark is believed."""
+    from waycairn.catalog import repacking
+    from waycairn.catalog.chunk_index import HOLD_COUNTER
+
+    switch = repacking._switch
+
+    class Holding:
+        """A session of which the epoch is held instead of moved."""
+
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._session, name)
+
+        def one(self, statement: Any, *values: Any) -> Any:
+            if statement is not repacking.LOCK_EPOCH:
+                return self._session.one(statement, *values)
+            row = self._session.one(HOLD_COUNTER, {"counter": "sweep"})
+            return (row[0] + 1,)
+
+    repacking._switch = lambda session, *rest: switch(Holding(session), *rest)
+
+
+def archive_not_flushed() -> None:
+    """What is copied to an archive is not flushed before the rows say that it is there and the old packs go."""
+    from waycairn.blobs import unfinished
+
+    flush = unfinished.flush
+
+    def flush_but_archives(handle: int) -> None:
+        if "/archive/" not in os.readlink(f"/proc/self/fd/{handle}"):
+            flush(handle)
+
+    unfinished.flush = flush_but_archives
+
+
+def moved_partly() -> None:
+    """The rows of blocks are switched, those of chunks that lie elsewhere in their new block are not."""
+    from waycairn.catalog import repacking
+
+    repacking._moved_chunks = lambda move: iter(())
+
+
 MISTAKES = {
+    "keys-not-held": keys_not_held,
+    "packs-not-renewed": packs_not_renewed,
+    "copy-finished-first": copy_finished_first,
+    "old-packs-first": old_packs_first,
+    "switch-leaves-the-epoch": switch_leaves_the_epoch,
+    "archive-not-flushed": archive_not_flushed,
+    "moved-partly": moved_partly,
     "saved-uncopied": saved_uncopied,
     "random-numbers-forgotten": random_numbers_forgotten,
     "steps-counted-late": steps_counted_late,

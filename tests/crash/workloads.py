@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from crash import batches, following, keeping, learning, running, saving, training
+from crash import batches, branches, following, keeping, keeping_keys, learning, moving, running, saving, training
 from crash.common import (
     ADDRESS,
     DEADLINE,
@@ -53,12 +53,15 @@ __all__ = [
 
 WORKLOADS = {
     **saving.WORKLOADS,
+    **moving.WORKLOADS,
     **running.WORKLOADS,
     **batches.WORKLOADS,
     **following.WORKLOADS,
     **training.WORKLOADS,
     **learning.WORKLOADS,
     **keeping.WORKLOADS,
+    **keeping_keys.WORKLOADS,
+    **branches.WORKLOADS,
 }
 
 

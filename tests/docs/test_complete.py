@@ -8,6 +8,8 @@ from typer.main import get_command
 
 import waycairn as wc
 from waycairn import errors
+from waycairn.catalog.protection import protection_of
+from waycairn.catalog.tables import metadata
 from waycairn.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,6 +32,22 @@ def test_every_setting_is_documented():
 def test_every_error_stands_in_the_tree():
     """The tree on top of the module, which the errors page shows, names every exception."""
     assert set(errors.__all__) <= set(re.findall(r"\w+", errors.__doc__))
+
+
+def test_every_column_is_in_the_table_of_what_is_encrypted():
+    """Each once, with what the tables say of it: a column that is added has to be thought about."""
+    documented = {
+        (table, column): protection
+        for table, columns, protection in re.findall(
+            r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", _page("encryption.md"), re.MULTILINE
+        )
+        for column in re.findall(r"\w+", columns)
+    }
+    assert documented == {
+        (table.name, column.name): protection_of(column).value
+        for table in metadata.tables.values()
+        for column in table.c
+    }
 
 
 def test_every_public_name_is_in_the_reference():

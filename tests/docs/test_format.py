@@ -4,28 +4,37 @@ They are the format's memory: when one of these tests fails, stores in the field
 version has to grow, with a decoder for the old one.
 """
 
+import json
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from blake3 import blake3
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 
 from waycairn.catalog.points import decode_points, encode_points
 from waycairn.chunks import manifest, pack_file
 from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.pack_file import PackedBlock
 from waycairn.chunks.sealing import DELTA, PLANES, RAW, Member, unseal
+from waycairn.chunks.segments import context_of_block, context_of_footer, sealed_parts, unseal_segments
 from waycairn.codec import Types, decode, encode
 from waycairn.codec.keys import canonical, key_digest, pack_keys, unpack_keys
+from waycairn.crypto import AesVault
 from waycairn.fanout import FlightLog
+from waycairn.model import audit
+from waycairn.model.audit import BEGINNING, AuditEntry, Outcome, chain_hash
 from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.journal import Point
+from waycairn.model.keys import DataKeys
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "format.md"
 STORE, PACK = "k7f3qx0a9m2d", PackId("00112233445566778899aabbccddeeff")
 CONTENT = b"hello waycairn\n"
+KEYS = DataKeys(1, {1: bytes(range(32, 64))})
+VAULT = AesVault(STORE, KEYS, bytes(range(32)))
 BLOCK = PackedBlock(
     codec=RAW,
     offset=4096,
@@ -93,9 +102,54 @@ def test_pack():
     assert header == shown("pack header")
     assert footer == shown("pack footer")
     assert pack_file.trailer(8192, footer, digest) == shown("pack trailer")
-    assert pack_file.read_header(header, STORE, PACK) == 4096
+    assert pack_file.read_header(header, STORE, PACK).alignment == 4096
     assert pack_file.read_footer(footer, PACK) == [BLOCK]
     assert pack_file.read_trailer(shown("pack trailer"), 8192 + 42 + 64, PACK) == (8192, 42, digest)
+
+
+def test_encrypted_pack():
+    """The same pack of an encrypted store: what is in it opens with the key that follows from store, pack and data key."""
+    header = pack_file.header(STORE, PACK, 4096, 1)
+    block = replace(BLOCK, stored_length=31)
+    key = VAULT.pack_key(PACK)
+    stored = encrypted(key, CONTENT, 4096, context_of_block(RAW, 15, 31, None))
+    footer = encrypted(key, pack_file.footer([block]), 8192, context_of_footer(header))
+    assert header == shown("encrypted pack header")
+    assert stored == shown("encrypted block")
+    assert footer == shown("encrypted pack footer")
+    assert pack_file.trailer(8192, footer, pack_file.digest_of(header, footer)) == shown("encrypted pack trailer")
+    opened = bytearray(42)
+    unseal_segments(key, memoryview(footer), 8192, context_of_footer(header), memoryview(opened))
+    assert pack_file.read_footer(bytes(opened), PACK, is_sealed=True) == [block]
+
+
+def encrypted(key, plain, place, context):
+    (part,) = sealed_parts(key, [plain], place, context)
+    target = bytearray(len(part))
+    part.fill(memoryview(target))
+    return bytes(target)
+
+
+def test_values_of_an_encrypted_store(monkeypatch):
+    """Sealed, matched and hashed, made again here from what the page says and nothing else."""
+    value, matched, hashed = shown("sealed value"), shown("matched value"), shown("keyed hash")
+    context = b"runs\0metadata\0r1"
+    monkeypatch.setattr("waycairn.crypto.vault.os.urandom", lambda size: bytes(range(size)))
+    assert AesVault(STORE, KEYS, bytes(range(32))).seal(b'{"page":7}', context) == value
+    assert VAULT.unseal(value, context) == b'{"page":7}'
+    assert VAULT.match(b'["out.txt"]', b"outputs\0place") == matched
+    assert VAULT.digest("runs.identity", b'[null,"nightly",null]') == hashed
+
+    def derived(purpose, *material):
+        return blake3(b"".join(material), derive_key_context=f"waycairn 2026-11 {purpose}").digest()
+
+    bound = b"\xe1\x0c\0" + STORE.encode()
+    key = derived("key of sealed values", bytes(range(32, 64)), value[3:11])
+    assert AESGCM(key).decrypt(value[11:23], value[23:], bound + context) == b'{"page":7}'
+    halves = [derived(f"{half} half of the key of matched values", bytes(range(32))) for half in ("first", "second")]
+    assert AESSIV(b"".join(halves)).decrypt(matched, [bound + b"outputs\0place"]) == b'["out.txt"]'
+    key = derived("key of digests: runs.identity", bytes(range(32)))
+    assert blake3(b'[null,"nightly",null]', key=key).digest() == hashed
 
 
 def test_blocks_of_planes_and_differences():
@@ -156,3 +210,18 @@ def test_array_document():
     assert encode(array).document == shown("document array")
     found = decode(shown("document array"), no_buffer)
     assert (found.dtype, found.tolist()) == (array.dtype, [0, 1, 2])
+
+
+def test_audit_log():
+    """Two rows as they are hashed, and their hashes; also without our code, by the description alone."""
+    text = re.search(r"<!-- audit: rows -->\n```text\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL).group(1)
+    first, first_hash, second, second_hash = text.splitlines()
+    secret, previous = bytes(range(32)), BEGINNING
+    key = blake3(secret, derive_key_context="waycairn 2026-11 audit chain").digest()
+    for line, digest in ((first, first_hash), (second, second_hash)):
+        number, at, actor, act, of, outcome, facts = json.loads(line)
+        entry = AuditEntry(at=at, actor=actor, act=act, object=of, outcome=Outcome(outcome), facts=facts)
+        assert audit.canonical(number, entry) == line.encode()
+        assert chain_hash(secret, previous, number, entry).hex() == digest
+        assert blake3(previous + line.encode(), key=key).hexdigest() == digest
+        previous = bytes.fromhex(digest)

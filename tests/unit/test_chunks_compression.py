@@ -289,9 +289,9 @@ def test_a_pack_of_version_1_is_read(store):
     path.write_bytes(content)
     assert check_pack(store.blobs, INFO, pack) == len(content)
     assert store.read(stored) == [weights(MIB).tobytes()]
-    content[8] = 3
+    content[8] = 4
     content[48:64] = plain_hash(bytes(content[:48]))[:16]
-    with pytest.raises(Damaged, match="version 3 and this waycairn reads versions up to 2"):
+    with pytest.raises(Damaged, match="version 4 and this waycairn reads versions up to 3"):
         pack_file.read_header(bytes(content[:64]), INFO.id, PackId(pack))
 
 

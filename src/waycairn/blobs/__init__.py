@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from waycairn.blobs.local import LocalBlobs
+from waycairn.blobs.places import PlacedBlobs
 
-__all__ = ["LocalBlobs"]
+__all__ = ["LocalBlobs", "PlacedBlobs"]

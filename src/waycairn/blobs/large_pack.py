@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from waycairn.blobs.direct import bypass_cache, use_cache
-from waycairn.blobs.slabs import SLAB, Slab, SlabPool
+from waycairn.blobs.filling import made
+from waycairn.blobs.slabs import ROOM, SLAB, Slab, SlabPool
 from waycairn.blobs.unfinished import Unfinished
-from waycairn.ports import Buffer
+from waycairn.ports import Filling, Part
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import translated
 
@@ -28,7 +29,7 @@ _PREALLOCATE = 1024 * 1024 * 1024
 """Space is asked for at most this much ahead, not for the whole hint: most of a save may turn out to be known already,
 and each time it is asked for the writes stand still."""
 
-_Job = tuple[list[Buffer], int]
+_Job = tuple[list[Part], int]
 """Parts that fill one slab, and the offset in the file."""
 
 
@@ -44,7 +45,7 @@ class LargePack:
         self._lock = threading.Lock()
         self._allocated = 0
         self._size = 0
-        self._parts: list[Buffer] = []
+        self._parts: list[Part] = []
         self._filled = 0
         self._jobs: queue.Queue[_Job | None] = queue.Queue(_WAITING)
         self._threads: list[threading.Thread] = []
@@ -54,7 +55,7 @@ class LargePack:
 
     # -- the caller's thread ---------------------------------------------------------------------------------
 
-    def append(self, parts: Sequence[Buffer]) -> int:
+    def append(self, parts: Sequence[Part]) -> int:
         if padding := -self._size % self._alignment:
             self._add(bytes(padding))
         offset = self._size
@@ -63,16 +64,36 @@ class LargePack:
         self._raise_error()
         return offset
 
-    def _add(self, part: Buffer) -> None:
+    def _add(self, part: Part) -> None:
+        if not isinstance(part, bytes | bytearray | memoryview):
+            if self._place(part):
+                return
+            part = made(part)
         view = memoryview(part)
         while view:
-            piece = view[: SLAB - self._filled]
-            self._parts.append(piece)
-            self._filled += len(piece)
-            self._size += len(piece)
+            # More than a slab only where it was filled further than that, up to the next sector.
+            limit = max(SLAB, self._filled + -self._filled % self._alignment)
+            piece = view[: limit - self._filled]
+            self._take(piece)
             view = view[len(piece) :]
-            if self._filled == SLAB:
+            if self._filled == limit:
                 self._send()
+
+    def _place(self, part: Filling) -> bool:
+        """What is made in its slab must lie in one. False if a slab that is half full cannot be ended here."""
+        if self._filled + len(part) > ROOM and self._filled % self._alignment == 0:
+            self._send()
+        if self._filled + len(part) > ROOM:
+            return False
+        self._take(part)
+        if self._filled >= SLAB and self._filled % self._alignment == 0:
+            self._send()
+        return True
+
+    def _take(self, part: Part) -> None:
+        self._parts.append(part)
+        self._filled += len(part)
+        self._size += len(part)
 
     def _send(self) -> None:
         if len(self._threads) < THREADS:

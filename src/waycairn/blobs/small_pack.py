@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from waycairn.blobs.filling import made
 from waycairn.blobs.unfinished import Unfinished
-from waycairn.ports import Buffer
+from waycairn.ports import Buffer, Part
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import translated, write_all
 
@@ -24,12 +25,12 @@ class SmallPack:
         self._size = 0
         self._done = False
 
-    def append(self, parts: Sequence[Buffer]) -> int:
+    def append(self, parts: Sequence[Part]) -> int:
         if padding := -self._size % self._alignment:
             self._parts.append(bytes(padding))
             self._size += padding
         offset = self._size
-        self._parts += parts
+        self._parts += map(made, parts)
         self._size += sum(map(len, parts))
         return offset
 

@@ -13,7 +13,7 @@ from waycairn.world.clock import SystemClock
 
 if TYPE_CHECKING:
     from waycairn.model.policy import Durability
-    from waycairn.ports import Catalog, Clock
+    from waycairn.ports import Catalog, Clock, Keyholder
 
 __all__ = ["open_catalog"]
 
@@ -21,14 +21,25 @@ _CLOCK = SystemClock()
 
 
 def open_catalog(
-    url: str, *, durability: Durability = "power", create: bool = True, clock: Clock = _CLOCK, deadline: float = 30.0
+    url: str,
+    *,
+    durability: Durability = "power",
+    create: bool = True,
+    clock: Clock = _CLOCK,
+    deadline: float = 30.0,
+    keys: Keyholder | None = None,
+    copy: bool = False,
+    actor: str = "",
 ) -> Catalog:
     """Open the catalog at `sqlite:////absolute/path/catalog.db` or `postgresql://user@host/database`.
 
     A missing one is created, unless `create` is false: then StoreNotFound. An older format is migrated, a newer one
-    raises StoreTooNew. `deadline` bounds, in seconds, how long a server may take to answer before it counts as
-    unreachable. The result is thread-safe; close it.
+    raises StoreTooNew. Both are written to the audit log as acts of `actor`, if that is given. `deadline` bounds, in
+    seconds, how long a server may take to answer before it counts as unreachable. `keys` gives the keys of an encrypted
+    store (KeyMissing without) and says whether one that is created here is encrypted. With `copy` a store that is a copy
+    still being made is created or opened, and no other. The result is thread-safe; close it.
     """
     from waycairn.catalog.opening import open_database, open_store
 
-    return open_store(open_database(url, durability, create=create, deadline=deadline), clock, create=create)
+    database = open_database(url, durability, create=create, deadline=deadline)
+    return open_store(database, clock, create=create, keys=keys, copy=copy, actor=actor)

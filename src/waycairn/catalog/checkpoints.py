@@ -89,7 +89,14 @@ def _delete_checkpoints(count: int) -> Statement:
 
 @cache
 def _list_checkpoints(
-    columns: tuple[str, ...], *, of_run: bool, tagged: bool, before: bool, limited: bool
+    columns: tuple[str, ...],
+    *,
+    of_run: bool,
+    tagged: bool,
+    before: bool,
+    limited: bool,
+    since: bool = False,
+    until: bool = False,
 ) -> Statement:
     """`columns` are compared with parameters of their name."""
 
@@ -100,6 +107,10 @@ def _list_checkpoints(
             chosen = chosen.where(holds_tag(build, checkpoints.c.tags))
         if before:
             chosen = chosen.where(checkpoints.c.sequence < bindparam("before"))
+        if since:
+            chosen = chosen.where(checkpoints.c.created >= bindparam("since"))
+        if until:
+            chosen = chosen.where(checkpoints.c.created < bindparam("until"))
         if of_run:
             # The order of the table's key, so that a limit ends the search.
             chosen = chosen.order_by(checkpoints.c.run.desc(), checkpoints.c.sequence.desc())
@@ -143,15 +154,25 @@ class CheckpointPart(Part):
             "pinned": which.pinned,
         }
         equal = {column: value for column, value in asked.items() if value is not None}
+        # What is sealed cannot be looked for in an encrypted store: it is looked at once it is open.
+        later = self._database.is_sealed and which.tag is not None
         statement = _list_checkpoints(
             tuple(equal),
             of_run=which.run is not None,
-            tagged=which.tag is not None,
+            tagged=which.tag is not None and not later,
             before=which.before is not None,
-            limited=which.limit is not None,
+            since=which.since is not None,
+            until=which.until is not None,
+            limited=which.limit is not None and not later,
         )
-        values = {**equal, **tag_values(which.tag), "id": which.run, "before": which.before, "limit": which.limit}
-        return [checkpoint_of(row) for row in self._database.read(lambda session: session.all(statement, values))]
+        values = {
+            **equal,
+            **tag_values(which.tag),
+            "id": which.run,
+            **{name: getattr(which, name) for name in ("before", "since", "until", "limit")},
+        }
+        found = [checkpoint_of(row) for row in self._database.read(lambda session: session.all(statement, values))]
+        return [one for one in found if which.tag in one.checkpoint.tags][: which.limit] if later else found
 
     def mark_checkpoint(self, run: RunId, sequence: int, status: CheckpointStatus, damage: str | None) -> None:
         values = {"id": run, "number": sequence, "status": status.value, "damage": encode_maybe(damage)}

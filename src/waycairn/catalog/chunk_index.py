@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from sqlalchemy import BigInteger, bindparam, func, insert, select, update
+from sqlalchemy import BigInteger, bindparam, exists, func, insert, literal, select, update
 
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
@@ -19,6 +19,8 @@ from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.records import ChunkPlace, NewBlock, NewData
 
 _SIZES = (1, 16, 256)
+_MOVED = 4
+"""Looks at chunks that are moved meanwhile. A damaged index must not be looked at for ever."""
 
 ADD_PACK = Statement(
     "add_pack",
@@ -79,12 +81,22 @@ BLOCKS_NOWHERE = Statement(
 _HOMELESS = (CHUNKS_WITHOUT_BLOCK, BLOCKS_NOWHERE, BLOCKS_WITHOUT_BASE)
 
 
+IS_ARCHIVED = exists(
+    select(literal(1))
+    .select_from(blocks.join(packs, packs.c.id == blocks.c.pack))
+    .where(blocks.c.number == chunks.c.block, packs.c.place.is_not(None))
+).correlate(chunks)
+"""An archive may be away: what is saved must not lean on it."""
+
+
 @cache
 def _find_chunks(count: int) -> Statement:
     return Statement(
         "find_chunks",
-        "Which of these ids are stored, and under which (lowest) number.",
-        select(chunks.c.id, func.min(chunks.c.number)).where(one_of(chunks.c.id, count)).group_by(chunks.c.id),
+        "Which of these ids are stored, and under which (lowest) number; but in archives.",
+        select(chunks.c.id, func.min(chunks.c.number))
+        .where(one_of(chunks.c.id, count), ~IS_ARCHIVED)
+        .group_by(chunks.c.id),
     )
 
 
@@ -184,17 +196,30 @@ def _find(session: Session, ids: Sequence[ChunkId]) -> dict[ChunkId, int]:
 
 
 def _locate(session: Session, numbers: Sequence[int]) -> dict[int, ChunkPlace]:
+    """Chunks and blocks are two looks; a chunk that was moved to another block between them is looked for again."""
+    found, lost = _located(session, numbers)
+    for _ in range(_MOVED):
+        if not lost:
+            break
+        again, lost = _located(session, lost)
+        found |= again
+    return found
+
+
+def _located(session: Session, numbers: Sequence[int]) -> tuple[dict[int, ChunkPlace], list[int]]:
+    """Also those whose block is not there."""
     rows = [
         chunk_of(row)
         for batch in in_batches(numbers, _SIZES)
         for row in session.all(_chunks_by_number(len(batch)), any_values(batch))
     ]
     places = _blocks(session, sorted({row[4] for row in rows}))
-    return {
+    found = {
         number: ChunkPlace(number, id_, start, length, places[block])
         for number, id_, start, length, block in rows
         if block in places
     }
+    return found, [row[0] for row in rows if row[0] not in found]
 
 
 def _blocks(session: Session, numbers: Sequence[int]) -> dict[int, NewBlock]:

@@ -19,7 +19,7 @@ from waycairn.catalog.columns import (
 )
 from waycairn.catalog.database import Database, Row, Session
 from waycairn.catalog.items import add_items
-from waycairn.catalog.parts import FENCE_STATE, NUM, Part, lost, missing
+from waycairn.catalog.parts import FENCE_STATE, NUM, RUN_ID, Part, lost, missing
 from waycairn.catalog.rows import (
     STEP_COLUMNS,
     step_of,
@@ -35,6 +35,7 @@ from waycairn.catalog.tables import outputs, runs, steps
 from waycairn.catalog.waiting import add_waiting
 from waycairn.errors import StoreError
 from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
+from waycairn.model.journal import JournalRows
 from waycairn.model.records import Commit, NewRun, OutputLength, StoredStep
 from waycairn.model.states import RunStatus
 from waycairn.ports import Clock
@@ -131,8 +132,11 @@ class CommitPart(Part):
         # Encoded before the transaction, so that a value that cannot be stored never takes a lock.
         values = _fence_values(commit)
         rows = commit.journal
-        journal = EncodedJournal(rows, commit.run, commit.epoch, commit.now) if rows and not rows.is_empty else None
+        journal = self._encode(commit, rows) if rows and not rows.is_empty else None
         self._database.write(lambda session: self._commit(session, commit, values, journal))
+
+    def _encode(self, commit: Commit, rows: JournalRows) -> EncodedJournal:
+        return EncodedJournal(rows, commit.run, commit.epoch, commit.now, is_sealed=self._database.is_sealed)
 
     def _commit(self, session: Session, commit: Commit, values: dict[str, Any], journal: EncodedJournal | None) -> None:
         num = values["num"] = self._nums.get(commit.run) or self._find_num(session, commit.run)
@@ -141,7 +145,7 @@ class CommitPart(Part):
             _explain(session, commit)
             return
         # 2. Everything that hangs on it.
-        _add_rows(session, commit, num, commit.sequence, commit.epoch)
+        _add_rows(session, commit, commit.run, num, commit.sequence, commit.epoch)
         if journal is not None:
             journal.add(session, num, commit.sequence)
 
@@ -168,7 +172,7 @@ class CommitPart(Part):
             row = session.one(NEXT_VALUE, values)
         assert row is not None
         num, run, sequence, epoch = row
-        _add_rows(session, commit, num, sequence, epoch)
+        _add_rows(session, commit, run, num, sequence, epoch)
         if keep is not None:
             session.change(DROP_OLDER_VALUES, {"num": num, "kept": keep - 1})
         return checkpoint_id(run, sequence)
@@ -219,21 +223,24 @@ def _fence_values(commit: Commit) -> dict[str, Any]:
     return values
 
 
-def _add_rows(session: Session, commit: Commit, num: int, sequence: int, epoch: int) -> None:
+def _add_rows(  # noqa: PLR0917 - one private call
+    session: Session, commit: Commit, run: RunId, num: int, sequence: int, epoch: int
+) -> None:
     for data in commit.data:
         add_data(session, data, commit.now)
     if commit.items or commit.failures or commit.settled:
-        add_items(session, commit, num, sequence)
+        add_items(session, commit, run, num, sequence)
     if commit.computed or commit.folded or commit.queued:
-        add_waiting(session, commit, num, sequence)
+        add_waiting(session, commit, run, num, sequence)
     if commit.steps:
-        session.many(ADD_STEP, (values_of_step(num, sequence, step) for step in commit.steps))
+        session.many(ADD_STEP, ({RUN_ID: run, **values_of_step(num, sequence, step)} for step in commit.steps))
     for output in commit.outputs:
         session.change(SET_OUTPUT, {"run": num, "place": encode_place(output.path), "length": output.length})
     for dropped in commit.drop:
         session.change(DROP_CHECKPOINT, {"num": num, "number": dropped})
     if commit.checkpoint is not None:
-        session.change(ADD_CHECKPOINT, values_of_checkpoint(num, sequence, epoch, commit.now, commit.checkpoint))
+        values = values_of_checkpoint(num, sequence, epoch, commit.now, commit.checkpoint)
+        session.change(ADD_CHECKPOINT, {RUN_ID: run, **values})
 
 
 def _explain(session: Session, commit: Commit) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.statement import Statement, Texts
+from waycairn.ports import Vault
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -41,6 +43,7 @@ class Session:
     """Statements run one after the other on one connection. Belongs to one thread at a time."""
 
     __slots__ = ("_cursor", "_texts")
+    is_sealed = False
 
     def __init__(self, cursor: Cursor, texts: Texts) -> None:
         self._cursor = cursor
@@ -55,6 +58,12 @@ class Session:
     def address(self) -> str:
         """What SQLAlchemy calls this kind of database."""
         return self._texts.address
+
+    def sealed(self, vault: Vault) -> Session:
+        """The same transaction, as one of an encrypted store."""
+        from waycairn.catalog.sealed_session import SealedSession, Seals
+
+        return SealedSession(self._cursor, Seals(vault, self._texts.dialect))
 
     def define(self, element: ClauseElement) -> None:
         """Run a definition (CREATE TABLE ...)."""
@@ -93,6 +102,24 @@ class Session:
         self._cursor.executemany(compiled.text, list(map(compiled.bind, rows)))
 
 
+class Sessions:
+    """Makes the sessions of one database: plain ones, until it is given a vault."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self.is_sealed = False
+        self.hold_keys: Callable[[Session], None] = lambda _: None
+        """Called in each transaction that writes, before anything else: the keys stay what they are until it ends."""
+        self.new: Callable[[Cursor], Session] = partial(Session, texts=texts)
+
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        from waycairn.catalog.sealed_session import SealedSession, Seals
+
+        self.is_sealed = True
+        self.hold_keys = hold
+        self.new = partial(SealedSession, seals=Seals(vault, self._texts.dialect))
+
+
 class Database(Protocol):
     """Connections, transactions and errors of one kind of database. Thread-safe."""
 
@@ -103,6 +130,16 @@ class Database(Protocol):
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run `work` on a connection for reading. It may see a later state from one statement to the next."""
+        ...
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether sessions seal what they are given and open what they find."""
+        ...
+
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        """From now on they do. Called before anything else uses the database. `hold` is called within each transaction that
+        writes: it sees to it that the vault has the keys of this moment, and that they stay."""
         ...
 
     def write(self, work: Callable[[Session], T]) -> T:

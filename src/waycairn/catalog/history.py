@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, null, or_, select, update
 
-from waycairn.catalog.columns import decode_json, encode_place, encode_text
+from waycairn.catalog.columns import decode_json, decode_text, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
-from waycairn.catalog.database import Session
-from waycairn.catalog.parts import Part, refuse_unless_ours
+from waycairn.catalog.database import Row, Session
+from waycairn.catalog.parts import RUN_ID, Part, refuse_unless_ours
 from waycairn.catalog.session import take_back
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
 from waycairn.errors import CheckpointNotFound
 from waycairn.model.ids import RunId, checkpoint_id
-from waycairn.model.states import CheckpointStatus
+from waycairn.model.records import PHASES
+from waycairn.model.states import CheckpointStatus, RunStatus
 
 HOLD_RUN = Statement(
     "hold_run",
@@ -25,10 +28,10 @@ HOLD_RUN = Statement(
     .values(updated=bindparam("now"))
     .returning(runs.c.num),
 )
-OUTPUTS_AT = Statement(
-    "outputs_at",
-    "The lengths of output files at a checkpoint.",
-    select(checkpoints.c.outputs).where(
+FACTS_AT = Statement(
+    "facts_at",
+    "The lengths of output files at a checkpoint, and its metadata.",
+    select(checkpoints.c.outputs, checkpoints.c.metadata).where(
         checkpoints.c.run == bindparam("num"), checkpoints.c.sequence == bindparam("number")
     ),
 )
@@ -93,6 +96,70 @@ EMPTY_OUTPUTS = Statement(
 )
 
 
+CHILDREN = Statement(
+    "children",
+    "The phases right below a run, and how far each is.",
+    select(runs.c.num, runs.c.id, runs.c.name, runs.c.sequence).where(runs.c.parent == bindparam("of")),
+)
+REOPEN_PHASE = Statement(
+    "reopen_phase",
+    "A phase that is cut back is not completed any more.",
+    update(runs)
+    .where(runs.c.num == bindparam("num"))
+    .values(status=RunStatus.INTERRUPTED.value, error=null(), updated=bindparam("now")),
+)
+RETURNED_AT = Statement(
+    "returned_at",
+    "The facts of what a phase returned last, and in which commit.",
+    select(checkpoints.c.sequence, checkpoints.c.metadata)
+    .where(
+        checkpoints.c.run == bindparam("num"),
+        checkpoints.c.role == "result",
+        checkpoints.c.status == CheckpointStatus.VALID.value,
+    )
+    .order_by(checkpoints.c.sequence.desc())
+    .limit(1),
+)
+STATE_AT = Statement(
+    "state_at",
+    "The newest cut with a state up to a commit.",
+    select(checkpoints.c.sequence)
+    .where(
+        checkpoints.c.run == bindparam("num"),
+        checkpoints.c.role == "state",
+        checkpoints.c.status == CheckpointStatus.VALID.value,
+        checkpoints.c.sequence <= bindparam("number"),
+    )
+    .order_by(checkpoints.c.sequence.desc())
+    .limit(1),
+)
+HAS_OUTPUTS = Statement(
+    "has_outputs",
+    "Whether a run writes growing files.",
+    select(outputs.c.place).where(outputs.c.run == bindparam("num")).limit(1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A place in the history of a run."""
+
+    id: RunId
+    num: int
+    sequence: int
+    below: Mapping[str, Any] | None = None
+    """Where its phases stood, by name; None where its own checkpoint says so, if any does."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseCut(Cut):
+    """Of a phase, at a cut of the run above it."""
+
+    name: str = ""
+    is_newest: bool = False
+    """Nothing came later."""
+
+
 class HistoryPart(Part):
     """Implements `rewind` of `ports.CommitRows`."""
 
@@ -106,26 +173,79 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
     if row is None:
         refuse_unless_ours(session, run, epoch)
         return
-    values: dict[str, Any] = {"num": row[0], "number": sequence, "damage": encode_text(f"cut back to {sequence}")}
     # 2. The lengths of that time, before anything is changed. At 0 nothing had been committed.
-    found = session.one(OUTPUTS_AT, values)
+    found = session.one(FACTS_AT, {RUN_ID: run, "num": row[0], "number": sequence})
     if found is None and sequence > 0:
-        raise CheckpointNotFound(
-            f"run {run} has no checkpoint {checkpoint_id(run, sequence)} to go back to. Nothing was changed. "
-            "See `waycairn checkpoints`.",
-            run=run,
-            sequence=sequence,
-        )
-    # 3. What came later goes.
+        no_such_cut(run, sequence)
+    # 3. What came later goes, here and in the phases below.
+    cut_back(session, Cut(run, row[0], sequence), now)
+
+
+def no_such_cut(run: RunId, sequence: int) -> NoReturn:
+    raise CheckpointNotFound(
+        f"run {run} has no checkpoint {checkpoint_id(run, sequence)} to go back to. Nothing was changed. "
+        "See `waycairn checkpoints`.",
+        run=run,
+        sequence=sequence,
+    )
+
+
+def cut_back(session: Session, of: Cut, now: float) -> None:
+    """Everything of a run and of the phases below it, to the same place."""
+    num, sequence = of.num, of.sequence
+    found = session.one(FACTS_AT, {RUN_ID: of.id, "num": num, "number": sequence})
+    lengths, facts = (decode_json(found[0]), decode_json(found[1])) if found else ({}, {})
+    phases = phases_at(session, of, facts)
+    damage = encode_text(f"cut back to {sequence}")
+    values: dict[str, Any] = {RUN_ID: of.id, "num": num, "number": sequence, "damage": damage}
     session.change(COUNT_BACK, values)
     session.change(FORGET_ITEMS, values)
     session.change(FORGET_FAILURES, values)
     session.change(FORGET_COMPUTED, values)
     session.change(FORGET_QUEUED, values)
     session.change(FORGET_STEPS, values)
-    take_back(session, run, values)
+    take_back(session, of.id, values)
     session.change(SET_ASIDE, values)
-    # 4. Output files get their old lengths.
+    # Output files get their old lengths.
     session.change(EMPTY_OUTPUTS, values)
-    for path, length in decode_json(found[0] if found else "{}").items():
-        session.change(SET_OUTPUT, {"run": row[0], "place": encode_place(path), "length": length})
+    for path, length in lengths.items():
+        session.change(SET_OUTPUT, {"run": num, "place": encode_place(path), "length": length})
+    for phase in phases:
+        if not phase.is_newest:
+            session.change(REOPEN_PHASE, {"num": phase.num, "now": now})
+            cut_back(session, phase, now)
+
+
+def phases_at(session: Session, of: Cut, facts: Mapping[str, Any]) -> list[PhaseCut]:
+    """Where the phases right below a run stood at one of its cuts, of which `facts` is the metadata. Those that were not
+    there yet stood at 0."""
+    told = facts.get(PHASES, of.below)
+    return [_phase_at(session, of.sequence, row, told) for row in session.all(CHILDREN, {"of": of.id})]
+
+
+def _phase_at(session: Session, sequence: int, row: Row, told: Mapping[str, Any] | None) -> PhaseCut:
+    num, id_, name, newest = row
+    known = None if told is None else told.get(decode_text(name))
+    if known is not None:
+        at, below = _reachable(session, num, int(known[0]), newest), known[1]
+    else:
+        at, below = (newest if _had_returned(session, RunId(id_), num, sequence) else 0), None
+    return PhaseCut(RunId(id_), num, at, below, name=decode_text(name), is_newest=at >= newest)
+
+
+def _reachable(session: Session, num: int, sequence: int, newest: int) -> int:
+    """What lengths the files of a phase had is known at its checkpoints, and now."""
+    if sequence >= newest:
+        return int(newest)
+    values = {"num": num, "number": sequence}
+    if session.one(HAS_OUTPUTS, values) is None:
+        return sequence
+    found = session.one(STATE_AT, values)
+    return int(found[0]) if found else 0
+
+
+def _had_returned(session: Session, run: RunId, num: int, sequence: int) -> bool:
+    """Whether a phase was completed before that commit of the run above it, where its checkpoint does not say so."""
+    found = session.one(RETURNED_AT, {RUN_ID: run, "num": num})
+    at = None if found is None else decode_json(found[1]).get("parent_sequence")
+    return at is not None and at < sequence

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
 
 from waycairn.catalog.columns import decode_json, decode_text, encode_json, encode_text
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
@@ -82,6 +82,11 @@ FAILURES_AFTER = Statement(
     .order_by(failures.c.loop, failures.c.digest)
     .limit(bindparam("limit", type_=Integer)),
 )
+FAILURES_UP_TO = Statement(
+    "failures_up_to",
+    "Items that failed last up to a cut.",
+    select(failures.c.sequence, *_FAILURE).where(failures.c.run == NUM, failures.c.sequence <= bindparam("through")),
+)
 NEWEST_FAILURES = Statement(
     "newest_failures",
     "What the newest commits say failed, the newest first.",
@@ -139,12 +144,12 @@ class ItemPart(Part):
         return dict(map(_failed_digest_of, rows))
 
 
-def add_items(session: Session, commit: Commit, num: int, sequence: int) -> None:
+def add_items(session: Session, commit: Commit, run: RunId, num: int, sequence: int) -> None:
     """What a commit says of items, in its transaction."""
     if commit.items:
-        session.many(ADD_ITEMS, (_values_of_done(num, sequence, done) for done in commit.items))
+        session.many(ADD_ITEMS, ({RUN_ID: run, **_values_of_done(num, sequence, done)} for done in commit.items))
     for failed in commit.failures:
-        session.change(SET_FAILURE, _values_of_failed(num, sequence, failed))
+        session.change(SET_FAILURE, {RUN_ID: run, **_values_of_failed(num, sequence, failed)})
     for loop, digest in commit.settled:
         session.change(SETTLE_FAILURE, {"num": num, "of": encode_text(loop), "which": digest})
 
@@ -207,3 +212,24 @@ def _failed_of(row: Row) -> FailedItem:
         poison=bool(poison),
         error=decode_json(error),
     )
+
+
+def copy_items(session: Session, source: RunId, target: Target, through: int) -> int:
+    """What a run had done and failed up to a cut, into another run. How many failures there are."""
+    for (loop,) in [row[:1] for row in session.all(LOOPS, {"id": source})]:
+        _copy_loop(session, source, loop, target, through)
+    failed = session.all(FAILURES_UP_TO, {"id": source, "through": through})
+    for row in failed:
+        session.change(SET_FAILURE, {RUN_ID: target.id, **_values_of_failed(target.num, row[0], _failed_of(row[1:]))})
+    return len(failed)
+
+
+def _copy_loop(session: Session, source: RunId, loop: str, target: Target, through: int) -> None:
+    values: dict[str, Any] = {"id": source, "loop": loop, "after": -1, "limit": _FEWEST}
+    while rows := session.all(ITEMS_AFTER, values):
+        kept = [row for row in rows if row[0] <= through]
+        done = ((row[0], _done_of(decode_text(loop), row)) for row in kept)
+        session.many(ADD_ITEMS, [{RUN_ID: target.id, **_values_of_done(target.num, at, one)} for at, one in done])
+        if len(kept) < len(rows):
+            return
+        values["after"] = rows[-1][0]

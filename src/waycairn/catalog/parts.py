@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NoReturn
 
 from sqlalchemy import bindparam, select
@@ -24,6 +25,17 @@ FENCE_STATE = Statement(
 )
 NUM = select(runs.c.num).where(runs.c.id == bindparam("id")).scalar_subquery()
 """The small number of the run named by :id."""
+
+RUN_ID = "run_id"
+"""The value that names the run to a statement that is given its number: what an encrypted store binds its rows to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The run that rows are copied into."""
+
+    id: RunId
+    num: int
 
 
 class Part:

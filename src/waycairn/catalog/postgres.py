@@ -17,13 +17,15 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from waycairn.catalog.database import Session
+from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import SAFE, from_postgres
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
+from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.statement import Texts
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
 from waycairn.model.policy import Durability
+from waycairn.ports import Vault
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import translated
 
@@ -86,6 +88,7 @@ class PostgresDatabase:
         self.name = _without_password(url)
         self.address = _TEXTS.address
         self._deadline = deadline
+        self._sessions = Sessions(_TEXTS)
         synchronous = "on" if durability == "power" else "off"
         self._settings = (*_SETTINGS, f"SET synchronous_commit = {synchronous}")
         self._group = GroupCommit(self._apply)
@@ -116,9 +119,16 @@ class PostgresDatabase:
         self._check()
         try:
             with translated("the catalog", self.name):
-                return self._group.submit(work)
+                return write_with_rider(self._group.submit, work)
         except psycopg.Error as error:
             raise self._translated(error) from error
+
+    @property
+    def is_sealed(self) -> bool:
+        return self._sessions.is_sealed
+
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        self._sessions.seal(vault, hold)
 
     @contextmanager
     def migration(self) -> Iterator[Any]:
@@ -198,7 +208,7 @@ class PostgresDatabase:
             connection = self.connect()
         self._lent.add(connection)
         try:
-            return work(Session(connection.cursor(), _TEXTS))
+            return work(self._sessions.new(connection.cursor()))
         finally:
             self._lent.discard(connection)
             self._give_back(connection)
@@ -268,7 +278,8 @@ class PostgresDatabase:
                 unit.is_done = True
 
     def _run(self, connection: _Bounded, units: Sequence[Unit[Any]]) -> None:
-        session = Session(connection.cursor(), _TEXTS)
+        session = self._sessions.new(connection.cursor())
+        self._sessions.hold_keys(session)
         if len(units) == 1:
             units[0].result = units[0].work(session)
             return

@@ -56,6 +56,7 @@ _HELD = (
     *(checkpoints.c.run, checkpoints.c.sequence, checkpoints.c.created, checkpoints.c.kind, checkpoints.c.role),
     *(checkpoints.c.status, checkpoints.c.pinned, checkpoints.c.expires, checkpoints.c.new_bytes),
 )
+_MEASURED = (*_HELD, runs.c.id, checkpoints.c.metadata)
 STILL_NEWEST = Statement(
     "still_newest",
     "The newest checkpoint that can be restored from, held so that nobody marks it as damaged meanwhile.",
@@ -88,15 +89,17 @@ STILL_NEWEST_VALUE = Statement(
 @cache
 def _held_after(*, metrics: bool) -> Statement:
     """In the order of the key, so that a page is found at once."""
-    columns = (*_HELD, checkpoints.c.metadata) if metrics else _HELD
     after = tuple_(checkpoints.c.run, checkpoints.c.sequence) > tuple_(
         bindparam("run", type_=BigInteger), bindparam("sequence", type_=BigInteger)
     )
+    chosen: Any = select(*_HELD)
+    if metrics:
+        # The id is what a sealed row is known by.
+        chosen = select(*_MEASURED).join_from(checkpoints, runs, runs.c.num == checkpoints.c.run)
     return Statement(
         "held_after",
         "A bounded number of checkpoints of these runs, without what they hold.",
-        select(*columns)
-        .where(after, checkpoints.c.run <= bindparam("last"))
+        chosen.where(after, checkpoints.c.run <= bindparam("last"))
         .order_by(checkpoints.c.run, checkpoints.c.sequence)
         .limit(bindparam("limit", type_=Integer)),
     )
@@ -209,10 +212,10 @@ def _held_of(row: Row) -> Held:
     return Held(sequence, created, decode_text(kind), role, status == _VALID, bool(pinned), expires, size)
 
 
-@reads((*_HELD, checkpoints.c.metadata))
+@reads(_MEASURED)
 def _measured_of(row: Row) -> Held:
     metadata: Any = decode_json(row[-1])
-    return _held_of(row[:-1])._replace(metrics=metadata.get(_METRICS))
+    return _held_of(row[: len(_HELD)])._replace(metrics=metadata.get(_METRICS))
 
 
 # -- removing --------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from waycairn.catalog.columns import (
 from waycairn.catalog.database import Row
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.tables import blocks, checkpoints, chunks, runs, steps
-from waycairn.model.ids import ChunkId, PackId, RunId
+from waycairn.model.ids import CheckpointId, ChunkId, PackId, RunId
 from waycairn.model.records import (
     CheckpointRecord,
     Launch,
@@ -43,6 +43,7 @@ RUN_COLUMNS = (
     *(runs.c.owner, runs.c.lease_until, runs.c.fingerprint, runs.c.task, runs.c.tags, runs.c.metadata, runs.c.launch),
     *(runs.c.done, runs.c.failed, runs.c.total, runs.c.note, runs.c.error, runs.c.created, runs.c.updated),
     runs.c.entered,
+    runs.c.origin,
 )
 STEP_COLUMNS = (
     *(steps.c.place, steps.c.sequence, steps.c.arguments, steps.c.took),
@@ -107,7 +108,7 @@ def values_of_run(run: NewRun, now: float) -> dict[str, Any]:
 def run_of(row: Row) -> RunRecord:
     """From RUN_COLUMNS."""
     (id_, root, parent, name, key, status, epoch, sequence, owner, lease_until, fingerprint, task, tags) = row[:13]
-    (metadata, launch, done, failed, total, note, error, created, updated, entered) = row[13:]
+    (metadata, launch, done, failed, total, note, error, created, updated, entered, origin) = row[13:]
     return RunRecord(
         id=RunId(id_),
         root=RunId(root),
@@ -129,6 +130,7 @@ def run_of(row: Row) -> RunRecord:
         created=created,
         updated=updated,
         entered=entered,
+        origin=None if origin is None else CheckpointId(origin),
     )
 
 

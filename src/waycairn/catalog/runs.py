@@ -157,18 +157,22 @@ class RunPart(Part):
     def list_runs(self, which: RunFilter) -> Sequence[RunRecord]:
         if which.status is not None and not which.status:
             return []
-        asked = {"name": encode_maybe(which.name), "key": encode_maybe(which.key), "task": encode_maybe(which.task)}
+        # What is sealed cannot be looked for in an encrypted store: it is looked at once it is open.
+        later = self._database.is_sealed and (which.key is not None or which.tag is not None)
+        key = None if later else which.key
+        asked = {"name": encode_maybe(which.name), "key": encode_maybe(key), "task": encode_maybe(which.task)}
         equal = {column: value for column, value in {**asked, "root": which.root}.items() if value is not None}
         statuses = [status.value for status in which.status or ()]
         statement = _list_runs(
             tuple(equal),
             len(statuses),
-            tagged=which.tag is not None,
+            tagged=which.tag is not None and not later,
             roots_only=which.roots_only,
-            limited=which.limit is not None,
+            limited=which.limit is not None and not later,
         )
         values = {**equal, **any_values(statuses), **tag_values(which.tag), "limit": which.limit}
-        return [run_of(row) for row in self._database.read(lambda session: session.all(statement, values))]
+        found = [run_of(row) for row in self._database.read(lambda session: session.all(statement, values))]
+        return [run for run in found if _matches(run, which)][: which.limit] if later else found
 
     def replace_run(self, old: RunId, epoch: int, new: NewRun, now: float) -> bool:
         return self._database.write(lambda session: self._replace(session, old, epoch, new, now))
@@ -189,6 +193,11 @@ class RunPart(Part):
 
     def delete_run(self, run: RunId) -> None:
         self._database.write(lambda session: session.change(DELETE_RUN, {"id": run}))
+
+
+def _matches(run: RunRecord, which: RunFilter) -> bool:
+    """By key and tag."""
+    return (which.key is None or run.key == which.key) and (which.tag is None or which.tag in run.tags)
 
 
 def _change(session: Session, statement: Statement, values: dict[str, Any]) -> None:

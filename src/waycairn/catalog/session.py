@@ -19,7 +19,7 @@ from waycairn.catalog.columns import (
     encode_text,
 )
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.points import decode_points, encode_points
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Build, Statement
@@ -40,9 +40,9 @@ _ITERATION = (
     *(iterations.c.number, iterations.c.sequence, iterations.c.epoch, iterations.c.created, iterations.c.took),
     *(iterations.c.improvement, iterations.c.metrics, iterations.c.facts),
 )
-_RULE = tuple(column for column in rule_performance.c if column.name not in {"run", "place"})
+_RULE = tuple(column for column in rule_performance.c if column.name != "run")
 _PROMOTED = tuple(rule_metadata.c)
-_PATTERN = (runs.c.id, *(column for column in patterns.c if column.name not in {"run", "place"}))
+_PATTERN = (runs.c.id, *(column for column in patterns.c if column.name != "run"))
 
 ADD_LOGGED = Statement(
     "add_logged",
@@ -209,7 +209,7 @@ class SessionPart(Part):
 class EncodedJournal:
     """The rows of a commit, encoded before its transaction: what cannot be stored never takes a lock."""
 
-    def __init__(self, rows: JournalRows, run: RunId, epoch: int, now: float) -> None:
+    def __init__(self, rows: JournalRows, run: RunId, epoch: int, now: float, *, is_sealed: bool = False) -> None:
         steps = [point.step for point in rows.points]
         self._run = run
         self._logged = {
@@ -222,13 +222,15 @@ class EncodedJournal:
             "count": len(steps),
             "points": encode_points(rows.points),
         }
-        self._iterations = [_values_of_iteration(iteration, epoch) for iteration in rows.iterations]
+        self._iterations = [
+            _values_of_iteration(iteration, epoch, is_sealed=is_sealed) for iteration in rows.iterations
+        ]
         self._rules = [_values_of_rule(place, rule) for place, rule in enumerate(rows.rules)]
         self._patterns = [_values_of_pattern(place, pattern) for place, pattern in enumerate(rows.patterns)]
 
     def add(self, session: Session, num: int, sequence: int) -> None:
         """In the transaction of the commit."""
-        where = {"run": num, "sequence": sequence}
+        where = {RUN_ID: self._run, "run": num, "sequence": sequence}
         session.change(ADD_LOGGED, {**self._logged, **where})
         for iteration in self._iterations:
             session.change(ADD_ITERATION, {**iteration, **where})
@@ -257,20 +259,21 @@ def take_back(session: Session, run: RunId, values: Mapping[str, Any]) -> None:
             promote(session, best[0], best[1], named)
 
 
-def _values_of_iteration(iteration: Iteration, epoch: int) -> dict[str, Any]:
+def _values_of_iteration(iteration: Iteration, epoch: int, *, is_sealed: bool) -> dict[str, Any]:
     improvement = iteration.improvement
-    is_nan = improvement is not None and math.isnan(improvement)  # which SQLite keeps as NULL
+    # SQLite keeps NaN as NULL; and a column of numbers can hold nothing that is sealed.
+    is_apart = improvement is not None and (is_sealed or math.isnan(improvement))
     facts = {
         **({} if iteration.description is None else {"description": iteration.description}),
         **({} if iteration.error is None else {"error": dict(iteration.error)}),
-        **({"improvement": "nan"} if is_nan else {}),
+        **({"improvement": str(improvement)} if is_apart else {}),
     }
     return {
         "number": iteration.number,
         "epoch": epoch,
         "created": iteration.ended,
         "took": iteration.took,
-        "improvement": None if is_nan else improvement,
+        "improvement": None if is_apart else improvement,
         "metrics": _encode_metrics(iteration.metrics),
         "facts": encode_json(facts),
     }
@@ -293,7 +296,7 @@ def _iteration_of(row: Row) -> Iteration:
         epoch=epoch,
         ended=float(created),
         took=float(took),
-        improvement=math.nan if "improvement" in more else None if improvement is None else float(improvement),
+        improvement=None if (apart := more.get("improvement", improvement)) is None else float(apart),
         metrics={name: float(value) for name, value in decode_json(measured).items()},  # JSONB gives 1e22 as an int
         description=more.get("description"),
         error=more.get("error"),
@@ -330,7 +333,8 @@ def _values_of_rule(place: int, rule: RuleOptimization) -> dict[str, Any]:
 
 @reads(_RULE)
 def _rule_of(row: Row) -> RuleOptimization:
-    sequence, rule, created, iteration, score, baseline, improvement, candidate, promoted, parameters, description = row
+    sequence, _, rule, created, iteration, score, baseline, improvement, candidate, promoted, *more = row
+    parameters, description = more
     return RuleOptimization(
         rule=decode_text(rule),
         score=float(score),
@@ -378,7 +382,7 @@ def _values_of_pattern(place: int, pattern: Pattern) -> dict[str, Any]:
 
 @reads(_PATTERN)
 def _pattern_of(row: Row) -> Pattern:
-    run, sequence, pattern, created, iteration, effectiveness, data, description = row
+    run, sequence, _, pattern, created, iteration, effectiveness, data, description = row
     return Pattern(
         pattern=decode_text(pattern),
         effectiveness=float(effectiveness),
@@ -389,3 +393,61 @@ def _pattern_of(row: Row) -> Pattern:
         run=RunId(run),
         sequence=sequence,
     )
+
+
+# -- taking over -----------------------------------------------------------------------------------------------------
+
+
+def copy_journal(session: Session, source: RunId, target: Target, through: int) -> None:
+    """What a run had written down up to a cut, into another run; what is promoted stays with who found it."""
+    to = {RUN_ID: target.id, "run": target.num}
+    values: dict[str, Any] = {"id": source, "after": -1, "limit": _PAGE}
+    while rows := session.all(LOGGED_AFTER, values):
+        kept = [row for row in rows if row[0] <= through]
+        session.many(ADD_LOGGED, [{**_values_of_logged(_logged_of(row)), **to} for row in kept])
+        if len(kept) < len(rows):
+            break
+        values["after"] = rows[-1][0]
+    everything = {"id": source, "after": -1}
+    for one in map(_iteration_of, session.all(ITERATIONS_AFTER, everything)):
+        if one.sequence <= through:
+            values = _values_of_iteration(one, one.epoch, is_sealed=session.is_sealed)
+            session.change(ADD_ITERATION, {**values, **to, "sequence": one.sequence})
+    places = _Places()
+    for rule in map(_rule_of, session.all(RULES_AFTER, everything)):
+        if rule.sequence <= through:
+            where = {**to, "sequence": rule.sequence, "promoted": rule.is_promoted}
+            session.change(ADD_RULE, {**_values_of_rule(places.next(rule.sequence), rule), **where})
+    places = _Places()
+    for pattern in map(_pattern_of, session.all(PATTERNS_AFTER, everything)):
+        if pattern.sequence <= through:
+            where = {**to, "sequence": pattern.sequence}
+            session.change(ADD_PATTERN, {**_values_of_pattern(places.next(pattern.sequence), pattern), **where})
+
+
+class _Places:
+    """Rows of one cut are numbered from 0, in the order in which they are read."""
+
+    def __init__(self) -> None:
+        self._sequence = -1
+        self._place = -1
+
+    def next(self, sequence: int) -> int:
+        self._place = self._place + 1 if sequence == self._sequence else 0
+        self._sequence = sequence
+        return self._place
+
+
+def _values_of_logged(cut: LoggedCut) -> dict[str, Any]:
+    steps = [point.step for point in cut.points]
+    return {
+        "sequence": cut.sequence,
+        "epoch": cut.epoch,
+        "entered": cut.entered,
+        "created": cut.created,
+        "saving": cut.saving,
+        "first": min(steps, default=None),
+        "last": max(steps, default=None),
+        "count": len(steps),
+        "points": encode_points(cut.points),
+    }

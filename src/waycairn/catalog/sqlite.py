@@ -12,16 +12,18 @@ from typing import Any, TypeVar
 
 from sqlalchemy.dialects import sqlite as dialects
 
-from waycairn.catalog.database import Session
+from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import from_sqlite
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
+from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.sqlite_room import settle_log, shrink
 from waycairn.catalog.statement import Texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
+from waycairn.ports import Vault
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, make_directory, translated
 
@@ -80,6 +82,7 @@ class SqliteDatabase:
         self._group = GroupCommit(self._apply)
         self._writer: sqlite3.Connection | None = None
         self._session: Session
+        self._sessions = Sessions(_TEXTS)
         self._readers: list[sqlite3.Connection] = []
         self._lent: set[sqlite3.Connection] = set()
         self._frozen_readers: set[sqlite3.Connection] = set()
@@ -95,7 +98,7 @@ class SqliteDatabase:
         try:
             connection = self._borrow()
             try:
-                return work(Session(connection.cursor(), _TEXTS))
+                return work(self._sessions.new(connection.cursor()))
             finally:
                 self._give_back(connection)
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -112,13 +115,23 @@ class SqliteDatabase:
                 path=str(self.path),
             )
         try:
-            return self._group.submit(work)
+            return write_with_rider(self._group.submit, work)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
         except OSError:
             with translated("the catalog", self.path):
                 raise
             raise  # never reached; a type checker cannot know that `translated` swallows nothing
+
+    @property
+    def is_sealed(self) -> bool:
+        return self._sessions.is_sealed
+
+    def seal(self, vault: Vault, hold: Callable[[Session], None]) -> None:
+        self._sessions.seal(vault, hold)
+        if self._writer is not None:
+            self._session.close()
+            self._session = self._sessions.new(self._writer.cursor())
 
     @contextmanager
     def migration(self) -> Iterator[sqlite3.Connection]:
@@ -274,7 +287,7 @@ class SqliteDatabase:
         """One transaction for all units: wait for our turn, begin, run them, commit, let the next process in."""
         if self._writer is None:
             self._writer = self.connect()
-            self._session = Session(self._writer.cursor(), _TEXTS)
+            self._session = self._sessions.new(self._writer.cursor())
         self._queue.acquire()
         try:
             self._transact(self._writer, self._session, units)
@@ -286,6 +299,7 @@ class SqliteDatabase:
         committing = False
         try:
             connection.execute("BEGIN IMMEDIATE")
+            self._sessions.hold_keys(session)
             if len(units) == 1:
                 units[0].result = units[0].work(session)
             else:

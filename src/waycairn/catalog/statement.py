@@ -27,19 +27,20 @@ class Statement:
         self.describes = describes
         self.build = build
 
-    def core(self, dialect: Dialect) -> Any:
+    def core(self, dialect: Dialect, *, is_sealed: bool = False) -> Any:
         """The statement as SQLAlchemy knows it."""
-        return self.build if isinstance(self.build, ClauseElement) else self.build(Build(dialect))
+        return self.build if isinstance(self.build, ClauseElement) else self.build(Build(dialect, is_sealed=is_sealed))
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.describes}>"
 
 
 class Build:
-    """What differs between the two databases while a statement is written."""
+    """What differs between the two databases while a statement is written, and between plain and encrypted stores."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, *, is_sealed: bool = False) -> None:
         self.is_sqlite = dialect.name == "sqlite"
+        self.is_sealed = is_sealed
         self.insert: MakeInsert = import_module(f"sqlalchemy.dialects.{dialect.name}").insert
         """The dialect's own insert, which knows ON CONFLICT."""
 
@@ -53,8 +54,8 @@ class Compiled:
 
     __slots__ = ("arrange", "fixed", "text")
 
-    def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        compiled = statement.core(dialect).compile(dialect=dialect)
+    def __init__(self, statement: Statement, dialect: Dialect, *, is_sealed: bool = False) -> None:
+        compiled = statement.core(dialect, is_sealed=is_sealed).compile(dialect=dialect)
         self.text = str(compiled)
         self.fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self.arrange = _in_order(compiled.positiontup) if compiled.positional else None
@@ -75,8 +76,9 @@ def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, 
 class Texts:
     """The compiled statements of one dialect, shared by all connections."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self, dialect: Dialect, *, is_sealed: bool = False) -> None:
+        self.dialect = dialect
+        self._is_sealed = is_sealed
         self.address = f"{dialect.name}+{dialect.driver}://"
         self._compiled: dict[Statement, Compiled] = {}
 
@@ -84,8 +86,8 @@ class Texts:
         compiled = self._compiled.get(statement)
         if compiled is None:
             # Two threads may both compile it: the same text, and no lock on the way of every statement.
-            compiled = self._compiled[statement] = Compiled(statement, self._dialect)
+            compiled = self._compiled[statement] = Compiled(statement, self.dialect, is_sealed=self._is_sealed)
         return compiled
 
     def text_of(self, element: ClauseElement) -> str:
-        return str(element.compile(dialect=self._dialect))
+        return str(element.compile(dialect=self.dialect))

@@ -22,13 +22,15 @@ from operator import le
 from typing import Any
 
 from sqlalchemy import Integer, LargeBinary, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER
+from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
+from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.shapes import nonsense_of
-from waycairn.catalog.statement import Statement
+from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, chunks, counters, metadata, packs, runs
 from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.ids import PackId, RunId
@@ -107,11 +109,18 @@ def _manifests(table: Table, *, since: bool) -> Statement:
     refers = func.substr(table.c.manifest, 1, bindparam("length", type_=Integer)) != bindparam(
         "skipped", type_=LargeBinary
     )
-    return Statement(
-        f"manifests_of_{table.name}",
-        "The manifests of these rows.",
-        select(table.c.run, table.c.sequence, table.c.manifest).where(*which, table.c.manifest.is_not(None), refers),
-    )
+    which += [table.c.manifest.is_not(None), refers]
+
+    def build(build: Build) -> ClauseElement:
+        found: Any = select(table.c.run, table.c.sequence, table.c.manifest).where(*which)
+        # To open a manifest it must be known of which row it is.
+        named = [table.c[name] for name in names_of_row(table) if name not in {"run", "sequence"}]
+        chosen: ClauseElement = found
+        if build.is_sealed:
+            chosen = found.add_columns(runs.c.id, *named).join(runs, runs.c.num == table.c.run)
+        return chosen
+
+    return Statement(f"manifests_of_{table.name}", "The manifests of these rows.", build)
 
 
 @cache
@@ -148,8 +157,8 @@ def _which_packs(count: int) -> Statement:
 def _which_chunks(count: int) -> Statement:
     return Statement(
         "which_chunks",
-        "Which of these chunks have a row.",
-        select(chunks.c.number).where(one_of(chunks.c.number, count)),
+        "Which of these chunks have a row, and lie in no archive.",
+        select(chunks.c.number).where(one_of(chunks.c.number, count), ~IS_ARCHIVED),
     )
 
 
@@ -181,7 +190,7 @@ class SweepPart(Part):
     def mark(self, refers: Refers, skipped: bytes, without: Without = NOBODY) -> Mark:
         epoch = self._database.read(_epoch)
         # The order of these three is what makes it safe, see above.
-        sequences = self._database.read(_sequences)
+        sequences = self._database.read(newest_commits)
         numbers, places = self._chunks()
         live = self._live(refers, skipped, without)
         return Mark(epoch=epoch, sequences=sequences, dead=_dead(numbers, places, live))
@@ -246,7 +255,7 @@ def _epoch(session: Session) -> int:
         return int(row[0])
 
 
-def _sequences(session: Session) -> dict[int, tuple[RunId, int]]:
+def newest_commits(session: Session) -> dict[int, tuple[RunId, int]]:
     with nonsense_of(runs.name):
         return {int(num): (RunId(id_), int(sequence)) for num, id_, sequence in session.all(SEQUENCES)}
 
@@ -265,7 +274,7 @@ def _referred(
     without: Without = NOBODY,
 ) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    for num, sequence, manifest in session.each(_manifests(table, since=since), values):
+    for num, sequence, manifest, *_ in session.each(_manifests(table, since=since), values):
         if num in without and sequence in without[num]:
             continue
         try:
@@ -282,7 +291,7 @@ def _referred(
 
 def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
     """What lives, and what that is the difference to, and so on. The one place where bases make chunks live in a mark;
-    `_rescued` does the same for what was committed since."""
+    `rescued` does the same for what was committed since."""
     more: set[int] = set()
     for number in bases:
         at = number
@@ -330,9 +339,9 @@ def _condemn(session: Session, mark: Mark, part: Iterable[DeadBlock], refers: Re
     if row is None or row[0] != mark.epoch + 1:
         raise SweptMeanwhile("another sweep was faster. Nothing was removed by this one. Mark again.")
     # 2. What was committed since the mark keeps what it refers to.
-    newest = _sequences(session)
-    rescued = _rescued(session, mark, newest, refers, skipped)
-    dead = [left for block in part if (left := _spare(block, rescued)).chunks]
+    newest = newest_commits(session)
+    kept = rescued(session, mark.sequences, newest, refers, skipped)
+    dead = [left for block in part if (left := _spare(block, kept)).chunks]
     # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
     numbers = sorted(number for block in dead for number in block.chunks)
     session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
@@ -352,13 +361,17 @@ def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
     return inline_bytes
 
 
-def _rescued(
-    session: Session, mark: Mark, newest: Mapping[int, tuple[RunId, int]], refers: Refers, skipped: bytes
+def rescued(
+    session: Session,
+    sequences: Mapping[int, tuple[RunId, int]],
+    newest: Mapping[int, tuple[RunId, int]],
+    refers: Refers,
+    skipped: bytes,
 ) -> Spans:
-    """What commits since the mark refer to."""
+    """What commits since `sequences` refer to; `newest` is how far each run has come now."""
     found: set[tuple[int, int]] = set()
     for num, (id_, sequence) in newest.items():
-        before = mark.sequences.get(num)
+        before = sequences.get(num)
         # The number of a removed run may be given out again: another id is another run.
         since = before[1] if before is not None and before[0] == id_ else -1
         if since != sequence:
@@ -380,10 +393,10 @@ def _bases_of(session: Session, live: Spans) -> set[int]:
     return more
 
 
-def _spare(block: DeadBlock, rescued: Spans) -> DeadBlock:
-    if not rescued:
+def _spare(block: DeadBlock, kept: Spans) -> DeadBlock:
+    if not kept:
         return block
-    left = [number for number in block.chunks if number not in rescued]
+    left = [number for number in block.chunks if number not in kept]
     return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
 
 

@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import UserDefinedType
 
+from waycairn.catalog.protection import HASHED, KEYED, MANIFEST, MATCHED, SEALED
+
 FORMAT = 3
 """The version of everything below. It grows with each migration and is never given out twice."""
 
@@ -61,7 +63,7 @@ meta = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("format", Integer, nullable=False),
-    Column("secret", LargeBinary, nullable=False),
+    Column("secret", LargeBinary, nullable=False, info=SEALED),
     Column("created", Double, nullable=False),
 )
 
@@ -81,24 +83,24 @@ runs = Table(
     Column("root", String, nullable=False, index=True),
     Column("parent", String, ForeignKey("runs.id", ondelete="CASCADE"), index=True),
     Column("name", Text, nullable=False),
-    Column("key", Text),
-    Column("identity", Text, unique=True),  # (parent, name, key) rendered; NULL once replaced
+    Column("key", Text, info=SEALED),
+    Column("identity", Text, unique=True, info=HASHED),  # (parent, name, key) rendered; NULL once replaced
     Column("status", String, nullable=False),
     Column("epoch", BigInteger, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("operation", LargeBinary),  # the newest commit's
     Column("owner", Json),
     Column("lease_until", Double),
-    Column("fingerprint", Json),
+    Column("fingerprint", Json, info=SEALED),
     Column("task", Text),
-    Column("tags", Json, nullable=False),
-    Column("metadata", Json, nullable=False),
-    Column("launch", Json),
+    Column("tags", Json, nullable=False, info=SEALED),
+    Column("metadata", Json, nullable=False, info=SEALED),
+    Column("launch", Json, info=SEALED),
     Column("done", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
     Column("total", BigInteger),
-    Column("note", Text),
-    Column("error", Json),
+    Column("note", Text, info=SEALED),
+    Column("error", Json, info=SEALED),
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
     Column("entered", Integer, nullable=False),
@@ -113,8 +115,8 @@ def _run() -> Column[int]:
 def _stored() -> tuple[Column[Any], ...]:
     """Where an encoded state lies."""
     return (
-        Column("manifest", LargeBinary, nullable=False),
-        Column("root", LargeBinary, nullable=False),
+        Column("manifest", LargeBinary, nullable=False, info=MANIFEST),
+        Column("root", LargeBinary, nullable=False, info=KEYED),
         Column("raw_bytes", BigInteger, nullable=False),
         Column("new_bytes", BigInteger, nullable=False),
     )
@@ -131,10 +133,10 @@ items = Table(
     Column("loop", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("count", BigInteger, nullable=False),
-    Column("keys", LargeBinary, nullable=False),
+    Column("keys", LargeBinary, nullable=False, info=SEALED),
     # The results of these items, if there are any: a state of its own.
-    Column("manifest", LargeBinary),
-    Column("root", LargeBinary),
+    Column("manifest", LargeBinary, info=MANIFEST),
+    Column("root", LargeBinary, info=KEYED),
     Column("raw_bytes", BigInteger),
     Column("new_bytes", BigInteger),
     PrimaryKeyConstraint("run", "loop", "sequence"),
@@ -147,14 +149,14 @@ failures = Table(
     metadata,
     _run(),
     Column("loop", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),  # 16 bytes over the key, which may be long
-    Column("key", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False, info=MATCHED),  # 16 bytes over the key, which may be long
+    Column("key", LargeBinary, nullable=False, info=SEALED),
     Column("sequence", BigInteger, nullable=False),
     Column("attempts", BigInteger, nullable=False),
     Column("first", Double, nullable=False),
     Column("last", Double, nullable=False),
     Column("poison", Boolean, nullable=False),  # it killed the process that ran it
-    Column("error", Json, nullable=False),
+    Column("error", Json, nullable=False, info=SEALED),
     PrimaryKeyConstraint("run", "loop", "digest"),
 )
 
@@ -164,8 +166,8 @@ computed = Table(
     metadata,
     _run(),
     Column("loop", Text, nullable=False),
-    Column("digest", LargeBinary, nullable=False),
-    Column("key", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False, info=MATCHED),
+    Column("key", LargeBinary, nullable=False, info=SEALED),
     Column("sequence", BigInteger, nullable=False),
     *_stored(),
     PrimaryKeyConstraint("run", "loop", "digest"),
@@ -188,9 +190,9 @@ steps = Table(
     _run(),
     Column("place", Text, nullable=False),  # scope and name
     Column("sequence", BigInteger, nullable=False),
-    Column("arguments", LargeBinary),
-    Column("manifest", LargeBinary, nullable=False),
-    Column("root", LargeBinary, nullable=False),
+    Column("arguments", LargeBinary, info=SEALED),
+    Column("manifest", LargeBinary, nullable=False, info=MANIFEST),
+    Column("root", LargeBinary, nullable=False, info=KEYED),
     Column("raw_bytes", BigInteger, nullable=False),
     Column("new_bytes", BigInteger, nullable=False),
     Column("took", Double, nullable=False),
@@ -201,7 +203,7 @@ outputs = Table(
     "outputs",
     metadata,
     _run(),
-    Column("place", Text, nullable=False),  # the path
+    Column("place", Text, nullable=False, info=MATCHED),  # the path
     Column("begins", BigInteger, nullable=False),  # bytes that were there before the run: going back never takes them
     Column("length", BigInteger, nullable=False),
     PrimaryKeyConstraint("run", "place"),
@@ -223,15 +225,15 @@ checkpoints = Table(
     Column("iteration", BigInteger),
     Column("expires", Double),
     Column("reason", Text),
-    Column("description", Text),
-    Column("damage", Text),
-    Column("tags", Json, nullable=False),
-    Column("metadata", Json, nullable=False),
-    Column("outputs", Json, nullable=False),
+    Column("description", Text, info=SEALED),
+    Column("damage", Text, info=MATCHED),
+    Column("tags", Json, nullable=False, info=SEALED),
+    Column("metadata", Json, nullable=False, info=SEALED),
+    Column("outputs", Json, nullable=False, info=SEALED),
     Column("raw_bytes", BigInteger, nullable=False),
     Column("new_bytes", BigInteger, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("manifest", LargeBinary, nullable=False),
+    Column("root", LargeBinary, nullable=False, info=KEYED),
+    Column("manifest", LargeBinary, nullable=False, info=MANIFEST),
     PrimaryKeyConstraint("run", "sequence"),
 )
 
@@ -248,7 +250,7 @@ metrics = Table(
     Column("first", BigInteger),  # the lowest and highest step; NULL where only iterations, rules or patterns were
     Column("last", BigInteger),
     Column("count", BigInteger, nullable=False),
-    Column("points", LargeBinary, nullable=False),
+    Column("points", LargeBinary, nullable=False, info=SEALED),
     PrimaryKeyConstraint("run", "sequence"),
 )
 
@@ -262,8 +264,8 @@ iterations = Table(
     Column("created", Double, nullable=False),
     Column("took", Double, nullable=False),
     Column("improvement", Double),
-    Column("metrics", Json, nullable=False),
-    Column("facts", Json, nullable=False),  # description, error
+    Column("metrics", Json, nullable=False, info=SEALED),
+    Column("facts", Json, nullable=False, info=SEALED),  # description, error
     PrimaryKeyConstraint("run", "number"),
     Index("ix_iterations_sequence", "run", "sequence"),
     Index("ix_iterations_metrics", "metrics", postgresql_using="gin").ddl_if(dialect="postgresql"),
@@ -284,8 +286,8 @@ rule_performance = Table(
     Column("improvement", Double, nullable=False),
     Column("candidate", Boolean, nullable=False),
     Column("promoted", Boolean, nullable=False),
-    Column("parameters", Json, nullable=False),
-    Column("description", Text),
+    Column("parameters", Json, nullable=False, info=SEALED),
+    Column("description", Text, info=SEALED),
     PrimaryKeyConstraint("run", "sequence", "place"),
     Index("ix_rule_performance_rule", "rule"),
 )
@@ -303,8 +305,8 @@ rule_metadata = Table(
     Column("score", Double, nullable=False),
     Column("baseline", Double, nullable=False),
     Column("improvement", Double, nullable=False),
-    Column("parameters", Json, nullable=False),
-    Column("description", Text),
+    Column("parameters", Json, nullable=False, info=SEALED),
+    Column("description", Text, info=SEALED),
 )
 
 discovered_patterns = Table(
@@ -313,12 +315,12 @@ discovered_patterns = Table(
     _run(),
     Column("sequence", BigInteger, nullable=False),
     Column("place", BigInteger, nullable=False),
-    Column("pattern", Text, nullable=False),
+    Column("pattern", Text, nullable=False, info=SEALED),
     Column("created", Double, nullable=False),
     Column("iteration", BigInteger),
     Column("effectiveness", Double, nullable=False),
-    Column("data", Json),
-    Column("description", Text),
+    Column("data", Json, info=SEALED),
+    Column("description", Text, info=SEALED),
     PrimaryKeyConstraint("run", "sequence", "place"),
 )
 
@@ -343,7 +345,7 @@ blocks = Table(
     Column("stored_length", BigInteger, nullable=False),
     Column("pack", String),
     Column("offset", BigInteger, nullable=False),
-    Column("inline", LargeBinary),
+    Column("inline", LargeBinary, info=SEALED),
     Column("base", BigInteger),  # number of the chunk that a delta block is the difference to
 )
 
@@ -351,7 +353,7 @@ chunks = Table(
     "chunks",
     metadata,
     Column("number", Number, primary_key=True, autoincrement=False),
-    Column("id", LargeBinary, nullable=False),
+    Column("id", LargeBinary, nullable=False, info=KEYED),
     Column("block", BigInteger, nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("length", BigInteger, nullable=False),
@@ -381,8 +383,8 @@ audit = Table(
     Column("act", String, nullable=False),
     Column("object", Text),
     Column("outcome", String, nullable=False),
-    Column("facts", Json, nullable=False),
-    Column("hash", LargeBinary, nullable=False),
+    Column("facts", Json, nullable=False, info=SEALED),
+    Column("hash", LargeBinary, nullable=False, info=SEALED),
 )
 
 # What upkeep did last, by the name of the work.
@@ -391,7 +393,7 @@ upkeep = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("at", Double, nullable=False),
-    Column("facts", Json, nullable=False),
+    Column("facts", Json, nullable=False, info=SEALED),
 )
 
 # How long things took: one row an hour, kind of act and process, as a histogram.

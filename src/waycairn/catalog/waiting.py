@@ -9,7 +9,7 @@ from sqlalchemy import Integer, bindparam, delete, insert, select, union
 
 from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.parts import NUM, Part
+from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
 from waycairn.catalog.statement import Statement
@@ -40,6 +40,14 @@ COMPUTED = Statement(
     "The results of a loop that wait for their fold, in the order of the commits.",
     select(*_COMPUTED).where(computed.c.run == NUM, computed.c.loop == bindparam("loop")).order_by(computed.c.sequence),
 )
+COMPUTED_UP_TO = Statement(
+    "computed_up_to",
+    "Results that wait since a cut up to one.",
+    select(computed.c.loop, computed.c.sequence, *_COMPUTED).where(
+        computed.c.run == NUM, computed.c.sequence <= bindparam("through")
+    ),
+)
+QUEUES = Statement("queues", "The queues of a run.", select(queued.c.queue).where(queued.c.run == NUM).distinct())
 WAITING = Statement(
     "waiting",
     "The names of loops and queues for which something waits.",
@@ -94,22 +102,50 @@ def _queued_of(row: Row) -> Stored:
     return stored_of(*row[1:])
 
 
-def add_waiting(session: Session, commit: Commit, num: int, sequence: int) -> None:
+def add_waiting(session: Session, commit: Commit, run: RunId, num: int, sequence: int) -> None:
     """What a commit says of them, in its transaction."""
     for item in commit.computed:
-        session.change(
-            ADD_COMPUTED,
-            {
-                "run": num,
-                "loop": encode_text(item.loop),
-                "digest": item.digest,
-                "key": item.key,
-                "sequence": sequence,
-                **values_of_stored(item.result),
-            },
-        )
+        session.change(ADD_COMPUTED, _values_of_computed(run, num, sequence, item))
     for loop, digest in commit.folded:
         session.change(DROP_COMPUTED, {"num": num, "of": encode_text(loop), "which": digest})
     for queue, stored in commit.queued.items():
-        values = {"run": num, "queue": encode_text(queue), "sequence": sequence, **values_of_stored(stored)}
-        session.change(ADD_QUEUED, values)
+        session.change(ADD_QUEUED, _values_of_queued(run, num, sequence, queue, stored))
+
+
+def _values_of_computed(run: RunId, num: int, sequence: int, item: ComputedItem) -> dict[str, Any]:
+    return {
+        RUN_ID: run,
+        "run": num,
+        "loop": encode_text(item.loop),
+        "digest": item.digest,
+        "key": item.key,
+        "sequence": sequence,
+        **values_of_stored(item.result),
+    }
+
+
+def _values_of_queued(run: RunId, num: int, sequence: int, queue: str, stored: Stored) -> dict[str, Any]:
+    place = {RUN_ID: run, "run": num, "queue": encode_text(queue), "sequence": sequence}
+    return {**place, **values_of_stored(stored)}
+
+
+def copy_waiting(session: Session, source: RunId, target: Target, through: int) -> None:
+    """What waited in a run at a cut, into another run. What was folded since then is gone, and is computed again there."""
+    for loop, sequence, *item in session.all(COMPUTED_UP_TO, {"id": source, "through": through}):
+        computed = _computed_of(decode_text(loop), tuple(item))
+        session.change(ADD_COMPUTED, _values_of_computed(target.id, target.num, sequence, computed))
+    for (queue,) in session.all(QUEUES, {"id": source}):
+        _copy_queue(session, source, queue, target, through)
+
+
+def _copy_queue(session: Session, source: RunId, queue: str, target: Target, through: int) -> None:
+    values: dict[str, Any] = {"id": source, "queue": queue, "after": -1, "limit": _PAGE}
+    while rows := session.all(QUEUED_AFTER, values):
+        kept = [row for row in rows if row[0] <= through]
+        name = decode_text(queue)
+        session.many(
+            ADD_QUEUED, [_values_of_queued(target.id, target.num, row[0], name, _queued_of(row)) for row in kept]
+        )
+        if len(kept) < len(rows):
+            return
+        values["after"] = rows[-1][0]

@@ -8,23 +8,30 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.audit import AuditPart
+from waycairn.catalog.branching import BranchPart
 from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
+from waycairn.catalog.copying import CopyPart
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
+from waycairn.catalog.keys import KeyPart
+from waycairn.catalog.repacking import RepackPart
+from waycairn.catalog.resealing import ResealPart
 from waycairn.catalog.retention import RetentionPart
 from waycairn.catalog.room import RoomPart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sizes import SizePart
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
+from waycairn.catalog.upkeep import UpkeepPart
 from waycairn.catalog.waiting import WaitingPart
-from waycairn.catalog.works import WorkPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
 from waycairn.ports import Clock
@@ -100,8 +107,15 @@ class SqlCatalog(
     ChunkPart,
     SweepPart,
     RetentionPart,
-    WorkPart,
     RoomPart,
+    RepackPart,
+    KeyPart,
+    ResealPart,
+    CopyPart,
+    SizePart,
+    UpkeepPart,
+    AuditPart,
+    BranchPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

@@ -38,6 +38,8 @@ class Bases:
         place = None if number is None else self._index.locate_chunks([number]).get(number)
         if place is None or place.length != piece.length or self._is_long(place):
             return None
+        if self._index.find_chunks([place.id]).get(place.id) != place.number:
+            return None  # in an archive, which may be away
         memory = allocate(place.length)
         try:
             self._source.read([Want(place, memory)])

@@ -30,6 +30,14 @@ The digest covers every byte that means something: header and footer directly, r
 packs alone, with the same numbers, so that manifests stay readable.
 
 Version 1 had no blocks of codec 2 and 3, and was the same otherwise; it is read, and never written.
+
+Version 3 is the pack of an encrypted store, and the only one that such a store writes and reads. It differs in this:
+
+    header   10   2   generation of the data key that the key of the pack follows from
+    blocks   encrypted (see `segments`); offset and stored length are those of the encrypted bytes, tags included
+    footer   encrypted as a block is; it holds no hashes of stored bytes, since each segment has its tag
+
+The digest is that of the header and the footer as they are stored, so that it can be checked without a key.
 """
 
 from __future__ import annotations
@@ -45,6 +53,7 @@ from waycairn.errors import Damaged
 from waycairn.model.ids import ChunkId, PackId
 
 VERSION = 2
+SEALED_VERSION = 3
 _READS = (1, 2)
 MAGIC = b"\x89WCPACK\n"
 END_MAGIC = b"\x89WCENDS\n"
@@ -63,29 +72,42 @@ class PackedBlock:
     raw_length: int
     stored_length: int
     stored_hash: bytes | None
-    """None if raw: then the ids of its chunks say what its bytes must be."""
+    """None if raw: then the ids of its chunks say what its bytes must be; and if encrypted: then its tags do."""
     members: Sequence[Member]
     base: tuple[int, ChunkId] | None = None
     """Number and id of the chunk that it is the difference to."""
 
 
-def header(store: str, pack: PackId, alignment: int) -> bytes:
-    first = _HEADER.pack(MAGIC, VERSION, 0, alignment, plain_hash(store.encode())[:16], bytes.fromhex(pack))
+@dataclass(frozen=True, slots=True)
+class Header:
+    alignment: int
+    generation: int | None
+    """Of the data key; None: the pack is a plain one."""
+
+
+def header(store: str, pack: PackId, alignment: int, generation: int | None = None) -> bytes:
+    """`generation` of the data key, if it is a pack of an encrypted store."""
+    kind = (VERSION, 0) if generation is None else (SEALED_VERSION, generation)
+    first = _HEADER.pack(MAGIC, *kind, alignment, plain_hash(store.encode())[:16], bytes.fromhex(pack))
     return first + plain_hash(first)[:16]
 
 
-def read_header(data: bytes, store: str, pack: PackId) -> int:
-    """The alignment. Raises Damaged unless it is the header of this pack of this store."""
+def read_header(data: bytes, store: str, pack: PackId, *, is_encrypted: bool = False) -> Header:
+    """Raises Damaged unless it is the header of this pack of this store, and encrypted just if the store is."""
     if len(data) < HEADER_SIZE or data[:8] != MAGIC or plain_hash(data[:48])[:16] != data[48:HEADER_SIZE]:
         raise damaged(pack, "its header is broken")
-    _, version, _, alignment, store_hash, pack_id = _HEADER.unpack_from(data)
-    if version not in _READS:
-        raise damaged(pack, f"it has version {version} and this waycairn reads versions up to {VERSION}")
+    _, version, generation, alignment, store_hash, pack_id = _HEADER.unpack_from(data)
+    if version not in (*_READS, SEALED_VERSION):
+        raise damaged(pack, f"it has version {version} and this waycairn reads versions up to {SEALED_VERSION}")
     if store_hash != plain_hash(store.encode())[:16]:
         raise damaged(pack, "it belongs to another store")
     if pack_id != bytes.fromhex(pack):
         raise damaged(pack, f"it is pack {pack_id.hex()} under a wrong name")
-    return int(alignment)
+    if is_encrypted and version != SEALED_VERSION:
+        raise damaged(pack, "it is not encrypted, and its store is: it was put there by something else than waycairn")
+    if not is_encrypted and version == SEALED_VERSION:
+        raise damaged(pack, "it is encrypted, and its store is not")
+    return Header(alignment, generation if version == SEALED_VERSION else None)
 
 
 def footer(blocks: Sequence[PackedBlock]) -> bytes:
@@ -126,16 +148,16 @@ def read_trailer(data: bytes, size: int, pack: PackId) -> tuple[int, int, bytes]
     return offset, length, digest
 
 
-def read_footer(data: bytes, pack: PackId) -> list[PackedBlock]:
+def read_footer(data: bytes, pack: PackId, *, is_sealed: bool = False) -> list[PackedBlock]:
     cursor = Cursor(data, f"the footer of pack {pack}")
-    blocks = [_read_block(cursor) for _ in range(cursor.varint())]
+    blocks = [_read_block(cursor, is_sealed=is_sealed) for _ in range(cursor.varint())]
     cursor.end()
     return blocks
 
 
-def _read_block(cursor: Cursor) -> PackedBlock:
+def _read_block(cursor: Cursor, *, is_sealed: bool) -> PackedBlock:
     behind, codec, offset, raw_length, stored_length = (cursor.varint() for _ in range(5))
-    stored_hash = None if codec == RAW else cursor.take(32)
+    stored_hash = None if codec == RAW or is_sealed else cursor.take(32)
     base = (cursor.varint(), ChunkId(cursor.take(32))) if codec == DELTA else None
     members = []
     for _ in range(cursor.varint()):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from waycairn.chunks import pack_file
 from waycairn.chunks.hashing import plain_hash
 from waycairn.chunks.layout import aligned
 from waycairn.chunks.pack_file import PackedBlock
 from waycairn.chunks.sealing import RAW, Sealed
+from waycairn.chunks.segments import context_of_block, context_of_footer, sealed_length, sealed_parts
 from waycairn.chunks.tuning import Tuning
-from waycairn.model.records import NewBlock, NewPack
-from waycairn.ports import Blobs, BlobWriter, Buffer
+from waycairn.model.records import NewBlock, NewPack, StoreInfo
+from waycairn.ports import Blobs, BlobWriter, Filling, Part
 from waycairn.world.randomness import new_pack_id
 
 _OWN_EXTENT = 64 * 1024
@@ -21,9 +22,9 @@ _OWN_EXTENT = 64 * 1024
 class Placing:
     """The new blocks of one save. Nothing refers to the user's memory any more once `finish` or `abort` returned."""
 
-    def __init__(self, blobs: Blobs, store: str, tuning: Tuning, size_hint: int) -> None:
+    def __init__(self, blobs: Blobs, info: StoreInfo, tuning: Tuning, size_hint: int) -> None:
         self._blobs = blobs
-        self._store = store
+        self._info = info
         self._tuning = tuning
         self._hint = size_hint
         self._waiting: list[Sealed] = []
@@ -72,7 +73,7 @@ class Placing:
         if self._pack and self._pack.size >= self._tuning.pack:
             self._close_pack()
         if not self._pack:
-            self._pack = _OpenPack(self._blobs, self._store, min(self._hint, self._tuning.pack))
+            self._pack = _OpenPack(self._blobs, self._info, min(self._hint, self._tuning.pack))
         self._blocks += self._pack.write(extent)
 
     def _close_pack(self) -> None:
@@ -93,10 +94,12 @@ def _base(sealed: Sealed) -> int | None:
 class _OpenPack:
     """A pack file being written, see `pack_file` for its bytes."""
 
-    def __init__(self, blobs: Blobs, store: str, size_hint: int) -> None:
+    def __init__(self, blobs: Blobs, info: StoreInfo, size_hint: int) -> None:
         self._id = new_pack_id()
+        self._key = info.vault.pack_key(self._id) if info.vault else None
         self._alignment = blobs.capabilities.alignment
-        self._header = pack_file.header(store, self._id, self._alignment)
+        generation = self._key.generation if self._key else None
+        self._header = pack_file.header(info.id, self._id, self._alignment, generation)
         self._writer: BlobWriter = blobs.create(self._id, size_hint)
         self._listed: list[PackedBlock] = []
         self.size = 0
@@ -104,40 +107,48 @@ class _OpenPack:
     def write(self, extent: Sequence[Sealed]) -> list[NewBlock]:
         if self.size == 0 and extent[0].codec == RAW and extent[0].stored_length >= _OWN_EXTENT:
             self._append([self._header])
-        lead = [] if self.size else [self._header]
-        offset = self._append([*lead, *(part for sealed in extent for part in sealed.parts)])
-        offset += sum(map(len, lead))
+        parts: list[Part] = [] if self.size else [self._header]
+        offset = aligned(self.size, self._alignment) + sum(map(len, parts))
         blocks = []
         for sealed in extent:
-            blocks.append(self._list(sealed, offset))
-            offset += sealed.stored_length
+            block = self._list(sealed, offset)
+            parts += self._stored(sealed, block)
+            blocks.append(block)
+            offset += block.stored_length
+        self._append(parts)
         return blocks
 
     def _list(self, sealed: Sealed, offset: int) -> NewBlock:
-        stored_hash = None if sealed.codec == RAW else plain_hash(sealed.parts[0])
-        self._listed.append(
-            PackedBlock(
-                codec=sealed.codec,
-                offset=offset,
-                raw_length=sealed.raw_length,
-                stored_length=sealed.stored_length,
-                stored_hash=stored_hash,
-                members=sealed.members,
-                base=None if sealed.base is None else (sealed.base.number, sealed.base.id),
-            )
+        is_hashed = sealed.codec != RAW and not self._key
+        listed = PackedBlock(
+            codec=sealed.codec,
+            offset=offset,
+            raw_length=sealed.raw_length,
+            stored_length=sealed_length(sealed.stored_length) if self._key else sealed.stored_length,
+            stored_hash=plain_hash(sealed.parts[0]) if is_hashed else None,
+            members=sealed.members,
+            base=None if sealed.base is None else (sealed.base.number, sealed.base.id),
         )
+        self._listed.append(listed)
         number, base = sealed.members[0].number, _base(sealed)
-        return NewBlock(number, sealed.codec, sealed.raw_length, sealed.stored_length, self._id, offset, None, base)
+        return NewBlock(number, sealed.codec, sealed.raw_length, listed.stored_length, self._id, offset, None, base)
 
-    def _append(self, parts: Sequence[Buffer]) -> int:
+    def _stored(self, sealed: Sealed, block: NewBlock) -> Iterable[Part]:
+        if self._key is None:
+            return sealed.parts
+        context = context_of_block(block.codec, block.raw_length, block.stored_length, block.base)
+        return sealed_parts(self._key, sealed.parts, block.offset, context)
+
+    def _append(self, parts: Sequence[Part]) -> None:
         offset = self._writer.append(parts)
+        # What is encrypted is bound to its place, so the place is known before.
+        assert offset == aligned(self.size, self._alignment)
         self.size = offset + sum(map(len, parts))
-        return offset
 
     def close(self) -> NewPack:
-        footer = pack_file.footer(self._listed)
-        digest = pack_file.digest_of(self._header, footer)
         offset = aligned(self.size, self._alignment)
+        footer = self._footer(offset)
+        digest = pack_file.digest_of(self._header, footer)
         try:
             self._append([footer, pack_file.trailer(offset, footer, digest)])
             return NewPack(self._id, self._writer.finish(), digest)
@@ -145,5 +156,18 @@ class _OpenPack:
             self.abort()
             raise
 
+    def _footer(self, offset: int) -> bytes:
+        plain = pack_file.footer(self._listed)
+        if self._key is None:
+            return plain
+        parts = sealed_parts(self._key, [plain], offset, context_of_footer(self._header))
+        return b"".join(map(_filled, parts))
+
     def abort(self) -> None:
         self._writer.abort()
+
+
+def _filled(part: Filling) -> bytearray:
+    data = bytearray(len(part))
+    part.fill(memoryview(data))
+    return data

@@ -23,7 +23,7 @@ class ChunkReader:
 
     def __init__(self, index: ChunkRows, blobs: Blobs, info: StoreInfo) -> None:
         self._index = index
-        self._source = ChunkSource(index, blobs, info.secret)
+        self._source = ChunkSource(index, blobs, info)
         self._root_key = Keys(info.secret).root
 
     def open(self, stored: Stored) -> OpenState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from waycairn.chunks.manifest import WHOLE_HEADER, Run, decode
+from waycairn.chunks.pack_keys import PackKeys
 from waycairn.model.ids import PackId
 from waycairn.model.records import NewData
 from waycairn.model.spans import Spans
@@ -42,5 +43,11 @@ def epoch_to_commit_under(
 
 def _are_ours(catalog: Catalog, blobs: Blobs, packs: Sequence[PackId]) -> bool:
     """No commit names them yet; so if the catalog knows one, a sweep condemned it; and if it did and is done, there is no
-    file any more. In this order."""
-    return not catalog.known_packs(packs) and all(blobs.head(pack) is not None for pack in packs)
+    file any more. In this order. One that is encrypted with an older key than that in use is written anew: the old key may
+    be gone by now."""
+    is_there = not catalog.known_packs(packs) and all(blobs.head(pack) is not None for pack in packs)
+    vault = catalog.info.vault
+    if not is_there or vault is None:
+        return is_there
+    keys = PackKeys(blobs, catalog.info.id, vault)
+    return all(keys.of(pack).generation == vault.generation for pack in packs)

@@ -17,7 +17,7 @@ from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import ChunkId
-from waycairn.model.records import NewChunk, NewData, Stored
+from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.ports import Blobs
 
 _ASK_EPOCH = MIB
@@ -44,7 +44,7 @@ class Save:
         heads: PieceHeads,
         blobs: Blobs,
         keys: Keys,
-        store: str,
+        info: StoreInfo,
         tuning: Tuning,
         anew: bool = False,
         compression: Compression | None = None,
@@ -56,7 +56,7 @@ class Save:
         self._heads = heads
         self._blobs = blobs
         self._keys = keys
-        self._store = store
+        self._info = info
         self._tuning = tuning
         self._compression = compression
         self._epoch: int | None = None
@@ -70,7 +70,7 @@ class Save:
     def write(self, encoded: Encoded, *, whole: bool) -> tuple[Stored, NewData]:
         """`whole`: the document is one literal of the manifest."""
         self._raw_bytes = encoded.size
-        self._placing = Placing(self._blobs, self._store, self._tuning, encoded.size)
+        self._placing = Placing(self._blobs, self._info, self._tuning, encoded.size)
         try:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
             segments: Sequence[Segment] = [encoded.document] if whole else runs_of(self._write_document(encoded))

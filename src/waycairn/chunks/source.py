@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.memory import PAGE, allocate
+from waycairn.chunks.pack_keys import PackKeys
+from waycairn.chunks.scratch import Scratch
 from waycairn.chunks.sealing import DELTA, RAW, unseal
+from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.tuning import KIB, MIB
-from waycairn.errors import Damaged
-from waycairn.model.records import ChunkPlace, NewBlock
+from waycairn.errors import Damaged, StoreUnreachable
+from waycairn.model.records import ChunkPlace, NewBlock, StoreInfo
+from waycairn.model.vault import PackKey
 from waycairn.ports import Blobs, Buffer, ChunkRows
 
 _READ = 16 * MIB
@@ -25,6 +29,9 @@ _THREADS = 4
 _PARALLEL_FROM = 1 * MIB
 _DEEPEST = 64
 """Differences in a row. Writers stop much earlier; a damaged index may go round in circles."""
+
+_MOVES = 8
+"""Times that the same chunks may be moved while they are being read."""
 
 Take = Callable[[ChunkPlace, Buffer], None]
 """Gets a verified chunk; the buffer may be a view of something larger that is freed with it."""
@@ -56,10 +63,10 @@ class _Batch:
         block = self.wants[-1][0].place.block
         return block.offset + block.stored_length
 
-    def accepts(self, wants: Sequence[Want]) -> bool:
+    def accepts(self, wants: Sequence[Want], *, is_direct: bool) -> bool:
         """Whether the blocks stay neighbours, in the pack and, if read straight into place, in memory too."""
         block, last = wants[0].place.block, self.wants[-1][0]
-        if block.pack is None or block.pack != self.first.pack or self.direct != _is_direct(wants):
+        if block.pack is None or block.pack != self.first.pack or self.direct != is_direct:
             return False
         gap = block.offset - self.end
         most = _READ if self.direct else _READ_TO_UNSEAL
@@ -74,15 +81,18 @@ class _Batch:
 class ChunkSource:
     """Reads and verifies chunks of one store. Thread-safe."""
 
-    def __init__(self, index: ChunkRows, blobs: Blobs, secret: bytes) -> None:
+    def __init__(self, index: ChunkRows, blobs: Blobs, info: StoreInfo) -> None:
         self._index = index
         self._blobs = blobs
-        self._secret = secret
+        self._secret = info.secret
+        self._keys = PackKeys(blobs, info.id, info.vault) if info.vault else None
+        self._alignment = blobs.capabilities.alignment
+        self._scratch = Scratch()
 
     def read(self, wants: Iterable[Want], take: Take | None = None) -> None:
         """Bring every wanted chunk into its memory, or to `take` (called by several threads at once). Raises Damaged
         naming the chunk, the pack and the place; chunks already brought are right."""
-        batches = list(_batches(wants))
+        batches = list(_batches(wants, may_be_direct=self._keys is None))
         if sum(batch.end - batch.first.offset for batch in batches) < _PARALLEL_FROM or len(batches) == 1:
             for batch in batches:
                 self._bring(batch, take, 0)
@@ -91,7 +101,29 @@ class ChunkSource:
             for done in [threads.submit(self._bring, batch, take, 0) for batch in batches]:
                 done.result()
 
-    def _bring(self, batch: _Batch, take: Take | None, depth: int) -> None:
+    def _bring(self, batch: _Batch, take: Take | None, depth: int, moves: int = 0) -> None:
+        """What lies elsewhere by now than where it was located is looked for again: an optimizer moved it, and took its
+        old pack away."""
+        try:
+            self._bring_from(batch, take, depth)
+        except (Damaged, StoreUnreachable):
+            wants = self._moved(batch) if moves < _MOVES else None
+            if wants is None:
+                raise
+            for other in _batches(wants, may_be_direct=self._keys is None):
+                self._bring(other, take, depth, moves + 1)
+
+    def _moved(self, batch: _Batch) -> list[Want] | None:
+        """The same chunks where they lie now; None if that is where they were."""
+        wants = [want for block in batch.wants for want in block]
+        places = self._index.locate_chunks(list({want.place.number for want in wants}))
+        if not all(want.place.number in places for want in wants):
+            return None
+        if all(places[want.place.number] == want.place for want in wants):
+            return None
+        return [Want(places[want.place.number], want.memory, want.start) for want in wants]
+
+    def _bring_from(self, batch: _Batch, take: Take | None, depth: int) -> None:
         first = batch.first
         if batch.direct:
             self._read_direct(batch)
@@ -101,12 +133,48 @@ class ChunkSource:
             self._open_block(batch.wants[0], first.inline, take, depth)
             return
         self._check_end(batch)
+        if self._keys is not None:
+            self._bring_sealed(batch, self._keys.of(first.pack), take, depth)
+            return
         stored = allocate(batch.end - first.offset)
         self._blobs.read_into(first.pack, first.offset, stored)
         for wants in batch.wants:
             block = wants[0].place.block
             start = block.offset - first.offset
             self._open_block(wants, stored[start : start + block.stored_length], take, depth)
+
+    def _bring_sealed(self, batch: _Batch, key: PackKey, take: Take | None, depth: int) -> None:
+        """Decrypted from memory that is used again straight to where it belongs."""
+        first = batch.first
+        assert first.pack is not None
+        # To the end of the sector, so that all of it can be read around the page cache: the footer lies behind it.
+        length = -(-(batch.end - first.offset) // self._alignment) * self._alignment
+        with self._scratch.lend(length) as stored:
+            self._blobs.read_into(first.pack, first.offset, stored)
+            for wants in batch.wants:
+                block = wants[0].place.block
+                start = block.offset - first.offset
+                self._open_sealed(wants, stored[start : start + block.stored_length], key, take, depth)
+
+    def _open_sealed(
+        self, wants: Sequence[Want], sealed: memoryview, key: PackKey, take: Take | None, depth: int
+    ) -> None:
+        want, block = wants[0], wants[0].place.block
+        length = opened_length(block.stored_length)
+        context = context_of_block(block.codec, block.raw_length, block.stored_length, block.base)
+        if length < 0:
+            raise _no_length(block)
+        if _is_straight(wants) and block.raw_length == length == want.place.length:
+            assert want.memory is not None
+            target = want.memory[want.start : want.start + length]
+            unseal_segments(key, sealed, block.offset, context, target)
+            self._verify(want.place, target)
+            if take:
+                take(want.place, target)
+            return
+        opened = allocate(length)
+        unseal_segments(key, sealed, block.offset, context, opened)
+        self._open_block(wants, opened, take, depth)
 
     def _check_end(self, batch: _Batch) -> None:
         """A damaged index may claim any length, also one for which there is no memory."""
@@ -155,7 +223,8 @@ class ChunkSource:
             )
         memory = allocate(base.length)
         try:
-            self._bring(_Batch(_is_direct([Want(base, memory)]), [[Want(base, memory)]]), None, depth + 1)
+            want = Want(base, memory)
+            self._bring(_Batch(self._keys is None and _is_direct([want]), [[want]]), None, depth + 1)
         except Damaged as error:
             raise _without_base(place, number, f"which cannot be read: {error}") from None
         return memory
@@ -189,28 +258,37 @@ def _describe_block(block: NewBlock) -> str:
     return f"block {block.number} ({block.stored_length} bytes {where})"
 
 
+def _no_length(block: NewBlock) -> Damaged:
+    return Damaged(
+        f"{_describe_block(block)} cannot be what it should be: nothing that is encrypted is so short. See "
+        "`waycairn doctor`.",
+        pack=block.pack,
+        offset=block.offset,
+    )
+
+
+def _is_straight(wants: Sequence[Want]) -> bool:
+    """A raw block, wanted in one place."""
+    return len(wants) == 1 and wants[0].memory is not None and wants[0].place.block.codec == RAW
+
+
 def _is_direct(wants: Sequence[Want]) -> bool:
     """A raw block that is one chunk, wanted in one place, needs no copy."""
     place = wants[0].place
     block = place.block
-    return (
-        len(wants) == 1
-        and wants[0].memory is not None
-        and block.pack is not None
-        and block.codec == RAW
-        and block.raw_length == place.length == block.stored_length
-    )
+    return _is_straight(wants) and block.pack is not None and block.raw_length == place.length == block.stored_length
 
 
-def _batches(wants: Iterable[Want]) -> Iterator[_Batch]:
+def _batches(wants: Iterable[Want], *, may_be_direct: bool) -> Iterator[_Batch]:
     batch: _Batch | None = None
     for block in _by_block(wants):
-        if batch and batch.accepts(block):
+        is_direct = may_be_direct and _is_direct(block)
+        if batch and batch.accepts(block, is_direct=is_direct):
             batch.wants.append(block)
             continue
         if batch:
             yield batch
-        batch = _Batch(_is_direct(block), [block])
+        batch = _Batch(is_direct, [block])
     if batch:
         yield batch
 

@@ -28,8 +28,8 @@ class ChunkWriter:
         """`tuning`: fields of `Tuning`."""
         self._index = index
         self._blobs = blobs
-        self._store = info.id
-        self._source = ChunkSource(index, blobs, info.secret)
+        self._info = info
+        self._source = ChunkSource(index, blobs, info)
         self._keys = Keys(info.secret)
         self._tuning = Tuning(**tuning)
         self._known = KnownChunks(index, self._tuning.remembered)
@@ -66,7 +66,7 @@ class ChunkWriter:
             heads=self._heads,
             blobs=self._blobs,
             keys=self._keys,
-            store=self._store,
+            info=self._info,
             tuning=self._tuning,
             anew=anew,
             compression=None if compress is None else self._compression(compress, base),

@@ -10,27 +10,32 @@ import typer
 
 from waycairn import __version__
 from waycairn.cli import (
+    audit,
     care,
     checkpoints,
     control,
+    copying,
     crashing,
     exporting,
     importing,
     items,
+    keys,
     listing,
+    optimizing,
     report,
     results,
     sessions,
     stream_acts,
     streams,
     sweeping,
+    time_travel,
 )
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, stats, crashtest; show
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stats, crashtest; show
 --watch: the owner died; stream lag: a limit is exceeded; stream retry-dead: some are left); 4 the run is held by a living
 process.
 """
@@ -56,7 +61,11 @@ def start(
     context.obj = store
 
 
-for family in (listing, items, results, report, checkpoints, exporting, importing, control, sweeping, care, crashing):
+_FAMILIES = (
+    *(listing, items, results, report, checkpoints, exporting, importing),
+    *(control, time_travel, sweeping, copying, optimizing, care, crashing),
+)
+for family in _FAMILIES:
     for command in family.COMMANDS:
         command.add_to(app)
 
@@ -65,10 +74,21 @@ for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
     command.add_to(stream)
 app.add_typer(stream, name="stream")
 
+key = typer.Typer(help="The keys of an encrypted store, and the ways in.", no_args_is_help=True)
+for command in keys.COMMANDS:
+    command.add_to(key)
+app.add_typer(key, name="key")
+
 session = typer.Typer(help="What training runs wrote down.", no_args_is_help=True)
 for command in sessions.COMMANDS:
     command.add_to(session)
 app.add_typer(session, name="session")
+
+
+log = typer.Typer(help="Who did what: the audit log of the store.", no_args_is_help=True)
+for command in audit.COMMANDS:
+    command.add_to(log)
+app.add_typer(log, name="audit")
 
 
 def run() -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.naming import Key, checkpoint_named, find_either, offered_runs
+from waycairn.cli.naming import Key, checkpoint_named, find_either, moment_of, offered_runs
 from waycairn.cli.output import Face, Refused, text
 from waycairn.model.states import CheckpointStatus
 
@@ -47,21 +47,31 @@ def list_checkpoints(
     tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
     status: Annotated[CheckpointStatus | None, typer.Option(help="Only valid, damaged or set-aside ones.")] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Only pinned ones.")] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Only those taken from this moment on: 2h, 2026-11-30, 2026-11-30T14:05.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Only those taken before this moment.")] = None,
+    name_glob: Annotated[
+        str | None, typer.Option("--name-glob", help="Only those of runs and phases with a name like this, as train-*.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
 ) -> None:
     """List checkpoints, newest first."""
     from waycairn.cli import facts, picture
 
     with face.open() as store:
+        now = store.core.clock.now()
         found = store.checkpoints(
             None if run is None else store.find(run, key).id,
             kind=kind,
             tag=tag,
             status=status,
             pinned=True if pinned else None,
+            since=None if since is None else moment_of("--since", since, now),
+            until=None if until is None else moment_of("--until", until, now),
+            name_glob=name_glob,
             limit=limit,
         )
-        now = store.core.clock.now()
     if face.as_json:
         face.document({"checkpoints": [facts.checkpoint_facts(record) for record in found]})
         return

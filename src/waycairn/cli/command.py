@@ -19,6 +19,10 @@ _STORE = Annotated[str | None, typer.Option("--store", help="The store: a direct
 _PACKS = Annotated[
     str | None, typer.Option("--packs", help="The directory of the pack files, with postgresql:// only.")
 ]
+_KEY_FILE = Annotated[
+    str | None,
+    typer.Option("--key-file", help="The key of an encrypted store, where the environment does not name it."),
+]
 _JSON = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 _QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing unless it fails.")]
 
@@ -42,6 +46,7 @@ class Command:
                 # Before the command or behind it: both are where people write it.
                 store=given.pop("store", None) or context.obj,
                 packs=given.pop("packs", None),
+                key_file=given.pop("key_file", None),
                 as_json=given.pop("as_json"),
                 quiet=given.pop("quiet", False),
             )
@@ -59,7 +64,7 @@ class Command:
         own = list(inspect.signature(self.function, eval_str=True).parameters.values())[1:]
         shared: list[tuple[str, Any, Any]] = [("as_json", _JSON, False)]
         if self.has_store:
-            shared = [("store", _STORE, None), ("packs", _PACKS, None), *shared]
+            shared = [("store", _STORE, None), ("packs", _PACKS, None), ("key_file", _KEY_FILE, None), *shared]
         if self.has_quiet:
             shared.append(("quiet", _QUIET, False))
         named = inspect.Parameter.KEYWORD_ONLY

@@ -53,7 +53,7 @@ def resume(
 
 def _refuse_resume(standing: Standing, *, again: bool) -> None:
     from waycairn.cli.facts import title_of
-    from waycairn.work.entering import held
+    from waycairn.upkeep.holding import held
 
     run = standing.run
     if standing.holder is not None:
@@ -68,8 +68,8 @@ def _refuse_resume(standing: Standing, *, again: bool) -> None:
 def discard(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None:
     """Give an unfinished run up: it stays listed, and entering it again starts anew."""
     from waycairn.cli import facts
+    from waycairn.upkeep.holding import held
     from waycairn.upkeep.standing import standing_of
-    from waycairn.work.entering import held
 
     with face.open() as store:
         found = store.find(run, key)
@@ -147,9 +147,9 @@ def delete(
 
 def _delete_run(store: Store, run: RunRecord, *, yes: bool) -> None:
     from waycairn.cli.facts import title_of
+    from waycairn.upkeep.holding import held
     from waycairn.upkeep.standing import standing_of
     from waycairn.upkeep.verifying import of_run
-    from waycairn.work.entering import held
 
     standing = standing_of(store.core, run)
     if standing.holder is not None:

@@ -14,6 +14,7 @@ from waycairn.cli.naming import checkpoint_named
 from waycairn.cli.output import BAD_USE, Face, Refused
 
 if TYPE_CHECKING:
+    from waycairn.model.records import CheckpointRecord
     from waycairn.work.store import Store
 
 
@@ -39,7 +40,7 @@ def export(
 ) -> None:
     """Write what a checkpoint holds to a file: whole or not at all, readable by you only."""
     from waycairn.cli.facts import checkpoint_facts
-    from waycairn.upkeep.exporting import named_arrays, new_file, write_npz, write_safetensors
+    from waycairn.upkeep.auditing import audited
     from waycairn.upkeep.readable import readable
 
     if output is None and form is not Format.JSON:
@@ -48,24 +49,34 @@ def export(
         raise Refused(f"--no-data is for json; {form} holds nothing but data.", BAD_USE)
     with face.open() as store:
         record = checkpoint_named(store, checkpoint)
-        state = load_readable(store, record.id, only)
-    if output is None:
-        face.document({"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)})
-        return
+        where = None if output is None else output.absolute()
+        with audited(store.core, "export", record.id, reads_only=True, format=form.value, only=only, file=where):
+            state = load_readable(store, record.id, only)
+            if output is None:
+                face.document({"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)})
+                return
+            _write(output, record, state, form, force=force, data=not no_data)
+    size = output.stat().st_size
+    if face.as_json:
+        face.document({"checkpoint": record.id, "format": form.value, "file": str(output), "bytes": size})
+    else:
+        face.aside(f"wrote {output} ({size:,} bytes)")
+
+
+def _write(output: Path, record: CheckpointRecord, state: Any, form: Format, *, force: bool, data: bool) -> None:
+    from waycairn.cli.facts import checkpoint_facts
+    from waycairn.upkeep.exporting import named_arrays, new_file, write_npz, write_safetensors
+    from waycairn.upkeep.readable import readable
+
     with new_file(output, force=force) as draft:
         if form is Format.JSON:
-            whole = {"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)}
+            whole = {"checkpoint": checkpoint_facts(record), "state": readable(state, data=data)}
             draft.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         elif form is Format.NPZ:
             write_npz(draft, named_arrays(state))
         else:
             about = {"waycairn_checkpoint": record.id, "waycairn_kind": record.checkpoint.kind}
             write_safetensors(draft, named_arrays(state), about)
-    size = output.stat().st_size
-    if face.as_json:
-        face.document({"checkpoint": record.id, "format": form.value, "file": str(output), "bytes": size})
-    else:
-        face.aside(f"wrote {output} ({size:,} bytes)")
 
 
 def load_readable(store: Store, checkpoint: str, only: str | None = None) -> Any:

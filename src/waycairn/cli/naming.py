@@ -36,6 +36,16 @@ Key = Annotated[str | None, typer.Option("--key", help="The key of the run, wher
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
+def moment_of(option: str, words: str, now: float) -> float:
+    """Seconds since 1970. Raises Refused for what is no moment."""
+    from waycairn.model.units import moment
+
+    try:
+        return moment(option, words, now)
+    except ValueError as error:
+        raise Refused(str(error), BAD_USE) from None
+
+
 def checkpoint_named(store: Store, name: str) -> CheckpointRecord:
     """Raises CheckpointNotFound; Refused if that is no id at all."""
     try:

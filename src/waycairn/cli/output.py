@@ -40,16 +40,24 @@ class Face:
 
     store: str | None = None
     packs: str | None = None
+    key_file: str | None = None
     as_json: bool = False
     quiet: bool = False
 
     @contextmanager
-    def open(self, *, create: bool = False) -> Iterator[Store]:
+    def open(self, *, create: bool = False, encrypt: bool = False) -> Iterator[Store]:
         """The store, which must exist unless it may be created."""
         from waycairn.work.store import open_store
 
         try:
-            store = open_store(self.store, packs=self.packs, create=create)
+            store = open_store(
+                self.store,
+                packs=self.packs,
+                create=create,
+                encrypt=encrypt,
+                key_file=self.key_file,
+                ask=ask_secret if can_ask() else None,
+            )
         except ValueError as error:
             raise Refused(str(error), BAD_USE) from None
         with store:
@@ -236,3 +244,15 @@ def ask(question: str, *, yes: bool) -> None:
         raise Refused(f"{question} Nothing was changed: nobody can be asked here. Add --yes if you mean it.", BAD_USE)
     if not typer.confirm(clean(question), err=True):
         raise Refused("nothing was changed.")
+
+
+def can_ask() -> bool:
+    """Whether a person sits there."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask_secret(question: str) -> str:
+    """What is typed, which is not shown."""
+    import getpass
+
+    return getpass.getpass(clean(question), stream=sys.stderr)

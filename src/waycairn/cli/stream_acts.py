@@ -81,6 +81,7 @@ def retry_dead(
 ) -> int:
     """Read the lines of dead letters again, and write those that can be used now, each exactly once."""
     from waycairn.streams.parsing import Parser
+    from waycairn.upkeep.auditing import audited
     from waycairn.upkeep.configuration import registered_streams
     from waycairn.work.configured import job_of
     from waycairn.work.retrying import Retry
@@ -95,7 +96,9 @@ def retry_dead(
             job = job_of(settings)
         limit_of_lines = settings.options.get("line_limit")
         retry = Retry(stream, Parser(job.schema), job.write, clock=store.core.clock, line_limit=limit_of_lines)
-        retried = retry.run(wanted)
+        with audited(store.core, "stream.retry", name) as act:
+            retried = retry.run(wanted)
+            act.facts.update(settled=retried.settled, failed=retried.failed, unreadable=retried.unreadable)
     left = retried.failed + retried.unreadable
     if face.as_json:
         face.document({"stream": name, **msgspec.structs.asdict(retried)})
@@ -123,8 +126,9 @@ def reset(
     yes: Yes = False,
 ) -> None:
     """Read the files of a stream from their beginning again. Rows that were written stay: see to them first."""
+    from waycairn.upkeep.auditing import audited
+    from waycairn.upkeep.holding import held
     from waycairn.upkeep.streams import holder_in, reset_stream
-    from waycairn.work.entering import held
 
     with face.open() as store:
         found = standing_here(store.core, name, sink)
@@ -135,7 +139,8 @@ def reset(
         paths = [os.fsencode(Path(one).absolute()) for one in path or ()]
         chosen = _chosen(found, paths)
         ask(_question(found, chosen), yes=yes)
-        numbers = reset_stream(found.known, paths, store.core.clock.now())
+        with audited(store.core, "stream.reset", name, files=[os.fsdecode(one.path) for one in chosen]):
+            numbers = reset_stream(found.known, paths, store.core.clock.now())
     if face.as_json:
         face.document({"stream": name, "reset": [os.fsdecode(one.path) for one in chosen], "generations": numbers})
     face.done(f"{len(chosen)} files of stream {name!r} will be read from their beginning; rows that are there stay")

@@ -16,11 +16,14 @@ import msgspec
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId, checkpoint_id
 from waycairn.model.journal import JournalRows
 from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.model.vault import Vault
 
 Json = Mapping[str, Any]
 
 PARTS, WHOLE = "waycairn.parts", "waycairn.whole"
 """In the metadata of a batch: how many parts it has. In that of a part: the run of its batch."""
+PHASES = "waycairn.phases"
+"""In the metadata of a checkpoint: name of each phase to its newest commit at that cut, and the same of the phases below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,8 @@ class RunRecord:
     updated: float
     entered: int
     """How many times it was entered."""
+    origin: CheckpointId | None = None
+    """The checkpoint that it was forked from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +355,10 @@ class CheckpointFilter:
     pinned: bool | None = None
     before: int | None = None
     """Sequences below this one (to fall back from a damaged checkpoint)."""
+    since: float | None = None
+    """Taken at this time or later, in seconds since 1970."""
+    until: float | None = None
+    """Taken before this time."""
     limit: int | None = None
 
 
@@ -359,6 +368,12 @@ class StoreInfo:
 
     id: str
     format: int
-    secret: bytes
+    secret: bytes = field(repr=False)
     """32 bytes: the key of every hash in this store, and the seed of content-defined cuts."""
     created: float
+    vault: Vault | None = field(default=None, repr=False, compare=False)
+    """The keys of an encrypted store; None: it is a plain one."""
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.vault is not None

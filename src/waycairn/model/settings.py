@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from waycairn.model.audit_settings import AuditSettings
+from waycairn.model.encryption_settings import EncryptionSettings
+from waycairn.model.optimize_settings import OptimizeSettings
 from waycairn.model.retention_settings import RetentionSettings
 from waycairn.model.upkeep_settings import UpkeepSettings
 
@@ -14,3 +17,6 @@ class Settings:
 
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
+    encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
+    optimize: OptimizeSettings = field(default_factory=OptimizeSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)

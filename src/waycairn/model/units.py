@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _TEXT = re.compile(r"(?P<amount>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h|d|w)")
@@ -52,3 +53,17 @@ def is_within(minute: int, part: tuple[int, int]) -> bool:
     """Whether a minute of the day lies in a part of it, which may go past midnight."""
     begin, end = part
     return begin <= minute < end if begin < end else minute >= begin or minute < end
+
+
+def moment(what: str, text: str, now: float) -> float:
+    """Seconds since 1970, from "7d" (so long before now), "2026-11-30", "2026-11-30 14:05" or any time as ISO 8601 writes it;
+    in UTC where it names no zone. ValueError names `what`."""
+    if _TEXT.fullmatch(text.strip().lower()):
+        return now - seconds(what, text)
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(
+            f'{what} is a moment such as "2026-11-30", "2026-11-30 14:05", or "7d" for seven days ago, not {text!r}'
+        ) from None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()

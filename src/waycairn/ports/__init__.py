@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter
+from waycairn.ports.blobs import BlobCapabilities, BlobInfo, Blobs, BlobWriter, Filling, Part
 from waycairn.ports.catalog import (
     Catalog,
     CheckpointRows,
@@ -14,36 +14,56 @@ from waycairn.ports.catalog import (
     SweepRows,
     WaitingRows,
 )
-from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
+from waycairn.ports.catalog_audit import AuditRows, Rider
+from waycairn.ports.catalog_branches import BranchRows
+from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
+from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows
+from waycairn.ports.catalog_sizes import SizeRows
+from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.ownership import Hold, Ownership
 from waycairn.ports.parallel import Executor, Flights, Job
-from waycairn.ports.sealing import Vault
+from waycairn.ports.sealing import Keyholder, PackKey, Vault
 from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
+    "AuditRows",
     "BlobCapabilities",
     "BlobInfo",
     "BlobWriter",
     "Blobs",
+    "BranchRows",
     "Buffer",
     "Catalog",
     "CheckpointRows",
     "ChunkRows",
     "Clock",
     "CommitRows",
+    "CopiedRow",
+    "CopyRows",
     "Executor",
+    "Filling",
     "Flights",
     "Hold",
     "ItemRows",
     "Job",
+    "KeyRows",
+    "Keyholder",
     "Ownership",
+    "PackKey",
+    "Part",
+    "RepackRows",
     "RetentionRows",
+    "Rider",
     "RoomRows",
     "RunRows",
     "SessionRows",
+    "SizeRows",
     "Stateful",
     "SweepRows",
+    "TableReader",
+    "UpkeepRows",
     "Vault",
     "WaitingRows",
-    "WorkRows",
 ]

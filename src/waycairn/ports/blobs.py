@@ -25,13 +25,27 @@ class BlobInfo:
     modified: float
 
 
+class Filling(Protocol):
+    """Bytes that are made where they are written, so that making them (encryption) is the copy. At most 1 MiB."""
+
+    def __len__(self) -> int: ...
+
+    def fill(self, target: memoryview) -> None:
+        """Write all of them to `target`, which has their length. Called by any thread, and once."""
+        ...
+
+
+Part = Buffer | Filling
+"""What is written one behind the other."""
+
+
 class BlobWriter(Protocol):
     """One pack being written. Nothing is visible under its name before `finish` returned.
 
     Not thread-safe towards the caller; it may use threads of its own.
     """
 
-    def append(self, parts: Sequence[Buffer]) -> int:
+    def append(self, parts: Sequence[Part]) -> int:
         """Add the parts one behind the other, padded to the alignment; returns the offset of the first byte.
 
         The writer keeps no reference to the buffers after `finish` or `abort`; until then the caller must not

@@ -27,7 +27,14 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
-from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
+from waycairn.ports.catalog_audit import AuditRows
+from waycairn.ports.catalog_branches import BranchRows
+from waycairn.ports.catalog_copying import CopyRows
+from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_repacking import RepackRows
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows
+from waycairn.ports.catalog_sizes import SizeRows
+from waycairn.ports.catalog_upkeep import UpkeepRows
 
 
 class RunRows(Protocol):
@@ -210,7 +217,8 @@ class ChunkRows(Protocol):
         ...
 
     def find_chunks(self, ids: Sequence[ChunkId]) -> Mapping[ChunkId, int]:
-        """Those of the ids that the store has, and their numbers (the lowest, should there be two)."""
+        """Those of the ids that the store has, and their numbers (the lowest, should there be two). What lies in an archive
+        is not told: what is saved must not lean on it."""
         ...
 
     def locate_chunks(self, numbers: Sequence[int]) -> Mapping[int, ChunkPlace]:
@@ -277,7 +285,7 @@ class SweepRows(Protocol):
         ...
 
     def has_chunks(self, numbers: Spans) -> bool:
-        """Whether all of these chunks are there."""
+        """Whether all of these chunks are there, and not in an archive."""
         ...
 
 
@@ -291,8 +299,14 @@ class Catalog(
     ChunkRows,
     SweepRows,
     RetentionRows,
-    WorkRows,
     RoomRows,
+    RepackRows,
+    KeyRows,
+    CopyRows,
+    SizeRows,
+    UpkeepRows,
+    AuditRows,
+    BranchRows,
     Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across

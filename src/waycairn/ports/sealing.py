@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from waycairn.ports.world import Buffer
+from waycairn.model.keys import DataKeys, WrappedKey
+from waycairn.model.vault import PackKey, Vault
+
+__all__ = ["Keyholder", "PackKey", "Vault"]
 
 
-class Vault(Protocol):
-    """The keys of one encrypted store at work. Thread-safe. A plain store has none."""
+class Keyholder(Protocol):
+    """Asked for the keys of a store while it is opened."""
 
-    @property
-    def generation(self) -> int:
-        """Of the data key that is used for what is sealed now."""
+    def open(self, store: str, rows: Sequence[WrappedKey], address: str) -> DataKeys:
+        """Of the encrypted store with this id, whose catalog holds these rows. Raises KeyMissing, KeyWrong, Damaged."""
         ...
 
-    def seal(self, plain: Buffer, context: bytes) -> bytes:
-        """Encrypt under a fresh nonce. `context` says what this is and where it belongs (table, column, row; store and
-        version are added); it is needed again to open it and is not in the result, which names its own version and the
-        generation of its key."""
+    def create(self, store: str) -> tuple[DataKeys, Sequence[WrappedKey]] | None:
+        """For a store that is made now, and the rows that its catalog shall hold; None: it is to be a plain one."""
         ...
 
-    def unseal(self, sealed: Buffer, context: bytes) -> bytes:
-        """Raises Damaged for what was not sealed with a key of this store for this context: plain bytes, bytes of another
-        row, truncated or changed bytes."""
-        ...
-
-    def digest(self, purpose: str, data: Buffer) -> bytes:
-        """32 bytes: a keyed hash, to look something up by what may not be read. Not changed by rotation."""
+    def meets_plain(self, address: str) -> None:
+        """The store is a plain one. Raises NotEncrypted if that may not be."""
         ...

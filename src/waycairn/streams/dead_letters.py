@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Select, delete, func, select, update
 
-from waycairn.streams import rows
+from waycairn.streams import rows, sealing
 from waycairn.streams.records import DeadKind, DeadLetter
 from waycairn.streams.tables import dead_letters
 
@@ -46,7 +46,7 @@ def listed(connection: Connection, which: LetterFilter, *, after: int = 0, limit
     """A page in the order in which they were met; the next one is after the id of its last."""
     statement = _narrowed(select(dead_letters), which).where(dead_letters.c.id > after)
     found = connection.execute(statement.order_by(dead_letters.c.id).limit(limit))
-    return [_kept(row) for row in found]
+    return [_kept(connection, row) for row in found]
 
 
 def counted(connection: Connection, which: LetterFilter) -> dict[str, int]:
@@ -61,12 +61,17 @@ def settle(connection: Connection, number: int, now: float) -> bool:
     return connection.execute(statement.values(settled=now)).rowcount == 1
 
 
-def failed_again(connection: Connection, number: int, error: str, now: float) -> None:
+def failed_again(connection: Connection, kept: KeptLetter, error: str, now: float) -> None:
     """It could still not be used."""
+    place = (kept.stream, kept.letter.generation, kept.letter.offset)
     connection.execute(
         update(dead_letters)
-        .where(dead_letters.c.id == number)
-        .values(tries=dead_letters.c.tries + 1, tried=now, tried_error=rows.storable(error))
+        .where(dead_letters.c.id == kept.id)
+        .values(
+            tries=dead_letters.c.tries + 1,
+            tried=now,
+            tried_error=sealing.seal_text(connection, rows.storable(error), "tried", *place),
+        )
     )
 
 
@@ -95,13 +100,19 @@ def _conditions(which: LetterFilter) -> Sequence[Any]:
     return conditions
 
 
-def _kept(row: Any) -> KeptLetter:
+def _kept(connection: Connection, row: Any) -> KeptLetter:
+    place = (row.stream, row.generation, row.offset)
+    letter = rows.dead_letter_of(row)
     return KeptLetter(
         id=row.id,
         stream=row.stream,
-        letter=rows.dead_letter_of(row),
+        letter=msgspec.structs.replace(
+            letter,
+            head=sealing.open_bytes(connection, letter.head, "head", *place),
+            error=sealing.open_text(connection, letter.error, "error", *place),
+        ),
         tries=row.tries,
         tried=row.tried,
-        tried_error=row.tried_error,
+        tried_error=row.tried_error and sealing.open_text(connection, row.tried_error, "tried", *place),
         settled=row.settled,
     )

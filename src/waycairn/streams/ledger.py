@@ -17,8 +17,8 @@ from sqlalchemy import Connection, func, inspect, select, text, update
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from waycairn.errors import OwnershipLost, StoreTooNew
-from waycairn.streams import rows
-from waycairn.streams.records import Holder, Mark, Standing, Step
+from waycairn.streams import rows, sealing
+from waycairn.streams.records import DeadLetter, Holder, Mark, Standing, Step
 from waycairn.streams.tables import (
     ADD_DEAD_LETTER,
     ADD_GENERATION,
@@ -79,6 +79,8 @@ def claim(
         _lock(connection, name)
     before = standing(connection, name)
     assert before is not None
+    if before.state is not None:
+        sealing.refuse_unopened(connection, before.state)
     if before.holder.run == holder.run and before.holder.epoch > holder.epoch:
         raise _lost(name, holder, before.holder)
     kept = _with_former(before, parser, facts, now)
@@ -166,7 +168,7 @@ def advance(connection: Connection, name: str, holder: Holder, step: Step) -> No
     """Move the stream on, beside the rows that the step belongs to. Raises OwnershipLost: roll back then."""
     _move(connection, name, step)
     if step.dead:
-        ADD_DEAD_LETTER.run(connection, [rows.dead_letter_values(name, one) for one in step.dead])
+        ADD_DEAD_LETTER.run(connection, [_sealed_letter(connection, name, one) for one in step.dead])
     if step.state is not None:
         _keep_state(connection, name, step.state, step.at)
     if step.sink_length is not None:
@@ -215,8 +217,16 @@ def elsewhere(name: str, what: str) -> OwnershipLost:
     )
 
 
+def _sealed_letter(connection: Connection, name: str, one: DeadLetter) -> dict[str, Any]:
+    values = rows.dead_letter_values(name, one)
+    place = (name, one.generation, one.offset)
+    head = sealing.seal_bytes(connection, one.head, "head", *place)
+    return {**values, "head": head, "error": sealing.seal_text(connection, values["error"], "error", *place)}
+
+
 def _keep_state(connection: Connection, name: str, state: bytes, at: float) -> None:
-    values = {"key_stream": name, "stream": name, "state": state, "updated": at}
+    sealed = sealing.seal_bytes(connection, state, "state", name)
+    values = {"key_stream": name, "stream": name, "state": sealed, "updated": at}
     if not CHANGE_STATE.run(connection, [values]):
         ADD_STATE.run(connection, [values])
 
@@ -279,8 +289,18 @@ def _standings(connection: Connection, name: str | None) -> list[Standing]:
             _refuse_newer(row.name, row.version)
     by_stream = groupby(connection.execute(files), lambda row: str(row.stream))
     of = {stream: [rows.generation_of(row) for row in group] for stream, group in by_stream}
-    kept = {row.stream: row.state for row in connection.execute(beside)}
+    kept = {row.stream: _state_of(connection, row) for row in connection.execute(beside)}
     return [rows.standing_of(row, of.get(row.name, []), kept.get(row.name)) for row in found]
+
+
+def _state_of(connection: Connection, row: Any) -> bytes:
+    """Who only looks at a ledger has no key, and no use for the state."""
+    state = bytes(row.state)
+    return (
+        state
+        if sealing.is_for_nobody(connection, state)
+        else sealing.open_bytes(connection, state, "state", row.stream)
+    )
 
 
 def _refuse_newer(name: str, version: int) -> NoReturn:

@@ -10,7 +10,7 @@ import pytest
 
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
-from waycairn.ports import Blobs, Buffer
+from waycairn.ports import Blobs, Buffer, Part
 from waycairn.world.randomness import new_pack_id
 
 MIB = 1 << 20
@@ -21,7 +21,7 @@ def _pattern(length: int, seed: int = 1) -> bytes:
     return (block * (length // len(block) + 1))[:length]
 
 
-def _write(blobs: Blobs, extents: Sequence[Sequence[Buffer]], size_hint: int | None = None) -> tuple[PackId, list[int]]:
+def _write(blobs: Blobs, extents: Sequence[Sequence[Part]], size_hint: int | None = None) -> tuple[PackId, list[int]]:
     name = new_pack_id()
     total = sum(len(part) for parts in extents for part in parts)
     writer = blobs.create(name, total if size_hint is None else size_hint)
@@ -37,6 +37,19 @@ def _read(blobs: Blobs, name: PackId, offset: int, length: int) -> bytes:
     target = bytearray(length)
     blobs.read_into(name, offset, memoryview(target))
     return bytes(target)
+
+
+class _Made:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.times = 0
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def fill(self, target: memoryview) -> None:
+        target[:] = self.data
+        self.times += 1
 
 
 class BlobsContract:
@@ -69,6 +82,23 @@ class BlobsContract:
         name, offsets = _write(blobs, [[b"a"], [data]], size_hint=hint)
         assert _read(blobs, name, offsets[1], len(data)) == data
         assert (blobs.head(name) or pytest.fail("no pack")).size == offsets[1] + len(data)
+
+    @pytest.mark.parametrize(("hint", "before"), [(0, 5), *((64 * MIB, size) for size in (0, 4096, 2 * MIB - 1))])
+    def test_parts_that_are_made_where_they_are_written(self, blobs: Blobs, hint: int, before: int) -> None:
+        """Of any size up to 1 MiB, between parts of any size; each is made once and whole."""
+        made = [_Made(_pattern(length, seed)) for seed, length in enumerate([MIB, MIB, 80, MIB, 1, 4096, MIB - 1], 2)]
+        extents: list[Sequence[Part]] = [
+            [_pattern(before)],
+            made[:3],
+            [*made[3:5], _pattern(3 * MIB)],
+            [made[5]],
+            [made[6]],
+        ]
+        name, offsets = _write(blobs, extents, size_hint=hint)
+        for parts, offset in zip(extents, offsets, strict=True):
+            whole = b"".join(part.data if isinstance(part, _Made) else bytes(part) for part in parts)  # type: ignore[arg-type]
+            assert _read(blobs, name, offset, len(whole)) == whole
+        assert [one.times for one in made] == [1] * 7
 
     def test_padding_is_zero(self, blobs: Blobs) -> None:
         """Between two extents lie zeros, also where larger data lay before in the writer's memory."""

@@ -10,17 +10,21 @@ Every sentence of the docstrings in `ports` that a caller can observe is a test 
 
 from __future__ import annotations
 
+from waycairn.testing.catalog_audit import AuditContract
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
+from waycairn.testing.catalog_copying import CopyContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
+from waycairn.testing.catalog_keys import KeyContract
 from waycairn.testing.catalog_retention import RetentionContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
 from waycairn.testing.catalog_sweeps import SweepContract
+from waycairn.testing.catalog_upkeep import UpkeepContract
 from waycairn.testing.catalog_waiting import WaitingContract
 
 __all__ = ["CatalogContract"]
@@ -38,6 +42,10 @@ class CatalogContract(
     ChunkContract,
     SweepContract,
     RetentionContract,
+    KeyContract,
+    CopyContract,
+    UpkeepContract,
     SharingContract,
+    AuditContract,
 ):
     """All of it."""

@@ -20,6 +20,7 @@ from waycairn.world.history import (
     Entered,
     Event,
     Expiring,
+    Forked,
     GoingBack,
     Keeping,
     Replacing,
@@ -63,6 +64,7 @@ def compare(core: StoreCore, history: Sequence[Event]) -> list[Violation]:
     found += _checkpoints(
         promises, roots, [split_checkpoint_id(id_) for id_ in there | promises.paced], _replaced(core, promises, listed)
     )
+    found += _forks(core, promises, history)
     for run, commits in promises.commits.items():
         found += _of_run(core, run, commits, promises)
     return found
@@ -136,6 +138,13 @@ def _order(history: Sequence[Event]) -> Iterator[Violation]:
                 f"{previous.epoch}: a displaced owner committed",
             )
         previous = event
+
+
+def _forks(core: StoreCore, promises: Promises, history: Sequence[Event]) -> Iterator[Violation]:
+    for fork in (event for event in history if isinstance(event, Forked) and event.run not in promises.maybe_gone):
+        run = core.catalog.get_run(fork.run)
+        if run is None or run.origin != fork.origin:
+            yield Violation("I1", f"run {fork.run} was forked from {fork.origin} and is not there", {"run": fork.run})
 
 
 def _deletions(core: StoreCore, promises: Promises) -> Iterator[Violation]:

@@ -15,7 +15,7 @@ from waycairn.errors import WaycairnError
 from waycairn.model.records import CheckpointFilter, RunFilter
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
-from waycairn.upkeep import acknowledged, inventory, ledgers, verifying
+from waycairn.upkeep import acknowledged, audit_chain, inventory, ledgers, verifying
 from waycairn.upkeep.verifying import Broken
 from waycairn.upkeep.violation import Violation
 from waycairn.wiring import open_core
@@ -76,7 +76,13 @@ def broken(one: Broken) -> Violation:
 def examine(core: StoreCore, *, counted: bool = False) -> list[Violation]:
     """What the rows and the packs say against each other, without reading any state; also while jobs work there."""
     found = _looking("ledgers", lambda: ledgers.examine(core, counted=counted))
-    return [*found, *_looking("packs", lambda: _index(core))]
+    found += _looking("packs", lambda: _index(core))
+    return [*found, *_looking("the audit log", lambda: _misfits(core))]
+
+
+def _misfits(core: StoreCore) -> Iterator[Violation]:
+    for one in audit_chain.check(core).misfits:
+        yield Violation("I12", f"row {one.number} of the audit log does not fit: {one.what}", {"number": one.number})
 
 
 def _local(core: StoreCore) -> Path | None:
@@ -134,7 +140,7 @@ def _again(core: StoreCore, before: Any) -> Iterator[Violation]:
     if _listed(core) != before:
         yield Violation("I10", "the store lists something else after it was read")
     elif (directory := _local(core)) is not None:
-        other = open_core(directory, create=False)
+        other = open_core(directory, create=False, keys=core.locksmith)
         try:
             if _listed(other) != before:
                 yield Violation("I10", "the store lists something else after it was opened again")

@@ -11,6 +11,7 @@ import msgspec
 from waycairn.streams import dead_letters
 from waycairn.streams.dead_letters import KeptLetter, LetterFilter
 from waycairn.streams.records import DeadKind
+from waycairn.streams.sealing import with_vault
 from waycairn.upkeep.sink_database import looking
 from waycairn.upkeep.streams import KnownStream
 
@@ -49,4 +50,6 @@ def letters(stream: KnownStream, wanted: Wanted) -> Iterator[KeptLetter]:
 def _page(stream: KnownStream, which: LetterFilter, after: int, size: int) -> list[KeptLetter]:
     """Each page in a transaction of its own: a reader that waits (for `less`) must not hold the database."""
     with looking(stream.address) as connection:
-        return [] if connection is None else dead_letters.listed(connection, which, after=after, limit=size)
+        if connection is None:
+            return []
+        return dead_letters.listed(with_vault(connection, stream.vault), which, after=after, limit=size)

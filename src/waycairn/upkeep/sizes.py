@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([kKMGTP])?(i)?[bB])?\s*").fullmatch
 _LARGER = ("KB", "MB", "GB", "TB", "PB")
 
 
@@ -41,3 +43,13 @@ def iso(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def bytes_of(text: str) -> int:
+    """From `512`, `64MB`, `1.5 GiB`. ValueError for anything else."""
+    found = _SIZE(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no size; write a number of bytes, or one such as 500MB or 2GiB")
+    number, letter, binary = found.groups()
+    factor = (1024 if binary else 1000) ** ("KMGTP".index(letter.upper()) + 1 if letter else 0)
+    return int(float(number) * factor)

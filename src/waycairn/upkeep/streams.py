@@ -6,10 +6,12 @@ import glob
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlalchemy import make_url
 
+from waycairn.crypto.ledgers import ledger_vault
 from waycairn.errors import StoreError, StoreNotFound, StreamError
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, Owner, RunRecord
@@ -39,6 +41,8 @@ class KnownStream(msgspec.Struct, frozen=True, kw_only=True):
     paths: Sequence[str] = ()
     run: RunRecord | None = None
     """The one that followed it last, as far as this store knows."""
+    vault: Any = None
+    """Opens what an encrypted store keeps in the ledger (ports.Vault)."""
     former: Sequence[RunRecord] = ()
     """Runs that followed it before, the newest first; twenty at most."""
 
@@ -93,6 +97,7 @@ def _known(core: StoreCore, records: Sequence[CheckpointRecord], settings: Strea
         address=address,
         paths=[str(path) for path in records[0].checkpoint.metadata.get("paths", ())],
         run=run,
+        vault=ledger_vault(core.catalog.info),
         former=runs[1:],
     )
 
@@ -113,6 +118,7 @@ def streams_at(core: StoreCore, address: str, known: Sequence[KnownStream]) -> l
                 address=address,
                 paths=[str(path) for path in one.facts.get("paths", ())],
                 run=run,
+                vault=ledger_vault(core.catalog.info),
                 former=stream.former if stream else (),
             )
         )

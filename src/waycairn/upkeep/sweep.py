@@ -22,14 +22,18 @@ from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import given_up
-from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices, summary
 from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited, cut_if_due, record
+from waycairn.upkeep.condemned import delete_condemned
 from waycairn.upkeep.leftovers import leftovers, remove_leftovers
 from waycairn.upkeep.retain import Tally, drop_retained, give_up, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
 
+GRACE = 3600.0
+"""Seconds before what no row names is taken for left behind, where the settings say nothing else."""
 _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
@@ -48,17 +52,39 @@ def _never() -> bool:
 
 
 def sweep(
-    core: StoreCore, *, dry_run: bool = False, grace: float | None = None, stop: Callable[[], bool] = _never
+    core: StoreCore,
+    *,
+    dry_run: bool = False,
+    grace: float | None = None,
+    is_asked: bool = True,
+    stop: Callable[[], bool] = _never,
 ) -> SweepReport:
     """All of it once. Of several at once each removes what the others have not. `stop` is asked between transactions. Raises
-    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed."""
+    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed. One that nobody asked for stands in
+    the audit log only if policies let checkpoints go: else it gives back the bytes of what commits dropped, and nothing that
+    has a name."""
     began = core.clock.monotonic()
     if grace is None:
         grace = seconds("upkeep.grace", core.settings.upkeep.grace)
     crashpoint("sweep.begin")
-    report = _would_remove(core, grace) if dry_run else _remove(core, grace, stop)
+    if dry_run:
+        report = _would_remove(core, grace)
+    elif is_asked:
+        report = _remove_audited(core, grace, stop)
+    else:
+        report = _remove(core, grace, stop)
+        if report.checkpoints:
+            record(core, "sweep", facts=summary(report))
     crashpoint("sweep.done")
     return replace(report, seconds=core.clock.monotonic() - began)
+
+
+def _remove_audited(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
+    with audited(core, "sweep", grace=grace) as act:
+        report = _remove(core, grace, stop)
+        act.facts.update(summary(report))
+    cut_if_due(core)
+    return report
 
 
 def _remove(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
@@ -172,13 +198,8 @@ def _unknown_packs(core: StoreCore, before: float) -> dict[PackId, int]:
 
 def _remove_files(core: StoreCore, report: SweepReport, leftovers: frozenset[PackId]) -> SweepReport:
     fills = core.catalog.pack_fill()
-    gone = {name: fill.size for name, fill in fills.items() if not fill.blocks}
-    for name in gone:
-        crashpoint("sweep.file")
-        core.blobs.delete(name)
-        crashpoint("sweep.file.deleted")
-    core.catalog.forget_packs(list(gone))
-    crashpoint("sweep.forgotten")
+    condemned = [name for name, fill in fills.items() if not fill.blocks]
+    gone = {name: fills[name].size for name in delete_condemned(core, condemned)}
     left = [size for name, size in gone.items() if name in leftovers]
     kept_packs, dead_bytes = _partly_dead(fills)
     return replace(

@@ -16,7 +16,7 @@ from waycairn.codec import bundle, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.policy import Pace
-from waycairn.model.records import CheckpointRecord, OutputLength, RunRecord
+from waycairn.model.records import PHASES, CheckpointRecord, OutputLength, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import CheckpointDraft, Draft, StepDraft, StoreCore
 from waycairn.work.gathering import Gathering
@@ -51,6 +51,8 @@ class Cutter(Gathering):
     def __init__(self, store: StoreCore, record: RunRecord, pace: Pace) -> None:
         super().__init__(store, record, pace)
         self.keeping = Keeping()
+        self._unopened: Mapping[str, int] | None = None if record.sequence else {}
+        """Lengths as of the beginning of this entry; None: not looked at yet."""
 
     # -- taking a cut --------------------------------------------------------------------------------------------
 
@@ -235,9 +237,17 @@ class Cutter(Gathering):
             metadata=self._facts(request),
             expires=expires,
             reason=request.reason,
-            outputs={path: output.length for path, output in self.outputs.items()} if self.outputs else {},
+            outputs=self._lengths(),
             **self._compression(),
         )
+
+    def _lengths(self) -> Mapping[str, int]:
+        """Of all output files of the run: those that this entry has not opened yet are as long as they were committed."""
+        if self._unopened is None:
+            self._unopened = {path: output.length for path, output in self.store.catalog.outputs(self.run).items()}
+        if not self.outputs and not self._unopened:
+            return {}
+        return {**self._unopened, **{path: output.length for path, output in self.outputs.items()}}
 
     def _compression(self) -> dict[str, Any]:
         if not isinstance(self.state, Tracked) or self.state.compress is None:
@@ -253,10 +263,12 @@ class Cutter(Gathering):
         return request.iteration
 
     def _facts(self, request: Request) -> Mapping[str, Any]:
+        phases = self.phases.now()
+        facts = {**request.metadata, PHASES: phases} if phases else request.metadata
         if not isinstance(self.state, Tracked):
-            return request.metadata
+            return facts
         metrics = {METRICS: dict(self.journal.latest)} if self.journal.latest else {}
-        return {**metrics, **request.metadata, PARTS: self.state.names}
+        return {**metrics, **facts, PARTS: self.state.names}
 
     def _outputs_now(self) -> list[OutputLength]:
         """Those that grew or shrank since the last cut."""

@@ -23,7 +23,7 @@ from waycairn.model.tasks import Outcome, Task
 from waycairn.ports import Executor
 from waycairn.work.computed import Computed, Options
 from waycairn.work.feeding import AsyncFeed, Feed, QueueFeed
-from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.request import END, PACED, Request
 from waycairn.work.tickets import Line, Ticket, decoded, item_failed, stop_of
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import chance
@@ -96,6 +96,7 @@ class Driver:
         self._executor = executor
         self._inbox = inbox
         self._flights = flights
+        self._vault = execution.store.catalog.info.vault
         self._options = options
         self._types = options.types
         self._is_folding = is_folding
@@ -119,6 +120,10 @@ class Driver:
         self._unpaced = 0
         """Items that ended since the pacer was asked last."""
         self._due_since: float | None = None
+
+    def _name_in_flight(self, ticket: Ticket) -> bytes:
+        """What the list of running items says of it: in an encrypted store nothing that anybody could make of a key."""
+        return ticket.digest if self._vault is None else self._vault.digest("running item", ticket.digest)[:16]
 
     def _recall(self) -> dict[Key, ComputedItem]:
         """What earlier entries computed and did not fold."""
@@ -191,7 +196,7 @@ class Driver:
         """The cut that is to be taken now, if one is."""
         cutter = self._cutter
         if self._execution.gate.received:
-            return SIGNAL
+            return cutter.stopping()
         now = self._now()
         self._execution.report(now)
         if cutter.pacer.is_due(now, self._unpaced) and not self._items.is_empty:
@@ -270,7 +275,8 @@ class Driver:
             ticket = Ticket(next(self._places), key, value, had_failed=had_failed)
             if self._recalled and (found := self._recalled.pop(key, None)) and self._bring(ticket, found):
                 continue
-            ticket.suspicion = self._flights.suspects.get(ticket.digest, 0) if self._flights.suspects else 0
+            suspects = self._flights.suspects
+            ticket.suspicion = suspects.get(self._name_in_flight(ticket), 0) if suspects else 0
             if ticket.suspicion >= _SUSPECT_DEATHS:
                 self._suspect = ticket
                 break
@@ -282,7 +288,7 @@ class Driver:
         for ticket in batch:
             number = next(self._numbers)
             self._flying[number] = ticket
-            tasks.append(Task(number, ticket.digest, ticket.value))
+            tasks.append(Task(number, self._name_in_flight(ticket), ticket.value))
         if self._limit is not None:
             self._limit.took(len(tasks))
         self._executor.submit(tasks)

@@ -6,15 +6,15 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from waycairn.errors import FingerprintMismatch, RunIsHeld, RunNotCompleted
 from waycairn.model.ids import RunId
-from waycairn.model.records import PARTS, WHOLE, Launch, NewRun, Owner, RunRecord
+from waycairn.model.records import PARTS, WHOLE, Launch, NewRun, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.ports import Hold
 from waycairn.store import StoreCore
+from waycairn.upkeep.holding import held
 from waycairn.world import history
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_run_id
@@ -153,10 +153,11 @@ def _take_over(store: StoreCore, ask: Ask, found: RunRecord) -> Entered | None:
         raise
     resumed = found.status is not RunStatus.COMPLETED
     log.info(
-        "%s run %r (%s), epoch %d, from commit %d: %d%s items done",
+        "%s run %r (%s%s), epoch %d, from commit %d: %d%s items done",
         "resumed" if resumed else "entered completed",
         found.name,
         found.id,
+        "" if found.origin is None or found.entered else f", forked from {found.origin}",
         record.epoch,
         record.sequence,
         record.progress.done,
@@ -216,17 +217,6 @@ def displace(store: StoreCore, found: RunRecord) -> RunRecord:
     record = store.catalog.get_run(found.id)
     assert record is not None, "a run that was just taken over is there"
     return record
-
-
-def held(found: RunRecord, owner: Owner) -> RunIsHeld:
-    since = datetime.fromtimestamp(owner.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return RunIsHeld(
-        f"run {found.name!r} is held by pid {owner.pid} on {owner.host} since {since}. Nothing was changed. Wait "
-        "until it is done, or stop that process and run the job again. If it is stopped or hung: "
-        f"waycairn takeover {found.name}",
-        run=found.id,
-        owner=owner,
-    )
 
 
 def check_fingerprint(found: RunRecord, fingerprint: Mapping[str, Any] | None) -> None:

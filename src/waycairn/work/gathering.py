@@ -11,6 +11,7 @@ from waycairn.codec import decode
 from waycairn.codec.keys import Key, shown
 from waycairn.errors import ItemsOverlap, RunClosed, UsedAfterFork
 from waycairn.model.encoded import Encoded
+from waycairn.model.forking import mark_of
 from waycairn.model.ids import RunId
 from waycairn.model.pace import Pacer
 from waycairn.model.policy import Pace
@@ -20,7 +21,8 @@ from waycairn.work.guard import StateGuard
 from waycairn.work.journal import Journal
 from waycairn.work.output import Output
 from waycairn.work.pending import PendingItems
-from waycairn.work.request import PACED, Request
+from waycairn.work.phase_cuts import PhaseCuts
+from waycairn.work.request import PACED, SIGNAL, Request
 from waycairn.work.saving import Behind
 from waycairn.work.state import Slot
 from waycairn.work.tracking import Tracked
@@ -55,6 +57,9 @@ class Gathering:
         self.guard = StateGuard()
         self.outputs: dict[str, Output] = {}
         self.queues: list[Growing] = []
+        self.phases = PhaseCuts(store, record)
+        self.mark = "" if record.origin is None else mark_of(record.name, record.key)
+        """Of a fork: what stands in the names of its output files, so that those of its source stay."""
         self.items = PendingItems()
         self.journal = Journal(store.clock.now)
         self.progress = record.progress
@@ -160,6 +165,11 @@ class Gathering:
         brings its own state over all."""
         if self.wanted is None or (request != PACED and self.wanted.encoded is None):
             self.wanted = request
+
+    def stopping(self) -> Request:
+        """The cut that a signal asks for. A checkpoint that was asked for in the item that just ended is that cut: the item
+        will not run again, and nobody else would take it."""
+        return SIGNAL if self.wanted is None or self.wanted == PACED else self.wanted
 
     # -- progress ------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from waycairn.work.facts import describe
 from waycairn.work.handing import Handing
 from waycairn.work.loop import take_async
 from waycairn.work.queueing import Queue
-from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.request import END, PACED, Request
 from waycairn.world.crashpoints import crashpoint
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class ItemLoop(Handing, Generic[T]):
         if cutter.open_item is not None and self._is_alone:
             return None
         if self._execution.gate.received:
-            return SIGNAL
+            return cutter.stopping()
         if cutter.pacer.is_due(now) or cutter.wanted or cutter.items.is_large:
             return cutter.wanted or PACED
         return None

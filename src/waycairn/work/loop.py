@@ -10,7 +10,7 @@ from waycairn.codec.keys import Key
 from waycairn.model.ids import CheckpointId
 from waycairn.work.cut import Cutter
 from waycairn.work.passing import Pass
-from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.request import END, PACED, Request
 
 if TYPE_CHECKING:
     from waycairn.work.execution import Execution
@@ -94,7 +94,7 @@ class Loop(Pass, Generic[T]):
             self._execution.leave_loop(self.name)
 
     def _request(self, cutter: Cutter) -> Request:
-        return SIGNAL if self._execution.gate.received else cutter.wanted or PACED
+        return cutter.stopping() if self._execution.gate.received else cutter.wanted or PACED
 
     def _grouped(self, items: Iterable[Any]) -> Iterator[tuple[list[Key], Any]]:
         """What is to be done: one item, or a batch as a list, with its keys."""

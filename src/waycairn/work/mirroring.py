@@ -26,7 +26,10 @@ class Mirroring:
     the run: it is logged once, stands in `problem`, and is tried again with the next commit."""
 
     def __init__(self, store: StoreCore, run: RunRecord) -> None:
-        self.keep = _count_setting("WAYCAIRN_MIRROR", KEEP)
+        self._is_encrypted = store.is_encrypted
+        self.keep = self.checked(
+            _count_setting("WAYCAIRN_MIRROR", 0 if self._is_encrypted else KEEP), "WAYCAIRN_MIRROR"
+        )
         self.problem: str | None = None
         """Why the newest copies could not be written; None if they could."""
         self.copied = 0
@@ -38,6 +41,15 @@ class Mirroring:
         self._is_closing = False
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
+
+    def checked(self, keep: int, where: str) -> int:
+        """How many copies are kept. ValueError for any of an encrypted store: they would tell what it hides."""
+        if keep and self._is_encrypted:
+            raise ValueError(
+                f"{where} asks for {keep} readable copies of each iteration, and the store is encrypted: they would tell what "
+                "it hides. Nothing was done. Leave it out, or set it to 0; `waycairn export` writes what you ask for."
+            )
+        return keep
 
     def catch_up(self) -> None:
         """A process that was killed may have left the newest commits uncopied."""

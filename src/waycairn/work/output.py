@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waycairn.errors import Damaged, OwnershipLost, WriteFailed
+from waycairn.model.forking import beside
 from waycairn.model.records import OutputLength
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, translated, write_all_at
@@ -277,6 +278,8 @@ class OutputFiles:
 
     def open(self, path: str | os.PathLike[str], *, append: bool, encoding: str) -> Output | WholeOutput:
         name = os.path.normpath(os.fspath(path))
+        if self._cutter.mark:
+            name = beside(name, self._cutter.mark)
         grown = self._cutter.outputs
         if name in grown or name in self._whole:
             raise ValueError(f"the output {name} is opened twice in this run. Nothing was changed. Open it once.")

@@ -23,6 +23,7 @@ class PhaseCall:
         self._types = types
         cutter = parent.cutter
         record = enter_phase(parent.store, parent.record, cutter.epoch, name)
+        cutter.phases.met(record)
         self.is_known = record.status is RunStatus.COMPLETED
         self.result: Any = self._recall(record) if self.is_known else None
         if not self.is_known:
@@ -39,6 +40,8 @@ class PhaseCall:
                 share=parent.share,
             )
             self.child.is_in_block = True
+            self.child.cutter.mark = cutter.mark
+            cutter.phases.begun(name, self.child.cutter)
             self.child.cutter.is_lost = cutter.is_lost
             self.child.cutter.behind.pool = cutter.behind.pool
 

@@ -204,7 +204,9 @@ def note_damage(store: StoreCore, record: CheckpointRecord, error: Damaged) -> N
 def _go_back(cutter: Cutter, record: CheckpointRecord, *, has_begun: bool) -> None:
     """Everything in a cut carries one sequence: items, steps and outputs go back with the state."""
     store = cutter.store
-    history.note(history.GoingBack(run=cutter.run, sequence=record.sequence))
+    if history.is_on():
+        for run, sequence in store.catalog.cuts_at(cutter.run, record.sequence).items():
+            history.note(history.GoingBack(run=run, sequence=sequence))
     store.catalog.rewind(cutter.run, cutter.epoch, record.sequence, store.clock.now())
     log.warning("went back to checkpoint %s: what was done after it runs again", record.id)
     fresh = store.catalog.get_run(cutter.run)

@@ -15,6 +15,7 @@ from waycairn.streams.options import ReadOptions
 from waycairn.streams.parsing import Parser, Where
 from waycairn.streams.records import Standing
 from waycairn.streams.rereading import Rereading
+from waycairn.streams.sealing import with_vault
 from waycairn.streams.writer import Writer
 from waycairn.upkeep.letters import Wanted, letters
 from waycairn.upkeep.sink_database import writing
@@ -71,7 +72,8 @@ class Retry:
         generations = standing.generations
         patterns = patterns_of(self._stream, generations)
         files = Rereading(patterns, generations)
-        with writing(self._stream.address) as connection:
+        with writing(self._stream.address) as opened:
+            connection = with_vault(opened, self._stream.vault)
             for kept in letters(self._stream, wanted):
                 outcome = self._try(connection, kept, self._line(files, kept))
                 setattr(retried, outcome, getattr(retried, outcome) + 1)
@@ -133,5 +135,5 @@ class Retry:
 
     def _failed(self, connection: Connection, kept: KeptLetter, error: str, outcome: str) -> str:
         with connection.begin():
-            failed_again(connection, kept.id, error, self._clock.now())
+            failed_again(connection, kept, error, self._clock.now())
         return outcome

@@ -67,7 +67,7 @@ class Session:
         if mirror is not None:
             if mirror < 0:
                 raise ValueError(f"mirror is how many copies are kept, 0 for none, not {mirror!r}.")
-            self.mirror.keep = mirror
+            self.mirror.keep = self.mirror.checked(mirror, "configure(mirror=)")
 
     # -- writing -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from waycairn.crypto.ledgers import ledger_vault
 from waycairn.store import StoreCore
 
 if TYPE_CHECKING:
@@ -36,23 +37,25 @@ def bound(sink: Any, store: StoreCore) -> Bound:
     """TypeError for what is no sink."""
     from waycairn.streams.callback_sink import CallbackSink
     from waycairn.streams.file_sink import FileSink
+    from waycairn.streams.sealing import with_vault
     from waycairn.streams.sinks import EngineSink
 
+    vault = ledger_vault(store.catalog.info)
     if _is_engine(sink):
-        return Bound(EngineSink(sink), _shown(sink))
+        return Bound(EngineSink(with_vault(sink, vault)), _shown(sink))
     if _is_async_engine(sink):
         from waycairn.streams.async_sink import AsyncEngineSink  # needs greenlet
 
-        return Bound(AsyncEngineSink(sink), _shown(sink))
+        return Bound(AsyncEngineSink(with_vault(sink, vault)), _shown(sink))
     if isinstance(sink, str) and "://" in sink:
-        own = _engine(sink)
+        own = with_vault(_engine(sink), vault)
         return Bound(EngineSink(own), _shown(own), dispose=own.dispose)
     if isinstance(sink, str | os.PathLike):
         path = Path(sink).absolute()
-        own = _ledgers(store)
+        own = with_vault(_ledgers(store), vault)
         return Bound(FileSink(path, own), str(path), dispose=own.dispose)
     if sink is None or callable(sink):
-        own = _ledgers(store)
+        own = with_vault(_ledgers(store), vault)
         name = getattr(sink, "__qualname__", "") if sink else ""
         return Bound(CallbackSink(sink or _nothing, own), name, delivers=True, dispose=own.dispose)
     raise TypeError(_HELP.format(sink))

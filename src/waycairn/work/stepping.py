@@ -13,7 +13,7 @@ from waycairn.model.retention import Keep
 from waycairn.process import grace
 from waycairn.work.cut import Cutter
 from waycairn.work.loop import Walk
-from waycairn.work.request import END, PACED, SIGNAL, Request
+from waycairn.work.request import END, PACED, Request
 from waycairn.work.restoring import attach_tracked, tracked_of
 from waycairn.work.slowdown import Slowdown
 
@@ -211,7 +211,7 @@ class StepLoop:
             cutter.behind.settle()
             if self._now() + self._slowdown.flight > deadline:
                 execution.stop_if_asked(said=f"its save of step {self._saved} is durable")
-        cutter.take(SIGNAL)
+        cutter.take(cutter.stopping())
         execution.stop_if_asked()
 
     def _finish(self) -> None:

@@ -9,19 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from waycairn.codec import Types
-from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged, RunNotFound
-from waycairn.model.ids import RunId, split_checkpoint_id
+from waycairn.crypto.locksmith import AskPerson
 from waycairn.model.policy import Durability, Pace
-from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
+from waycairn.model.records import RunFilter, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
+from waycairn.upkeep.auditing import audited, audited_commit
+from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
 from waycairn.work.care import Care
 from waycairn.work.displays import Mode, check_mode
-from waycairn.work.entering import Ask, displace, held
+from waycairn.work.entering import Ask, displace
 from waycairn.work.entry import Entry
-from waycairn.work.restoring import note_damage
+from waycairn.work.history import History
+from waycairn.work.optimizing import Optimizing
 from waycairn.work.run import Run
 from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from waycairn.work.retrying import Retried
 
 
-class Store(Care, Values):
+class Store(Care, Optimizing, History, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
@@ -86,181 +87,46 @@ class Store(Care, Values):
             return None
         return self.start(name, key=key)
 
-    # -- history -------------------------------------------------------------------------------------------------
-
-    def runs(
-        self,
-        *,
-        name: str | None = None,
-        key: str | None = None,
-        status: RunStatus | str | Sequence[RunStatus | str] | None = None,
-        task: str | None = None,
-        tag: str | None = None,
-        limit: int | None = None,
-    ) -> Sequence[RunRecord]:
-        """Runs, newest first; phases are listed by `phases`."""
-        wanted = None
-        if status is not None:
-            wanted = [RunStatus(one) for one in ([status] if isinstance(status, str) else status)]
-        return self.core.catalog.list_runs(
-            RunFilter(name=name, key=key, status=wanted, task=task, tag=tag, limit=limit)
-        )
-
-    def find(self, run: str, key: str | None = None) -> RunRecord:
-        """By id, or by name (and key): the newest of that name. Raises RunNotFound."""
-        found = self.core.catalog.get_run(RunId(run)) if key is None else None
-        found = found or self.core.catalog.find_run(None, run, key)
-        if found is None:
-            named = self.runs(name=run, key=key, limit=1)
-            found = named[0] if named else None
-        if found is None:
-            keyed = "" if key is None else f" with key {key!r}"
-            raise RunNotFound(
-                f"there is no run {run!r}{keyed} in the store at {self.url}. See `waycairn runs`.",
-                run=run,
-            )
-        return found
-
-    def phases(self, run: str) -> Sequence[RunRecord]:
-        """The runs below a run, oldest first."""
-        found = self.find(run)
-        below = self.core.catalog.list_runs(RunFilter(root=found.root, roots_only=False))
-        return [record for record in reversed(below) if record.id != found.root]
-
-    def holder(self, run: RunRecord) -> Any:
-        """The living owner of a run (model.records.Owner), None if its owner is dead or it was left."""
-        return self.core.ownership.holder(run)
-
-    def checkpoints(self, run: str | None = None, **which: Any) -> Sequence[CheckpointRecord]:
-        """Checkpoints, newest first; filters as in model.records.CheckpointFilter."""
-        wanted = None if run is None else self.find(run).id
-        return self.core.catalog.list_checkpoints(CheckpointFilter(run=wanted, **which))
-
-    def checkpoint(self, checkpoint: str) -> CheckpointRecord:
-        """One checkpoint by id. Raises CheckpointNotFound."""
-        run, sequence = split_checkpoint_id(checkpoint)
-        found = self.core.catalog.get_checkpoint(run, sequence)
-        if found is None:
-            raise CheckpointNotFound(
-                f"there is no checkpoint {checkpoint} in the store at {self.url}. See `waycairn checkpoints`.",
-                checkpoint=checkpoint,
-            )
-        return found
-
-    def load(
-        self,
-        checkpoint: str,
-        *,
-        into: Any = None,
-        only: str | Sequence[str] | None = None,
-        map_location: Any = None,
-        returns: Any = None,
-        strict: bool = True,
-    ) -> Any:
-        """What a checkpoint holds, verified.
-
-        `into`: a tree of dicts, lists and tuples, such as a state_dict(). Its arrays and tensors get the stored contents
-        in place, large ones straight from the disk; the result is the stored state with these in it. ValueError names
-        what does not fit, before anything is changed; Damaged may leave some of them overwritten.
-        `only="model.layer1"` reads just that part, a list of paths a dict of parts. `map_location` is the device for
-        tensors (a torch.device or its name); without it they come back on the CPU, wherever they were. `returns` gives
-        the types; with strict=False unknown types come as readable records.
-        Raises CheckpointNotFound, Damaged, UnknownType; KeyError if there is no such part.
-        """
-        found = self.checkpoint(checkpoint)
-        types = None if returns is None else Types.of(returns)
-        try:
-            return self.core.load(
-                found.checkpoint.stored, into=into, types=types, only=only, strict=strict, map_location=map_location
-            )
-        except Damaged as error:
-            # What it means for `into` is the caller's business, and no fact about the checkpoint.
-            damage = error.__cause__ if isinstance(error.__cause__, Damaged) else error
-            note_damage(self.core, found, damage)
-            raise
-
-    def pin(self, checkpoint: str, pinned: bool = True) -> None:
-        """Keep a checkpoint whatever policies say; or let it go again."""
-        found = self.checkpoint(checkpoint)
-        self.core.catalog.pin_checkpoint(found.run, found.sequence, pinned)
-
-    def delete(self, checkpoint: str) -> None:
-        """Delete one checkpoint. Raises CheckpointPinned; ValueError for the one an unfinished run goes on from."""
-        found = self.checkpoint(checkpoint)
-        if found.pinned:
-            raise CheckpointPinned(
-                f"checkpoint {checkpoint} is pinned. Nothing was deleted. Unpin it first: waycairn unpin {checkpoint}",
-                checkpoint=checkpoint,
-            )
-        self._refuse_last(found)
-        self._delete([found])
-
-    def _refuse_last(self, found: CheckpointRecord) -> None:
-        run = self.core.catalog.get_run(found.run)
-        newest = self.core.catalog.latest_checkpoint(found.run, role="state")
-        if run and not run.status.is_finished and newest and newest.sequence == found.sequence:
-            raise ValueError(
-                f"checkpoint {found.id} is the one the unfinished run {run.name!r} goes on from. Nothing was deleted. "
-                "Finish the run, or give it up first: waycairn discard"
-            )
-
-    def clear(self, run: str, *, kind: str | None = None) -> int:
-        """Delete the checkpoints of a run (of a kind), but pinned ones and the one an unfinished run goes on from.
-        Returns how many."""
-        found = self.find(run)
-        listed = self.core.catalog.list_checkpoints(CheckpointFilter(run=found.id, kind=kind, pinned=False))
-        newest = self.core.catalog.latest_checkpoint(found.id, role="state")
-        keep = newest.sequence if newest and not found.status.is_finished else None
-        return self._delete([record for record in listed if record.sequence != keep])
-
-    def _delete(self, records: Sequence[CheckpointRecord]) -> int:
-        """Checkpoints of one run."""
-        if not records:
-            return 0
-        what = [record.id for record in records]
-        history.note(history.Deleting(what=what))
-        sequences = [record.sequence for record in records]
-        deleted = self.core.catalog.delete_checkpoints(records[0].run, sequences)
-        run = self.core.catalog.get_run(records[0].run)
-        if run is not None:
-            self._forget_copies(run, sequences)
-        history.note(history.Deleted(what=what))
-        return deleted
-
     # -- acts on runs ----------------------------------------------------------------------------------------------
 
     def discard(self, run: str) -> RunRecord:
         """Give an unfinished run up: it stays listed, and entering it again starts anew. Raises RunIsHeld."""
         found = self.find(run)
-        owner = self.core.ownership.holder(found)
-        if owner is not None:
-            raise held(found, owner)
-        self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
+        with audited_commit(self.core, "run.discard", found.id, name=found.name, key=found.key):
+            self._refuse_held(found)
+            self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
         history.note(history.Discarded(run=found.id))
         return self.find(found.id)
 
     def takeover(self, run: str) -> RunRecord:
         """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
         refused (OwnershipLost); what it committed before stands. Nothing happens to a run that was left."""
-        return displace(self.core, self.find(run))
+        found = self.find(run)
+        with audited_commit(self.core, "run.takeover", found.id, name=found.name, epoch=found.epoch) as act:
+            act.is_quiet = found.status is not RunStatus.RUNNING  # it was left: nothing is changed
+            return displace(self.core, found)
 
     def remove(self, run: str) -> None:
         """Delete a run with everything below it, and the copies of its session. Raises RunIsHeld."""
         found = self.find(run)
+        with audited_commit(
+            self.core, "run.remove", found.id, name=found.name, key=found.key, done=found.progress.done
+        ):
+            self._refuse_held(found)
+            self._remove(found)
+
+    def _refuse_held(self, found: RunRecord) -> None:
         owner = self.core.ownership.holder(found)
         if owner is not None:
             raise held(found, owner)
+
+    def _remove(self, found: RunRecord) -> None:
         below = self.core.catalog.list_runs(RunFilter(root=found.id, roots_only=False))
         what = [found.id, *(run.id for run in below if run.id != found.id)]
         history.note(history.Deleting(what=what))
         self.core.catalog.delete_run(found.id)
         self._forget_copies(found)
         history.note(history.Deleted(what=what))
-
-    def _forget_copies(self, run: RunRecord, sequences: Sequence[int] | None = None) -> None:
-        from waycairn.upkeep.mirror_folder import forget_copies
-
-        forget_copies(self.core, run, sequences)
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
@@ -287,7 +153,11 @@ class Store(Care, Values):
         if the store has a run of that name."""
         from waycairn.upkeep.recovering import find_mirror, recover
 
-        return recover(self.core, find_mirror(Path(mirror), name, key))
+        folder = find_mirror(Path(mirror), name, key)
+        with audited(self.core, "session.recover", name, folder=folder) as act:
+            recovered = recover(self.core, folder)
+            act.facts.update(run=recovered.run, iterations=recovered.iterations, damaged=recovered.damaged)
+        return recovered
 
     # -- streams ---------------------------------------------------------------------------------------------------
 
@@ -323,7 +193,11 @@ class Store(Care, Values):
         wanted = Wanted(kinds=tuple(kinds), path=None if path is None else os.fspath(path), limit=limit)
         parser = Parser(schema, transform=transform)
         found = find_stream(self.core, stream, sink)
-        return Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit).run(wanted)
+        retry = Retry(found, parser, write, clock=self.core.clock, line_limit=line_limit)
+        with audited(self.core, "stream.retry", stream) as act:
+            retried = retry.run(wanted)
+            act.facts.update(settled=retried.settled, failed=retried.failed, unreadable=retried.unreadable)
+        return retried
 
     # -- closing -----------------------------------------------------------------------------------------------------
 
@@ -352,14 +226,33 @@ def open_store(
     packs: str | os.PathLike[str] | None = None,
     durability: Durability = "power",
     create: bool = True,
+    encrypt: bool = False,
+    passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    ask: AskPerson | None = None,
 ) -> Store:
     """Open a store, creating it where it is missing (unless create=False: then StoreNotFound).
 
     `where` is a directory, or `postgresql://user@host/database` (then `packs` is the directory of the pack files);
     by default the store in use here: WAYCAIRN_STORE, else the nearest `.waycairn` upwards, else `./.waycairn`.
     `durability="process"` lets the newest commits fall to a power cut, never to kill -9, for faster commits.
+
+    An encrypted store opens with `passphrase` or `key_file`, else with what WAYCAIRN_KEY, WAYCAIRN_KEY_FILE or
+    WAYCAIRN_PASSPHRASE say, else `ask` is called with a question for a passphrase. With any of these, or `encrypt`, a new
+    store is created encrypted; with an argument a plain one is refused (NotEncrypted). Raises KeyMissing, KeyWrong.
     """
-    return Store(open_core(where, packs=packs, durability=durability, create=create))
+    return Store(
+        open_core(
+            where,
+            packs=packs,
+            durability=durability,
+            create=create,
+            encrypt=encrypt,
+            passphrase=passphrase,
+            key_file=key_file,
+            ask=ask,
+        )
+    )
 
 
 _defaults: dict[tuple[int, str], Store] = {}

@@ -20,7 +20,7 @@ from waycairn.work.acts import Flow, cut, wait, work
 from waycairn.work.batch import Batch
 from waycairn.work.cargo import load_cargo, unload_cargo
 from waycairn.work.registration import Registration
-from waycairn.work.request import PACED, SIGNAL
+from waycairn.work.request import PACED
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Tailing(Generic[E]):
         now = self._clock.monotonic()
         execution.report(now)
         if execution.gate.received or cutter.wanted or cutter.pacer.is_due(now):
-            request = SIGNAL if execution.gate.received else cutter.wanted or PACED
+            request = cutter.stopping() if execution.gate.received else cutter.wanted or PACED
             prepared = cutter.prepare(request, detached=execution.overlaps)
             yield cut(functools.partial(cutter.commit, prepared))
             execution.stop_if_asked()

@@ -112,8 +112,12 @@ class Values:
             tags=tuple(tags),
             description=f"imported from {path.name}" if description is None else description,
         )
-        run = new_run_id()
-        return self.core.save_value(NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None), draft)
+        id_ = new_run_id()
+        run = NewRun(id=id_, root=id_, parent=None, name=name, key="value", owner=None)
+        from waycairn.upkeep.auditing import audited_commit
+
+        with audited_commit(self.core, "import", name, rides_with=lambda saved: isinstance(saved, str), file=path):
+            return self.core.save_value(run, draft)
 
     def latest(self, name: str, default: Any = None, *, returns: Any = None) -> Any:
         """The newest intact value saved under this name, else `default`."""

@@ -27,6 +27,7 @@ __all__ = [
     "Entered",
     "Event",
     "Expiring",
+    "Forked",
     "GoingBack",
     "Keeping",
     "Replacing",
@@ -134,6 +135,13 @@ class GoingBack(Event, frozen=True, kw_only=True, tag="going back"):
     sequence: int
 
 
+class Forked(Event, frozen=True, kw_only=True, tag="forked"):
+    """A run was made that begins at a checkpoint of another one."""
+
+    run: RunId
+    origin: CheckpointId
+
+
 class Deleting(Event, frozen=True, kw_only=True, tag="deleting"):
     """Checkpoints or runs, by id, that are about to be deleted."""
 
@@ -165,7 +173,20 @@ class Told(Event, frozen=True, kw_only=True, tag="told"):
     number: int
 
 
-_Any = Entered | Committed | Saved | Replacing | Keeping | GoingBack | Deleting | Deleted | Expiring | Discarded | Told
+_Any = (
+    Entered
+    | Committed
+    | Saved
+    | Replacing
+    | Keeping
+    | Forked
+    | GoingBack
+    | Deleting
+    | Deleted
+    | Expiring
+    | Discarded
+    | Told
+)
 _decoder = msgspec.json.Decoder(_Any)
 
 
