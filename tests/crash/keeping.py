@@ -14,10 +14,8 @@ from waycairn.model.settings import Settings
 from waycairn.model.upkeep_settings import UpkeepSettings
 
 LAST = 4
-STRICT = Settings(
-    retention=RetentionSettings(keep="last 1", max_age=0, max_size=0), upkeep=UpkeepSettings(temporary_age=0)
-)
-"""All that may go goes at once."""
+STRICT = Settings(retention=RetentionSettings(keep="last 1", max_age=0), upkeep=UpkeepSettings(temporary_age=0))
+"""All goes at once but the newest."""
 
 
 def secret(page: int) -> str:
@@ -36,12 +34,14 @@ def retain(store: wc.Store, told: Told) -> None:
             report = store.sweep(grace=0)
             if report.log_emptied and page > 1:
                 told(f"gone {page - 1}")
-            state.update(page=page, data=blob(page % 3, 150_000 if page % 2 else 5_000))
+            state.update(page=page, data=blob(page % 3, 150_000 if page % 2 else 60_000))
             run.checkpoint(force=True, description=secret(page))
     told(f"item {LAST}")
     left = Path(STORE, "flights", f"{'0' * 12}-{'0' * 16}")
     left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"of a process that died")
+    store.save("room", blob(9, 60_000))
+    store.clear("room")
     store.sweep(grace=0)
     assert not left.exists()
     store.core.catalog.shrink()

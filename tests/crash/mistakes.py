@@ -225,7 +225,7 @@ def not_looked_at_again() -> None:
     from waycairn.catalog import sweeping
     from waycairn.model.spans import Spans
 
-    sweeping._rescued = lambda *_: Spans()
+    sweeping.rescued = lambda *_: Spans()
 
 
 def leftovers_unfenced() -> None:

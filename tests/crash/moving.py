@@ -67,7 +67,7 @@ def _sweep_slowly(store: wc.Store) -> None:
     mark = rows.mark(runs_in, REFERS_TO_NOTHING)
     Mover(store.core, seal=compressed_again(3)).move(inline_blocks(store.core))
     try:
-        rows.condemn(mark, list(mark.dead), runs_in, REFERS_TO_NOTHING)
+        rows.condemn(mark, mark.dead, runs_in, REFERS_TO_NOTHING)
     except SweptMeanwhile:
         return
 

@@ -12,7 +12,6 @@ A switch is safe beside everything else:
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 
@@ -35,9 +34,9 @@ from waycairn.catalog.sweeping import (
     _chunks_after,
     _drop_blocks,
     _manifests,
-    _rescued,
-    _sequences,
     _with_bases,
+    newest_commits,
+    rescued,
 )
 from waycairn.catalog.tables import blocks, chunks, packs
 from waycairn.errors import Damaged, SweptMeanwhile
@@ -45,7 +44,7 @@ from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import NewBlock, NewPack
 from waycairn.model.repacking import LARGE, Copied, Move, Needs, PackFacts, PackOrigin, Switched
 from waycairn.model.spans import Spans
-from waycairn.model.sweeping import DeadBlocks, Mark, Runs
+from waycairn.model.sweeping import Runs
 
 _SIZES = (1, 16, 256)
 _RUNS_AT_ONCE = 64
@@ -154,7 +153,7 @@ class RepackPart(Part):
         runs: Collection[RunId],
         checkpoints: Collection[tuple[RunId, int]],
     ) -> Needs:
-        sequences = self._database.read(_sequences)  # first: what comes later is looked at by the switch
+        sequences = self._database.read(newest_commits)  # first: what comes later is looked at by the switch
         nums = [(num, RunId(id_)) for num, id_ in self._database.read(lambda session: session.all(RUN_NUMS))]
         chosen = {(run, sequence) for run, sequence in checkpoints}
         theirs: set[tuple[int, int]] = set()
@@ -244,8 +243,7 @@ def _switch(
     now = _lying(session, [one.block.number for move in moves for one in move.was])
     held = [move for move in moves if all(now.get(one.block.number) == _place(one.block) for one in move.was)]
     if unless is not None:
-        mark = Mark(epoch=copied.epoch, sequences=unless.sequences, dead=DeadBlocks(array("q"), array("q"), ()))
-        needed = _rescued(session, mark, _sequences(session), unless.refers, unless.skipped)
+        needed = rescued(session, unless.sequences, newest_commits(session), unless.refers, unless.skipped)
         held = [move for move in held if not any(chunk.number in needed for one in move.was for chunk in one.chunks)]
     # 3. The rows of all others say the new place. A pack without blocks is condemned by that.
     if origin is not None:

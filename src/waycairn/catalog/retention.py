@@ -12,14 +12,13 @@ from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, bindparam, delete, func, select, tuple_
-from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.columns import decode_json, decode_maybe, decode_text
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import nonsense_of, reads
-from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, checkpoints, runs
 from waycairn.model.ids import RunId
 from waycairn.model.retaining import Dropped, Held, RunFacts
@@ -57,6 +56,7 @@ _HELD = (
     *(checkpoints.c.run, checkpoints.c.sequence, checkpoints.c.created, checkpoints.c.kind, checkpoints.c.role),
     *(checkpoints.c.status, checkpoints.c.pinned, checkpoints.c.expires, checkpoints.c.new_bytes),
 )
+_MEASURED = (*_HELD, runs.c.id, checkpoints.c.metadata)
 STILL_NEWEST = Statement(
     "still_newest",
     "The newest checkpoint that can be restored from, held so that nobody marks it as damaged meanwhile.",
@@ -89,22 +89,20 @@ STILL_NEWEST_VALUE = Statement(
 @cache
 def _held_after(*, metrics: bool) -> Statement:
     """In the order of the key, so that a page is found at once."""
-    columns = (*_HELD, checkpoints.c.metadata) if metrics else _HELD
     after = tuple_(checkpoints.c.run, checkpoints.c.sequence) > tuple_(
         bindparam("run", type_=BigInteger), bindparam("sequence", type_=BigInteger)
     )
-
-    def build(build: Build) -> ClauseElement:
-        found: Any = select(*columns).where(after, checkpoints.c.run <= bindparam("last"))
-        if build.is_sealed and metrics:
-            # To open it, it must be known of which run it is.
-            found = found.add_columns(runs.c.id).join(runs, runs.c.num == checkpoints.c.run)
-        page: ClauseElement = found.order_by(checkpoints.c.run, checkpoints.c.sequence).limit(
-            bindparam("limit", type_=Integer)
-        )
-        return page
-
-    return Statement("held_after", "A bounded number of checkpoints of these runs, without what they hold.", build)
+    chosen: Any = select(*_HELD)
+    if metrics:
+        # The id is what a sealed row is known by.
+        chosen = select(*_MEASURED).join_from(checkpoints, runs, runs.c.num == checkpoints.c.run)
+    return Statement(
+        "held_after",
+        "A bounded number of checkpoints of these runs, without what they hold.",
+        chosen.where(after, checkpoints.c.run <= bindparam("last"))
+        .order_by(checkpoints.c.run, checkpoints.c.sequence)
+        .limit(bindparam("limit", type_=Integer)),
+    )
 
 
 @cache
@@ -214,10 +212,10 @@ def _held_of(row: Row) -> Held:
     return Held(sequence, created, decode_text(kind), role, status == _VALID, bool(pinned), expires, size)
 
 
-@reads((*_HELD, checkpoints.c.metadata))
+@reads(_MEASURED)
 def _measured_of(row: Row) -> Held:
     metadata: Any = decode_json(row[-1])
-    return _held_of(row[:-1])._replace(metrics=metadata.get(_METRICS))
+    return _held_of(row[: len(_HELD)])._replace(metrics=metadata.get(_METRICS))
 
 
 # -- removing --------------------------------------------------------------------------------------------------------

@@ -190,7 +190,7 @@ class SweepPart(Part):
     def mark(self, refers: Refers, skipped: bytes, without: Without = NOBODY) -> Mark:
         epoch = self._database.read(_epoch)
         # The order of these three is what makes it safe, see above.
-        sequences = self._database.read(_sequences)
+        sequences = self._database.read(newest_commits)
         numbers, places = self._chunks()
         live = self._live(refers, skipped, without)
         return Mark(epoch=epoch, sequences=sequences, dead=_dead(numbers, places, live))
@@ -255,7 +255,7 @@ def _epoch(session: Session) -> int:
         return int(row[0])
 
 
-def _sequences(session: Session) -> dict[int, tuple[RunId, int]]:
+def newest_commits(session: Session) -> dict[int, tuple[RunId, int]]:
     with nonsense_of(runs.name):
         return {int(num): (RunId(id_), int(sequence)) for num, id_, sequence in session.all(SEQUENCES)}
 
@@ -291,7 +291,7 @@ def _referred(
 
 def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
     """What lives, and what that is the difference to, and so on. The one place where bases make chunks live in a mark;
-    `_rescued` does the same for what was committed since."""
+    `rescued` does the same for what was committed since."""
     more: set[int] = set()
     for number in bases:
         at = number
@@ -339,9 +339,9 @@ def _condemn(session: Session, mark: Mark, part: Iterable[DeadBlock], refers: Re
     if row is None or row[0] != mark.epoch + 1:
         raise SweptMeanwhile("another sweep was faster. Nothing was removed by this one. Mark again.")
     # 2. What was committed since the mark keeps what it refers to.
-    newest = _sequences(session)
-    rescued = _rescued(session, mark, newest, refers, skipped)
-    dead = [left for block in part if (left := _spare(block, rescued)).chunks]
+    newest = newest_commits(session)
+    kept = rescued(session, mark.sequences, newest, refers, skipped)
+    dead = [left for block in part if (left := _spare(block, kept)).chunks]
     # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
     numbers = sorted(number for block in dead for number in block.chunks)
     session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
@@ -361,13 +361,17 @@ def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
     return inline_bytes
 
 
-def _rescued(
-    session: Session, mark: Mark, newest: Mapping[int, tuple[RunId, int]], refers: Refers, skipped: bytes
+def rescued(
+    session: Session,
+    sequences: Mapping[int, tuple[RunId, int]],
+    newest: Mapping[int, tuple[RunId, int]],
+    refers: Refers,
+    skipped: bytes,
 ) -> Spans:
-    """What commits since the mark refer to."""
+    """What commits since `sequences` refer to; `newest` is how far each run has come now."""
     found: set[tuple[int, int]] = set()
     for num, (id_, sequence) in newest.items():
-        before = mark.sequences.get(num)
+        before = sequences.get(num)
         # The number of a removed run may be given out again: another id is another run.
         since = before[1] if before is not None and before[0] == id_ else -1
         if since != sequence:
@@ -389,10 +393,10 @@ def _bases_of(session: Session, live: Spans) -> set[int]:
     return more
 
 
-def _spare(block: DeadBlock, rescued: Spans) -> DeadBlock:
-    if not rescued:
+def _spare(block: DeadBlock, kept: Spans) -> DeadBlock:
+    if not kept:
         return block
-    left = [number for number in block.chunks if number not in rescued]
+    left = [number for number in block.chunks if number not in kept]
     return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Double, bindparam, select
+from sqlalchemy import Double, bindparam, or_, select
 from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.columns import decode_json, encode_json
@@ -36,12 +36,30 @@ def _note(build: Build) -> ClauseElement:
 NOTE_UPKEEP = Statement("note_upkeep", "Note what was done, in place of the time before.", _note)
 
 
+def _claim(build: Build) -> ClauseElement:
+    now = bindparam("now", type_=Double)
+    claimed = build.insert(upkeep).values(name=bindparam("name"), at=now, facts=bindparam("facts", type_=Json))
+    # A time far in the future is of a clock that was set back since then: it must not keep work away. One that is a little
+    # later is of somebody who began while this one looked at its clock.
+    is_due = or_(upkeep.c.at <= bindparam("due", type_=Double), upkeep.c.at > bindparam("until", type_=Double))
+    claimed = claimed.on_conflict_do_update(index_elements=["name"], set_={"at": now}, where=is_due)
+    assert isinstance(claimed, ClauseElement)
+    return claimed
+
+
+CLAIM_UPKEEP = Statement("claim_upkeep", "Note that a work begins, unless it began lately.", _claim)
+
+
 class UpkeepPart(Part):
     """Implements `ports.UpkeepRows`."""
 
     def upkeep_note(self, name: str) -> UpkeepNote | None:
         row = self._database.read(lambda session: session.one(UPKEEP_NOTE, {"name": name}))
         return None if row is None else _note_of(row)
+
+    def claim_upkeep(self, name: str, now: float, pause: float) -> bool:
+        values = {"name": name, "now": now, "due": now - pause, "until": now + pause, "facts": encode_json({})}
+        return self._database.write(lambda session: session.change(CLAIM_UPKEEP, values)) == 1
 
     def note_upkeep(self, name: str, at: float, facts: Mapping[str, Any]) -> None:
         values = {"name": name, "at": at, "facts": encode_json(dict(facts))}

@@ -34,7 +34,6 @@ from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
 from waycairn.catalog.upkeep import UpkeepPart
 from waycairn.catalog.waiting import WaitingPart
-from waycairn.catalog.works import WorkPart
 from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
 from waycairn.ports import Clock
@@ -120,7 +119,6 @@ class SqlCatalog(
     BranchPart,
     MeasurePart,
     RetentionPart,
-    WorkPart,
     RoomPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""

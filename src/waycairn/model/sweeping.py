@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple
 
 from waycairn.model.ids import CheckpointId, PackId, RunId
 from waycairn.model.records import NewData
@@ -198,3 +198,9 @@ class Stride:
 def names_of(data: Iterable[NewData]) -> list[PackId]:
     """The packs that a commit brings."""
     return [pack.id for one in data for pack in one.packs]
+
+
+def summary(report: SweepReport) -> dict[str, Any]:
+    """What is noted of a sweep: numbers that are not 0."""
+    facts = asdict(replace(report, rules=(), decisions=()))
+    return {name: value for name, value in facts.items() if value and not isinstance(value, tuple)}

@@ -20,7 +20,7 @@ from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
-from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows
 from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import Listener, MeasureRows, Meter
@@ -72,5 +72,4 @@ __all__ = [
     "UpkeepRows",
     "Vault",
     "WaitingRows",
-    "WorkRows",
 ]

@@ -33,7 +33,7 @@ from waycairn.ports.catalog_copying import CopyRows
 from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
 from waycairn.ports.catalog_repacking import RepackRows
-from waycairn.ports.catalog_retention import RetentionRows, RoomRows, WorkRows
+from waycairn.ports.catalog_retention import RetentionRows, RoomRows
 from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import MeasureRows
@@ -310,7 +310,6 @@ class Catalog(
     BranchRows,
     MeasureRows,
     RetentionRows,
-    WorkRows,
     RoomRows,
     Protocol,
 ):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from waycairn.model.retaining import Dropped, Held, RunFacts
 from waycairn.model.sweeping import DeadBlock
@@ -29,23 +29,6 @@ class RetentionRows(Protocol):
 
     def bytes_of(self, part: Iterable[DeadBlock]) -> int:
         """The same of these."""
-        ...
-
-
-class WorkRows(Protocol):
-    """What upkeep did, by the name of the work: so that of many processes one does it."""
-
-    def claim_work(self, name: str, now: float, pause: float) -> bool:
-        """Note that it begins now; false, and nothing changed, if one was noted less than `pause` seconds before. Of
-        several processes that ask at once one is told true."""
-        ...
-
-    def note_work(self, name: str, facts: Mapping[str, Any]) -> None:
-        """What came of the last one that began."""
-        ...
-
-    def works(self) -> Mapping[str, tuple[float, Mapping[str, Any]]]:
-        """Of each work when it began last, and what came of the last one that ended."""
         ...
 
 

@@ -18,6 +18,11 @@ class UpkeepRows(Protocol):
 
     def upkeep_note(self, name: str) -> UpkeepNote | None: ...
 
+    def claim_upkeep(self, name: str, now: float, pause: float) -> bool:
+        """Note that it begins now, and leave the facts as they are; false, and nothing changed, if a time less than `pause`
+        seconds before was noted. Of several processes that ask at once one is told true."""
+        ...
+
     def note_upkeep(self, name: str, at: float, facts: Mapping[str, Any]) -> None:
         """In place of what was noted under this name before; the last one wins. `facts` are JSON values."""
         ...

@@ -64,7 +64,7 @@ class RetentionContract(CatalogCase):
         catalog.change_run(run, 1, NOW, status=RunStatus.COMPLETED)
         assert held(catalog)[below.id][0].is_completed
 
-    def test_more_checkpoints_than_a_page(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_held_page_by_page(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is told twice, nothing left out, wherever a page ends."""
         from waycairn.catalog import retention
 
@@ -136,12 +136,12 @@ class RetentionContract(CatalogCase):
     # -- works -----------------------------------------------------------------------------------------------------
 
     def test_one_of_many_processes_works(self, catalog: Catalog) -> None:
-        """A time is noted once in a pause; one in the future is of a clock that was set back."""
-        assert catalog.works() == {}
+        """A time is noted once in a pause; one in the future is of a clock that was set back. What came of the last one stays
+        until this one is noted."""
         told: list[bool] = []
 
         def claim() -> None:
-            told.append(catalog.claim_work("sweep", NOW, pause=10.0))
+            told.append(catalog.claim_upkeep("sweep", NOW, pause=10.0))
 
         threads = [threading.Thread(target=claim) for _ in range(8)]
         for thread in threads:
@@ -149,21 +149,14 @@ class RetentionContract(CatalogCase):
         for thread in threads:
             thread.join()
         assert sorted(told) == [False] * 7 + [True]
-        assert catalog.works() == {"sweep": (NOW, {})}
-        assert catalog.claim_work("verify", NOW + 1, pause=10.0)
-        assert not catalog.claim_work("sweep", NOW + 9.9, pause=10.0)
-        assert catalog.claim_work("sweep", NOW + 10.0, pause=10.0)
-        assert catalog.claim_work("sweep", NOW - 7200, pause=10.0)
-        assert catalog.works()["sweep"] == (NOW - 7200, {})
-
-    def test_what_came_of_a_work(self, catalog: Catalog) -> None:
-        """It stays until the next one ends."""
-        catalog.note_work("sweep", {"packs": 1})
-        assert catalog.works()["sweep"][1] == {"packs": 1}
-        assert catalog.claim_work("sweep", NOW + 1e9, pause=10.0)
-        assert catalog.works()["sweep"] == (NOW + 1e9, {"packs": 1})
-        catalog.note_work("sweep", {"error": "disk full"})
-        assert catalog.works()["sweep"] == (NOW + 1e9, {"error": "disk full"})
+        assert catalog.upkeep_note("sweep") == (NOW, {})
+        assert catalog.claim_upkeep("verify", NOW + 1, pause=10.0)
+        assert not catalog.claim_upkeep("sweep", NOW + 9.9, pause=10.0)
+        catalog.note_upkeep("sweep", NOW, {"packs": 1})
+        assert catalog.claim_upkeep("sweep", NOW + 10.0, pause=10.0)
+        assert catalog.upkeep_note("sweep") == (NOW + 10.0, {"packs": 1})
+        assert catalog.claim_upkeep("sweep", NOW - 7200, pause=10.0)
+        assert catalog.upkeep_note("sweep") == (NOW - 7200, {"packs": 1})
 
     def test_room(self, catalog: Catalog) -> None:
         """Both can be asked for at any time."""

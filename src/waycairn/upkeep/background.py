@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from waycairn.errors import WaycairnError
 from waycairn.store import StoreCore
-from waycairn.upkeep.sweep_due import may_begin
+from waycairn.upkeep.sweep_due import may_begin, note
 from waycairn.upkeep.tasks import Task, tasks
 
 log = logging.getLogger("waycairn")
@@ -99,11 +99,11 @@ class Upkeep:
         """Seconds that it took. What goes wrong is kept and told, and tried again when it is due again."""
         error: Exception | None = None
         try:
-            self._core.catalog.note_work(task.name, task.work(self._core, self._stop.is_set))
+            note(self._core, task.name, task.work(self._core, self._stop.is_set))
         except Exception as failed:  # noqa: BLE001 - whatever a task does wrong, the others go on
             error = failed
             with suppress(WaycairnError, OSError):
-                self._core.catalog.note_work(task.name, {"error": f"{type(failed).__name__}: {failed}"})
+                note(self._core, task.name, {"error": f"{type(failed).__name__}: {failed}"})
         self._note(task, began, error)
         return self._core.clock.monotonic() - began
 

@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import given_up
-from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices
+from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices, summary
 from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
@@ -34,6 +33,8 @@ from waycairn.upkeep.leftovers import leftovers, remove_leftovers
 from waycairn.upkeep.retain import Tally, drop_retained, give_up, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
 
+GRACE = 3600.0
+"""Seconds before what no row names is taken for left behind, where the settings say nothing else."""
 _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
@@ -56,12 +57,13 @@ def sweep(
     *,
     dry_run: bool = False,
     grace: float | None = None,
-    stop: Callable[[], bool] = _never,
     is_asked: bool = True,
+    stop: Callable[[], bool] = _never,
 ) -> SweepReport:
     """All of it once. Of several at once each removes what the others have not. `stop` is asked between transactions. Raises
-    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed. One that nobody asked for, beside a
-    job, stands in the audit log only if it removed what has a name."""
+    Damaged if a manifest cannot be read: then nothing of chunks and packs was removed. One that nobody asked for stands in
+    the audit log only if policies let checkpoints go: else it gives back the bytes of what commits dropped, and nothing that
+    has a name."""
     began = core.clock.monotonic()
     if grace is None:
         grace = seconds("upkeep.grace", core.settings.upkeep.grace)
@@ -73,7 +75,7 @@ def sweep(
     else:
         report = core.meter.timed("sweep", _remove, core, grace, stop)
         if report.checkpoints:
-            record(core, "sweep", facts=_told(report))
+            record(core, "sweep", facts=summary(report))
     crashpoint("sweep.done")
     report = replace(report, seconds=core.clock.monotonic() - began)
     events.swept(core, report)
@@ -83,13 +85,9 @@ def sweep(
 def _remove_audited(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:
     with audited(core, "sweep", grace=grace) as act:
         report: SweepReport = core.meter.timed("sweep", _remove, core, grace, stop)
-        act.facts.update(_told(report))
+        act.facts.update(summary(report))
     cut_if_due(core)
     return report
-
-
-def _told(report: SweepReport) -> dict[str, Any]:
-    return {name: found for name, found in asdict(report).items() if found}
 
 
 def _remove(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepReport:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import asdict, replace
+from collections.abc import Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from waycairn.errors import WaycairnError
-from waycairn.model.sweeping import SweepReport
+from waycairn.model.sweeping import SweepReport, summary
 from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 from waycairn.upkeep.sweep import sweep
@@ -40,7 +40,7 @@ def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport 
     try:
         report = sweep(core, is_asked=False) if may_begin(core, SWEEP, pause) else None
         if report is not None:
-            core.catalog.note_work(SWEEP, summary(report))
+            note(core, SWEEP, summary(report))
     except (WaycairnError, OSError) as error:
         log.warning("a sweep was given up: %s", error)
         report = None
@@ -56,13 +56,12 @@ def may_begin(core: StoreCore, name: str, pause: float) -> bool:
     if core.settings.upkeep.is_quiet(core.clock.now()):
         return False
     now = core.clock.now() + core.catalog.clock_offset()
-    at, _ = core.catalog.works().get(name, (None, {}))
-    if at is not None and at <= now < at + pause:
+    last = core.catalog.upkeep_note(name)
+    if last is not None and last.at - pause <= now < last.at + pause:
         return False
-    return core.catalog.claim_work(name, now, pause)
+    return core.catalog.claim_upkeep(name, now, pause)
 
 
-def summary(report: SweepReport) -> dict[str, Any]:
-    """What is noted of a sweep: whole numbers and seconds."""
-    facts = asdict(replace(report, rules=(), decisions=()))
-    return {name: value for name, value in facts.items() if value and not isinstance(value, tuple)}
+def note(core: StoreCore, name: str, facts: Mapping[str, Any]) -> None:
+    """What came of a work; the pause until the next one counts from now."""
+    core.catalog.note_upkeep(name, core.clock.now() + core.catalog.clock_offset(), facts)

@@ -41,10 +41,10 @@ def tasks() -> list[Task]:
 
 
 def _sweep(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
+    from waycairn.model.sweeping import summary
     from waycairn.upkeep.sweep import sweep
-    from waycairn.upkeep.sweep_due import summary
 
-    return summary(sweep(core, stop=stop))
+    return summary(sweep(core, stop=stop, is_asked=False))
 
 
 register(Task("sweep", lambda core: seconds("upkeep.interval", core.settings.upkeep.interval), _sweep))
