@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from waycairn.chunks.sealing import sample_pays
@@ -23,6 +23,15 @@ class Piece(NamedTuple):
     start: int
     end: int
     literal: bool
+
+
+class Plan(NamedTuple):
+    """A piece before it is cut by content into chunks of this average size; 0: it is one piece."""
+
+    start: int
+    end: int
+    literal: bool
+    average: int
 
 
 class PieceHeads:
@@ -51,13 +60,32 @@ def cut_document(document: bytes, cuts: Sequence[int], tuning: Tuning, seed: int
     """All of the document, in order. Between two cuts nothing depends on what lies before or behind them, except
     which small pieces are literals: an insertion moves no later cut."""
     view = memoryview(document)
-    pieces: list[Piece] = []
-    for piece in _join_small(cuts, len(document), tuning):
-        if piece.literal or piece.end - piece.start <= tuning.content_from:
-            pieces.append(piece)
-        else:
-            pieces += _cut_content(view, piece, tuning, seed, heads)
-    return pieces
+    return [piece for plan in plan_pieces(view, cuts, tuning, heads) for piece in cut_piece(view, plan, seed)]
+
+
+def plan_pieces(document: memoryview, cuts: Sequence[int], tuning: Tuning, heads: PieceHeads) -> Iterator[Plan]:
+    """The pieces as the structure tells them, in order. Used by one thread: what is seen to change depends on it."""
+    for start, end, literal in _join_small(cuts, len(document), tuning):
+        size = end - start
+        average = 0
+        if size >= MIB:
+            average = _MUCH
+        elif size > tuning.content_from and not literal:
+            average = _average(size, changes=heads.changes(document[start:end]), large=tuning.content_large)
+        yield Plan(start, end, literal, average)
+
+
+def cut_piece(document: memoryview, plan: Plan, seed: int) -> Iterator[Piece]:
+    """One after the other, as they are asked for. Thread-safe."""
+    start, end, literal, average = plan
+    if not average:
+        yield Piece(start, end, literal)
+        return
+    data = document[start:end]
+    lengths = _content_lengths(data, average, seed)
+    for length in joined_noise(data, lengths) if len(data) >= MIB else lengths:
+        yield Piece(start, start + length, literal=False)
+        start += length
 
 
 def _join_small(cuts: Sequence[int], length: int, tuning: Tuning) -> Iterator[Piece]:
@@ -79,19 +107,6 @@ def _join_small(cuts: Sequence[int], length: int, tuning: Tuning) -> Iterator[Pi
         yield Piece(start, length, literal=length - start <= tuning.literal_tail)
 
 
-def _cut_content(document: memoryview, piece: Piece, tuning: Tuning, seed: int, heads: PieceHeads) -> Iterator[Piece]:
-    start = piece.start
-    data = document[start : piece.end]
-    if len(data) >= MIB:
-        lengths = joined_noise(data, content_lengths(data, _MUCH, seed))
-    else:
-        average = _average(len(data), changes=heads.changes(data), large=tuning.content_large)
-        lengths = content_lengths(data, average, seed) if average else [len(data)]
-    for length in lengths:
-        yield Piece(start, start + length, literal=False)
-        start += length
-
-
 def _average(size: int, *, changes: bool, large: int) -> int:
     """Small chunks where little was appended to little (the last chunk is rewritten each time), about 16 KiB for much:
     the knee between size and speed on edited text (STORAGE: 4 KiB 117, 16 KiB 106-111, 64 KiB 165 MiB). 0: no cut."""
@@ -100,14 +115,13 @@ def _average(size: int, *, changes: bool, large: int) -> int:
     return _MUCH if size > large else 0
 
 
-def joined_noise(data: memoryview, lengths: Sequence[int]) -> list[int]:
+def joined_noise(data: memoryview, lengths: Iterable[int]) -> Iterator[int]:
     """Chunks of what does not compress, joined to about 256 KiB: they are random numbers, weights, archives, of which small
     parts are rarely found again, and each chunk costs as much as hashing 100 KiB.
 
     Where a group ends is told by its content, and whether it is noise by a sample of it, so that an edit changes only the
     groups that it touches.
     """
-    joined: list[int] = []
     start = end = 0
     group: list[int] = []
     for length in lengths:
@@ -115,17 +129,20 @@ def joined_noise(data: memoryview, lengths: Sequence[int]) -> list[int]:
         group.append(length)
         if zlib.crc32(data[end - _TAIL : end]) % _IN_GROUP and end - start < _LARGEST_GROUP:
             continue
-        joined += group if len(group) == 1 or sample_pays(data[start:end]) else [end - start]
+        yield from group if len(group) == 1 or sample_pays(data[start:end]) else (end - start,)
         start, group = end, []
-    return joined + group
+    yield from group
 
 
 def content_lengths(data: memoryview, average: int, seed: int) -> list[int]:
-    """Lengths of content-defined chunks (FastCDC, Xia et al. 2016): from a quarter to four times the average.
+    """Lengths of content-defined chunks (FastCDC, Xia et al. 2016): from a quarter to four times the average."""
+    return list(_content_lengths(data, average, seed))
 
-    The only place that knows the library. Another one would change what is found again in stores that exist
-    already, once, and nothing else.
-    """
+
+def _content_lengths(data: memoryview, average: int, seed: int) -> Iterator[int]:
+    """The only place that knows the library. Another one would change what is found again in stores that exist
+    already, once, and nothing else."""
     from pyfastcdc import FastCDC
 
-    return [chunk.length for chunk in FastCDC(avg_size=average, seed=seed).cut_buf(data)]
+    for chunk in FastCDC(avg_size=average, seed=seed).cut_buf(data):
+        yield chunk.length

@@ -1,12 +1,13 @@
-"""Buffers as chunks, before they have numbers: cut, hashed and sampled, the next ones while these are written."""
+"""Chunks before they have numbers: cut and hashed (and sampled, of buffers), the next ones while these are written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from waycairn.chunks.ahead import map_ahead
-from waycairn.chunks.hashing import chunk_id
+from waycairn.chunks.cutting import Piece, Plan, cut_piece
+from waycairn.chunks.hashing import chunk_id, chunk_ids
 from waycairn.chunks.layout import Group
 from waycairn.chunks.sealing import sample_pays
 from waycairn.chunks.tuning import MIB
@@ -16,8 +17,11 @@ from waycairn.ports import Buffer
 _WINDOW = 8 * MIB
 """Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""
 
-_DOCUMENT_WINDOW = 512
-"""Chunks of a document that one thread hashes at a time: some 8 MiB where there are many."""
+_AHEAD = 3
+"""Windows of a document: two threads have work while the caller looks up what they hashed."""
+
+_LONG = 8 * _WINDOW
+"""A piece of a document above this is cut by the caller, while two threads hash what it cut already."""
 
 Parts = Sequence[Buffer]
 """Of a chunk, one behind the other."""
@@ -66,12 +70,39 @@ def hash_windows(
     return map(hashed, _windows(groups, views))
 
 
-def hash_pieces(chunks: Sequence[memoryview], secret: bytes) -> list[ChunkId]:
-    """The names of chunks of a document, in order; of much of it by two threads."""
-    windows = (chunks[at : at + _DOCUMENT_WINDOW] for at in range(0, len(chunks), _DOCUMENT_WINDOW))
-    return [
-        name for names in map_ahead(lambda window: [chunk_id((c,), secret) for c in window], windows) for name in names
-    ]
+def hash_document(
+    document: memoryview, plans: Iterable[Plan], seed: int, secret: bytes
+) -> Iterator[tuple[list[Piece], list[ChunkId]]]:
+    """All pieces of the document in order, some at a time, and the names of those that are chunks. Of a large document by
+    two threads."""
+
+    def hashed(window: Sequence[Plan]) -> tuple[list[Piece], list[ChunkId]]:
+        pieces = [piece for plan in window for piece in cut_piece(document, plan, seed)]
+        return pieces, chunk_ids(document, [(start, end) for start, end, literal in pieces if not literal], secret)
+
+    return map_ahead(hashed, _plan_windows(_in_reach(document, plans, seed)), ahead=_AHEAD)
+
+
+def _in_reach(document: memoryview, plans: Iterable[Plan], seed: int) -> Iterator[Plan]:
+    for plan in plans:
+        if plan.average and plan.end - plan.start > _LONG:
+            for start, end, literal in cut_piece(document, plan, seed):
+                yield Plan(start, end, literal, 0)
+        else:
+            yield plan
+
+
+def _plan_windows(plans: Iterable[Plan]) -> Iterator[list[Plan]]:
+    window: list[Plan] = []
+    size = 0
+    for plan in plans:
+        window.append(plan)
+        size += plan.end - plan.start
+        if size >= _WINDOW:
+            yield window
+            window, size = [], 0
+    if window:
+        yield window
 
 
 def _hash(cut: _Cut, width: int, secret: bytes) -> BufferPiece:

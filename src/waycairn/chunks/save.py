@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.compressing import Compression
-from waycairn.chunks.cutting import PieceHeads, cut_document
+from waycairn.chunks.cutting import PieceHeads, plan_pieces
 from waycairn.chunks.hashing import Keys
 from waycairn.chunks.known import FreshNumbers, KnownChunks
 from waycairn.chunks.layout import plan_groups
 from waycairn.chunks.manifest import Manifest, Run, Segment, encode, encode_whole, root_of, root_of_whole, runs_of
-from waycairn.chunks.pieces import BufferPiece, hash_pieces, hash_windows
+from waycairn.chunks.pieces import BufferPiece, hash_document, hash_windows
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
@@ -19,6 +20,9 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import ChunkId
 from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.ports import Blobs
+
+_AHEAD = 4
+"""Blocks of a document that are compressed while others are cut, hashed and looked up."""
 
 _ASK_EPOCH = MIB
 """A sweep that came between refuses the commit in any case; a large save asks first, because writing it again costs
@@ -31,6 +35,15 @@ def save_whole(document: bytes, keys: Keys) -> Stored:
     manifest = encode_whole(document)
     root = root_of_whole(document, keys.root)
     return Stored(manifest=manifest, root=root, raw_bytes=len(document), new_bytes=len(manifest))
+
+
+class _NewPiece(NamedTuple):
+    """A new chunk: document[start:end]."""
+
+    number: int
+    id: ChunkId
+    start: int
+    end: int
 
 
 class Save:
@@ -104,32 +117,30 @@ class Save:
     # -- document --------------------------------------------------------------------------------------------
 
     def _write_document(self, encoded: Encoded) -> list[int | bytes]:
-        pieces = cut_document(encoded.document, encoded.cuts(), self._tuning, self._keys.seed, self._heads)
+        """The number of each chunk and each literal, in order. While one window is looked up, the next are cut and hashed
+        and what was new before is compressed."""
         view = memoryview(encoded.document)
-        chunks = [view[piece.start : piece.end] for piece in pieces if not piece.literal]
-        ids = hash_pieces(chunks, self._keys.chunk)
-        numbers, new = self._number(ids, [len(chunk) for chunk in chunks])
+        parts: list[int | bytes] = []
 
-        def seal(block: list[int]) -> Sealed:
-            members = [Member(numbers[at], ids[at], len(chunks[at])) for at in block]
-            return seal_document(members, [chunks[at] for at in block])
+        def seal(block: Sequence[_NewPiece]) -> Sealed:
+            members = [Member(number, id_, end - start) for number, id_, start, end in block]
+            return seal_document(members, _joined(view, block))
 
-        for sealed in map_ahead(seal, self._blocks(new, chunks)):
+        for sealed in map_ahead(
+            seal, _blocks(self._new_pieces(encoded, view, parts), self._tuning.block), ahead=_AHEAD
+        ):
             self._place(sealed)
-        chunk_numbers = iter(numbers)
-        return [bytes(view[piece.start : piece.end]) if piece.literal else next(chunk_numbers) for piece in pieces]
+        return parts
 
-    def _blocks(self, new: Sequence[int], chunks: Sequence[memoryview]) -> Iterator[list[int]]:
-        block: list[int] = []
-        size = 0
-        for at in new:
-            if block and size + len(chunks[at]) > self._tuning.block:
-                yield block
-                block, size = [], 0
-            block.append(at)
-            size += len(chunks[at])
-        if block:
-            yield block
+    def _new_pieces(self, encoded: Encoded, view: memoryview, parts: list[int | bytes]) -> Iterator[_NewPiece]:
+        plans = plan_pieces(view, encoded.cuts(), self._tuning, self._heads)
+        for pieces, ids in hash_document(view, plans, self._keys.seed, self._keys.chunk):
+            bounds = [(start, end) for start, end, literal in pieces if not literal]
+            numbers, new = self._number(ids, [end - start for start, end in bounds])
+            number = iter(numbers)
+            parts += [bytes(view[start:end]) if literal else next(number) for start, end, literal in pieces]
+            for at in new:
+                yield _NewPiece(numbers[at], ids[at], *bounds[at])
 
     # -- buffers ---------------------------------------------------------------------------------------------
 
@@ -187,3 +198,29 @@ class Save:
 
 def _sealed(piece: tuple[Member, BufferPiece]) -> Sealed:
     return seal_buffer(piece[0], piece[1].parts, pays=piece[1].pays)
+
+
+def _blocks(pieces: Iterable[_NewPiece], most: int) -> Iterator[list[_NewPiece]]:
+    block: list[_NewPiece] = []
+    size = 0
+    for piece in pieces:
+        length = piece.end - piece.start
+        if block and size + length > most:
+            yield block
+            block, size = [], 0
+        block.append(piece)
+        size += length
+    if block:
+        yield block
+
+
+def _joined(document: memoryview, block: Sequence[_NewPiece]) -> list[memoryview]:
+    """Neighbours as one view: where all is new, nothing is copied."""
+    views = []
+    first = behind = block[0].start
+    for _, _, start, end in block:
+        if start != behind:
+            views.append(document[first:behind])
+            first = start
+        behind = end
+    return [*views, document[first:behind]]

@@ -122,8 +122,9 @@ def decompressed(frame: Buffer, most: int, what: str) -> bytes:
 
 
 def seal_document(members: Sequence[Member], pieces: Sequence[Buffer]) -> Sealed:
-    """Chunks of a document as one frame, or as they are where that saves nothing."""
-    raw = b"".join(pieces)
+    """Chunks of a document as one frame, or as they are where that saves nothing. Each piece holds one chunk or several;
+    one piece that holds all is not copied."""
+    raw = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     frame = compressed(raw)
     if len(frame) <= len(raw) * _WORTH_IT:
         return Sealed(members, ZSTD, (frame,), len(raw), len(frame))
