@@ -6,7 +6,7 @@ One thread per call: its own threads are slower below 4 MiB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from blake3 import blake3
 
@@ -25,11 +25,6 @@ def chunk_id(parts: Sequence[Buffer], secret: bytes) -> ChunkId:
     for part in parts:
         hasher.update(part)
     return ChunkId(hasher.digest())
-
-
-def chunk_ids(data: memoryview, bounds: Iterable[tuple[int, int]], secret: bytes) -> list[ChunkId]:
-    """Names of many chunks of the same bytes, each from one offset to another."""
-    return [ChunkId(blake3(data[start:end], key=secret).digest()) for start, end in bounds]
 
 
 def plain_hash(data: Buffer) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.cutting import Piece, Plan, cut_piece
-from waycairn.chunks.hashing import chunk_id, chunk_ids
+from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.layout import Group
 from waycairn.chunks.sealing import sample_pays
 from waycairn.chunks.tuning import MIB
@@ -77,8 +77,15 @@ def hash_document(
     two threads."""
 
     def hashed(window: Sequence[Plan]) -> tuple[list[Piece], list[ChunkId]]:
-        pieces = [piece for plan in window for piece in cut_piece(document, plan, seed)]
-        return pieces, chunk_ids(document, [(start, end) for start, end, literal in pieces if not literal], secret)
+        pieces: list[Piece] = []
+        ids: list[ChunkId] = []
+        for plan in window:
+            for piece in cut_piece(document, plan, seed):
+                pieces.append(piece)
+                if not piece.literal:
+                    # At once: its bytes are still in the cache of this core.
+                    ids.append(chunk_id((document[piece.start : piece.end],), secret))
+        return pieces, ids
 
     return map_ahead(hashed, _plan_windows(_in_reach(document, plans, seed)), ahead=_AHEAD)
 
