@@ -78,6 +78,7 @@ def open_core(
     with nullcontext() if place.directory is None else reading(place.directory):
         if place.directory is not None:
             _prepare(place.directory, create)
+            _foresee(place.directory / "catalog.db", keys)
         return _assemble(
             place,
             settings,
@@ -175,6 +176,13 @@ def _prepare(directory: Path, create: bool) -> None:
     with translated("the store's directory", directory):
         make_directory(directory)
     log.info("created a store at %s", directory)
+
+
+def _foresee(catalog: Path, keys: Keyholder) -> None:
+    if isinstance(keys, Locksmith) and catalog.exists():
+        from waycairn.catalog.foresight import parameters_of_passphrases
+
+        keys.foresee(lambda: parameters_of_passphrases(catalog))
 
 
 def _refuse_missing(path: str) -> NoReturn:

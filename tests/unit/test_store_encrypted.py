@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -60,3 +61,32 @@ def test_acts_on_history_and_upkeep_open_what_they_move(tmp_path):
         store.optimize()
         assert store.load(newest.id) == state == {"page": 3, "data": b"\3" * 200_000}
         assert not store.verify(newest.id).broken
+
+
+def test_a_passphrase_becomes_a_key_while_the_store_is_opened(tmp_path, monkeypatch):
+    """Once, beside the caller; and where nothing could be foreseen, or was foreseen wrongly, as ever."""
+    from waycairn.catalog import foresight
+    from waycairn.crypto import wrapping
+
+    wc.open(tmp_path, passphrase="right").close()
+    makers = []
+    make = wrapping.wrapping_key
+
+    def watched(*arguments):
+        makers.append(threading.current_thread().name)
+        return make(*arguments)
+
+    monkeypatch.setattr(wrapping, "wrapping_key", watched)
+    wc.open(tmp_path, passphrase="right").close()
+    assert makers == ["waycairn-key"]
+    with pytest.raises(wc.errors.KeyWrong):
+        wc.open(tmp_path, passphrase="wrong")
+
+    foreseen = foresight.parameters_of_passphrases(tmp_path / "catalog.db")
+    other = [{**one, "salt": "00" * 16} for one in foreseen]
+    assert other
+    for found in (lambda _: other, lambda _: 1 / 0):
+        makers.clear()
+        monkeypatch.setattr(foresight, "parameters_of_passphrases", found)
+        wc.open(tmp_path, passphrase="right").close()
+        assert makers[-1] == threading.current_thread().name

@@ -9,14 +9,17 @@ take the place of the old ones in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from waycairn.crypto.sources import VARIABLES, Source
 from waycairn.crypto.wrapping import damaged, new_key, new_parameters, unwrap, wrap, wrapping_key
 from waycairn.errors import KeyMissing, KeyWrong
 from waycairn.model.keys import DATA, DataKeys, WrappedKey
 from waycairn.world.randomness import new_nonce
+
+Derive = Callable[[str, bytes, Mapping[str, Any]], bytes]
 
 _LOST = (
     "Without one of its ways in nothing in it can be read, by nobody: that is what encryption is for. Restore the passphrase or "
@@ -118,8 +121,14 @@ def create(store: str, source: Source, now: float, label: str | None = None) -> 
     return Keyring(store, [entry, _data_row(store, main, new_key(), 1, now)], main, entry.id, source)
 
 
-def unlock(store: str, rows: Sequence[WrappedKey], sources: Iterable[Source], address: str) -> Keyring:
-    """Raises KeyMissing, KeyWrong, Damaged."""
+def unlock(
+    store: str,
+    rows: Sequence[WrappedKey],
+    sources: Iterable[Source],
+    address: str,
+    derive: Derive = wrapping_key,
+) -> Keyring:
+    """`derive` makes wrapping keys. Raises KeyMissing, KeyWrong, Damaged."""
     sources = list(sources)
     ways = [row for row in rows if row.is_way_in]
     if not sources:
@@ -136,7 +145,7 @@ def unlock(store: str, rows: Sequence[WrappedKey], sources: Iterable[Source], ad
         )
     for source in sources:
         for row in ways:
-            if row.kind == source.kind and (main := _opened(store, row, source)) is not None:
+            if row.kind == source.kind and (main := _opened(store, row, source, derive)) is not None:
                 return Keyring(store, list(rows), main, row.id, source)
     tried = " and ".join(source.where for source in sources)
     raise KeyWrong(
@@ -165,8 +174,8 @@ def data_rows(rows: Iterable[WrappedKey]) -> list[WrappedKey]:
     return sorted((row for row in rows if row.kind == DATA), key=lambda row: row.generation)
 
 
-def _opened(store: str, row: WrappedKey, source: Source) -> bytes | None:
-    return unwrap(wrapping_key(row.kind, source.secret, row.parameters), store, row)
+def _opened(store: str, row: WrappedKey, source: Source, derive: Derive = wrapping_key) -> bytes | None:
+    return unwrap(derive(row.kind, source.secret, row.parameters), store, row)
 
 
 def _way_in(store: str, main: bytes, source: Source, now: float, label: str | None) -> WrappedKey:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from waycairn.crypto.sources import VARIABLES, Source, find_sources, from_passphrase
@@ -14,10 +14,12 @@ from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.keys import PASSPHRASE, DataKeys, WrappedKey
 
 if TYPE_CHECKING:
+    from waycairn.crypto.foreseen import Foreseen, Parameters
     from waycairn.crypto.keyring import Keyring
 
 log = logging.getLogger("waycairn")
 
+*_KEYS, _WORDS = VARIABLES
 AskPerson = Callable[[str], str]
 """A person: gets a question, gives a passphrase."""
 
@@ -45,6 +47,7 @@ class Locksmith:
         self._is_plain = False
         self._source: Source | None = None
         self._keyring: Keyring | None = None
+        self._foreseen: Foreseen | None = None
 
     @classmethod
     def of(cls, address: str, source: Source) -> Locksmith:
@@ -91,6 +94,17 @@ class Locksmith:
         self._keyring = keyring.create(store, sources[0], time.time())
         return self._keyring.data_keys, self._keyring.rows
 
+    def foresee(self, parameters: Callable[[], Iterable[Parameters]]) -> None:
+        """The store is about to be opened: work on the passphrase begins now, where one was given. A key file is not touched,
+        since it may be a pipe that can be read once."""
+        if self._source or self._key_file is not None or any(map(os.environ.get, _KEYS)):
+            return
+        words = self._passphrase or os.environ.get(_WORDS)
+        if words:
+            from waycairn.crypto.foreseen import Foreseen
+
+            self._foreseen = Foreseen(from_passphrase(words, _WORDS).secret, parameters)
+
     def open(self, store: str, rows: Sequence[WrappedKey], address: str) -> DataKeys:
         from waycairn.crypto import keyring
 
@@ -100,7 +114,11 @@ class Locksmith:
         sources = [self._source] if self._source else self._sources()
         if not sources and any(row.kind == PASSPHRASE for row in rows):
             sources = self._asked(f"Passphrase of the store at {address}: ")
-        self._keyring = keyring.unlock(store, rows, sources, address)
+        if self._foreseen is None:
+            self._keyring = keyring.unlock(store, rows, sources, address)
+        else:
+            foreseen, self._foreseen = self._foreseen, None
+            self._keyring = keyring.unlock(store, rows, sources, address, foreseen.wrapping_key)
         self._source = self._keyring.source
         return self._keyring.data_keys
 
