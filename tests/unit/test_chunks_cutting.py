@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waycairn.chunks.cutting import PieceHeads, content_lengths, cut_document
+from waycairn.chunks import pieces
+from waycairn.chunks.cutting import PieceHeads, content_lengths, cut_document, plan_pieces
+from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.layout import ALIGNMENT, plan_groups
 from waycairn.chunks.tuning import Tuning
 
@@ -135,6 +137,22 @@ def test_content_cuts_are_pinned():
 
 
 PINNED_16 = [17068, 26418, 9226, 17656, 11721, 21516, 20992, 7734, 19190, 22515, 17888, 8076]
+
+
+@pytest.mark.parametrize(("window", "long"), [(MIB, 100 * MIB), (100 * KIB, MIB)])
+def test_a_document_is_hashed_in_windows_and_cut_the_same(monkeypatch, window, long):
+    """Also a piece so long that it is cut by the caller, while others hash."""
+    monkeypatch.setattr(pieces, "_WINDOW", window)
+    monkeypatch.setattr(pieces, "_LONG", long)
+    document, cuts = joined([b"h" * 100, noise(3 * MIB), lines(2 * MIB), *(noise(700, n) for n in range(500)), b"tail"])
+    plans = plan_pieces(memoryview(document), cuts, TUNING, PieceHeads(10))
+    windows = list(pieces.hash_document(memoryview(document), plans, SEED, b"k" * 32))
+    assert len(windows) >= 3
+    found = [piece for cut, _ in windows for piece in cut]
+    assert found == pieces_of(document, cuts)
+    assert [name for _, ids in windows for name in ids] == [
+        chunk_id((document[piece.start : piece.end],), b"k" * 32) for piece in found if not piece.literal
+    ]
 
 
 def test_heads_are_bounded():

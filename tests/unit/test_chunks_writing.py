@@ -1,6 +1,7 @@
 """Writing through faults, sweeps and races; and how little a growing state costs."""
 
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,18 @@ def test_a_disk_that_keeps_failing_is_told(blobs, writer, monkeypatch):
 
 def _fail():
     raise OSError(5, "the disk said no")
+
+
+def test_a_failed_write_of_much_leaves_no_thread(blobs, writer, monkeypatch):
+    """Whatever was cut, hashed and compressed ahead; also while the error is still held."""
+    monkeypatch.setattr(blobs, "create", lambda *_: (_ for _ in ()).throw(StoreFull("full")))
+    document = noise(24 * MIB)
+    cuts = [at * MIB for at in range(1, 24)]
+    before = threading.active_count()
+    with pytest.raises(StoreFull) as error:
+        writer.write(Encoded(document, cuts=lambda: cuts))
+    assert error.value.__traceback__
+    assert threading.active_count() == before
 
 
 def test_a_full_disk_is_not_tried_again(blobs, writer):
