@@ -139,11 +139,9 @@ def test_content_cuts_are_pinned():
 PINNED_16 = [17068, 26418, 9226, 17656, 11721, 21516, 20992, 7734, 19190, 22515, 17888, 8076]
 
 
-@pytest.mark.parametrize(("window", "long"), [(MIB, 100 * MIB), (100 * KIB, MIB)])
-def test_a_document_is_hashed_in_windows_and_cut_the_same(monkeypatch, window, long):
-    """Also a piece so long that it is cut by the caller, while others hash."""
-    monkeypatch.setattr(pieces, "_WINDOW", window)
-    monkeypatch.setattr(pieces, "_LONG", long)
+def test_a_document_is_hashed_in_windows_and_cut_the_same(monkeypatch):
+    """Whatever ends with a window, the chunks do not."""
+    monkeypatch.setattr(pieces, "_WINDOW", 100 * KIB)
     document, cuts = joined([b"h" * 100, noise(3 * MIB), lines(2 * MIB), *(noise(700, n) for n in range(500)), b"tail"])
     plans = plan_pieces(memoryview(document), cuts, TUNING, PieceHeads(10))
     windows = list(pieces.hash_document(memoryview(document), plans, SEED, b"k" * 32))
