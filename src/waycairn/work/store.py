@@ -22,14 +22,9 @@ from waycairn.upkeep.auditing import audited, audited_commit
 from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
 from waycairn.work.care import Care
-from waycairn.work.displays import check_mode
-from waycairn.work.entering import Ask, displace
-from waycairn.work.entry import Entry
 from waycairn.work.healthy import Healthy
 from waycairn.work.history import History
 from waycairn.work.optimizing import Optimizing
-from waycairn.work.run import Run
-from waycairn.work.sharing import Share
 from waycairn.work.step import check_name
 from waycairn.work.values import Values
 from waycairn.work.verifying import Verifying
@@ -40,7 +35,9 @@ if TYPE_CHECKING:
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import SessionReport
     from waycairn.upkeep.streams import StreamStanding
+    from waycairn.work.entry import Entry
     from waycairn.work.retrying import Retried
+    from waycairn.work.run import Run
 
 
 class Store(Care, Healthy, Optimizing, Verifying, History, Values):
@@ -66,6 +63,12 @@ class Store(Care, Healthy, Optimizing, Verifying, History, Values):
         part: tuple[int, int] | None = None,
     ) -> Entry:
         """A run to be entered with `with` or `async with`; see `waycairn.run`."""
+        # Imported here: it is a tenth of what a process loads that only saves a value.
+        from waycairn.work.displays import check_mode
+        from waycairn.work.entering import Ask
+        from waycairn.work.entry import Entry
+        from waycairn.work.sharing import Share
+
         check_name("run", name)
         if key is not None:
             check_name("run's key", key)
@@ -108,6 +111,8 @@ class Store(Care, Healthy, Optimizing, Verifying, History, Values):
     def takeover(self, run: str) -> RunRecord:
         """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
         refused (OwnershipLost); what it committed before stands. Nothing happens to a run that was left."""
+        from waycairn.work.entering import displace
+
         found = self.find(run)
         with audited_commit(self.core, "run.takeover", found.id, name=found.name, epoch=found.epoch) as act:
             act.is_quiet = found.status is not RunStatus.RUNNING  # it was left: nothing is changed
