@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from waycairn.codec import Types
 from waycairn.errors import CheckpointNotFound, Damaged
@@ -13,10 +13,12 @@ from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, Stored
 from waycairn.model.states import CheckpointStatus
 from waycairn.store import StoreCore
-from waycairn.work.cut import Cutter
 from waycairn.work.state import StateSlot
 from waycairn.work.tracking import PARTS, RNG, STATE, STEPS, Part, PlainPart, Tracked
 from waycairn.world import history
+
+if TYPE_CHECKING:
+    from waycairn.work.cut import Cutter
 
 log = logging.getLogger("waycairn")
 

@@ -14,11 +14,11 @@ from waycairn.codec import Types, encode
 from waycairn.codec.keys import scope_of, short, shown
 from waycairn.errors import StepChanged
 from waycairn.store import StepDraft
-from waycairn.work.cut import Cutter
 from waycairn.work.request import PACED
 from waycairn.world.crashpoints import crashpoint
 
 if TYPE_CHECKING:
+    from waycairn.work.cut import Cutter
     from waycairn.work.execution import Write
 
 
