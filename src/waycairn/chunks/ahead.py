@@ -22,7 +22,7 @@ def map_ahead(work: Callable[[_In], _Out], items: Iterable[_In], threads: int = 
     behind the job may still be on its way.
     """
     source = iter(items)
-    first = list(islice(source, ahead))
+    first = list(islice(source, 2))
     if len(first) < 2:
         yield from map(work, first)
         return
@@ -38,6 +38,8 @@ def map_ahead(work: Callable[[_In], _Out], items: Iterable[_In], threads: int = 
         worker.start()
     running = deque(map(hand_out, first))
     try:
+        # One by one: the first are worked on while the others are made.
+        running.extend(map(hand_out, islice(source, ahead - len(first))))
         while running:
             done = running.popleft().result()
             running.extend(map(hand_out, islice(source, 1)))

@@ -21,8 +21,9 @@ from waycairn.model.ids import ChunkId
 from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.ports import Blobs
 
-_AHEAD = 4
-"""Blocks of a document that are compressed while others are cut, hashed and looked up."""
+_AHEAD = 32
+"""Blocks of a document that are compressed while others are cut, hashed and looked up: more than one window holds, so that
+the threads have work meanwhile. A block that waits is a view of the document."""
 
 _ASK_EPOCH = MIB
 """A sweep that came between refuses the commit in any case; a large save asks first, because writing it again costs
