@@ -107,6 +107,8 @@ def test_a_damaged_catalog_is_salvaged_with_its_key(store_at, built, key):
         assert len(listed) == len(held) - 1
         assert {id_: store.load(id_) for id_ in listed} == {id_: held[id_] for id_ in listed}
         assert store.find("job").progress.done == 50
+        newest = list(store.core.catalog.audit_after(0))[-1].entry
+        assert (newest.act, newest.object, newest.facts) == ("store.salvage", str(store_at), {"lost": ["checkpoints"]})
         assert invariants.examine(store.core) == []
     rows(store_at, "delete from keys")
     with pytest.raises(Damaged, match="wrapped keys cannot be read"):

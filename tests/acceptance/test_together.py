@@ -178,7 +178,11 @@ def test_all_of_it_on_an_encrypted_store(tmp_path, monkeypatch):
     store.close()
     with wc.open(tmp_path / "copy", create=False, passphrase=PASSPHRASE) as copy:
         assert is_sound(copy) == told
-        assert copy.repair().is_empty
+        assert copy.repair(dry_run=True).is_empty
+        done = [row.entry.act for row in copy.core.catalog.audit_after(0) if row.entry.outcome == "done"]
+        assert sorted(done) == sorted(
+            ["store.create", *["run.fork"] * 3, "run.rewind", "sweep", "optimize", "archive", "unarchive"]
+        )
     for path in (*tmp_path.glob("store/**/*"), *tmp_path.glob("copy/**/*"), *tmp_path.glob("old/**/*")):
         if path.is_file():
             assert b"no good" not in path.read_bytes()

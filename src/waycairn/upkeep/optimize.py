@@ -55,12 +55,10 @@ def optimize(
     recompress: bool | None = None,
     settings: OptimizeSettings | None = None,
     stop: Callable[[], bool] = never,
-    is_asked: bool = True,
 ) -> OptimizeReport:
     """A sweep, then packs that are worth it are written anew. `max_bytes` bounds what is copied, the next pass goes on;
     `recompress` compresses everything again (True) or nothing (False), else what is cold. Of several at once each does what
-    the others have not. `stop` is asked between jobs; a pass that nobody asked for stands in the audit log only if it did
-    something. Raises Damaged if a sweep would; StoreFull: then what was done stays done."""
+    the others have not. `stop` is asked between jobs. Raises Damaged if a sweep would; StoreFull: then what was done stays done."""
     began = core.clock.monotonic()
     settings = settings or core.settings.optimize
     most = settings.max_bytes if max_bytes is None else max_bytes
@@ -68,7 +66,7 @@ def optimize(
     if dry_run:
         report = _would(core, settings, most, recompress)
     else:
-        report = _do(core, settings, most, recompress, stop=stop, is_asked=is_asked)
+        report = _do(core, settings, most, recompress, stop=stop)
         core.catalog.note_upkeep(NOTE, core.clock.now() + core.catalog.clock_offset(), facts_of(report))
     crashpoint("optimize.done")
     return replace(report, seconds=core.clock.monotonic() - began)
@@ -91,10 +89,9 @@ def _do(
     recompress: bool | None,
     *,
     stop: Callable[[], bool],
-    is_asked: bool,
 ) -> OptimizeReport:
     # 1. What nothing refers to goes; packs of which something is left hold dead bytes from then on.
-    swept = sweep(core, is_asked=is_asked, stop=stop)
+    swept = sweep(core, is_asked=False, stop=stop)
     facts = core.catalog.pack_facts()
     # 2. These are copied without them, a bounded number of bytes, and switched.
     jobs, left = within(plan(facts, settings, core.clock.now(), compress=recompress), most)

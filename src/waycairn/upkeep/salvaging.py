@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from typing import Any
 from waycairn.catalog import open_catalog
 from waycairn.catalog.salvaging import SalvagedRows, SalvagedTable, salvage_rows
 from waycairn.crypto.locksmith import Locksmith
-from waycairn.errors import StoreNotFound, WaycairnError
+from waycairn.errors import Damaged, StoreNotFound, WaycairnError
 from waycairn.model.repair import RepairReport
+from waycairn.upkeep.auditing import record
 from waycairn.upkeep.repairing import repair
 from waycairn.upkeep.verified import Verified
 from waycairn.upkeep.verifying import verify
@@ -80,6 +81,8 @@ def _made(store: Path, draft: Path, to: Path, secrets: Mapping[str, Any]) -> Sal
         with closing(open_core(draft, create=False, keys=locksmith)) as core:
             repaired = repair(core)
             verified = verify(core, level="structure")
+            with suppress(Damaged):  # where its end is lost the log cannot go on
+                record(core, "store.salvage", str(store.absolute()), facts=_lost(rows))
         (draft / "catalog.db.before-repair").unlink(missing_ok=True)
         flush_directory(draft)
         crashpoint("salvage.rename")
@@ -87,6 +90,10 @@ def _made(store: Path, draft: Path, to: Path, secrets: Mapping[str, Any]) -> Sal
         flush_directory(to.parent)
     crashpoint("salvage.done")
     return Salvaged(str(to), rows.tables, packs, repaired, verified)
+
+
+def _lost(rows: SalvagedRows) -> dict[str, Any]:
+    return {"lost": [name for name, table in rows.tables.items() if table.gaps or table.nonsense]}
 
 
 def _rows(store: Path, draft: Path) -> SalvagedRows:

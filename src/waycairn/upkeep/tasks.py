@@ -81,11 +81,11 @@ register(Task("verifying", lambda core: core.settings.verify.interval or None, _
 
 
 def _optimize(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
-    """At most `optimize.max_bytes` at once; the rest waits for the next interval."""
+    """At most `optimize.max_bytes` at once; the rest waits for the next interval. One that did nothing is no act."""
     from waycairn.upkeep.auditing import record
     from waycairn.upkeep.optimize import facts_of, optimize
 
-    report = optimize(core, stop=stop, is_asked=False)
+    report = optimize(core, stop=stop)
     facts = facts_of(report)
     if report.actions:
         record(core, "optimize", facts=facts)
