@@ -46,11 +46,6 @@ class Undivided:
             elif self._forks:
                 self._changed.notify_all()
 
-    @property
-    def is_divided(self) -> bool:
-        """Whether somebody is inside just now, the thread that asks or another."""
-        return bool(self._inside)
-
     def before_fork(self, work: Callable[[], None]) -> None:
         """To be called before each fork, when nobody is inside."""
         self._before.append(work)
