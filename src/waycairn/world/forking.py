@@ -28,18 +28,19 @@ class Undivided:
         """Those that wait or are under way."""
         self._before: list[Callable[[], None]] = []
         # Re-entrant, because a signal handler may fork.
-        self._changed = Condition(RLock())
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
 
     def __enter__(self) -> None:
         me = get_ident()
-        with self._changed:
+        with self._lock:
             if self._forks and me not in self._inside:
                 self._changed.wait_for(lambda: not self._forks, self._patience)
             self._inside[me] = self._inside.get(me, 0) + 1
 
     def __exit__(self, *_: object) -> None:
         me = get_ident()
-        with self._changed:
+        with self._lock:
             depth = self._inside.pop(me, 1) - 1
             if depth:
                 self._inside[me] = depth
@@ -55,7 +56,7 @@ class Undivided:
     def close(self) -> None:
         """Wait until nobody else is inside, and let nobody in."""
         me, until = get_ident(), time.monotonic() + self._patience
-        self._changed.acquire()
+        self._lock.acquire()
         self._forks += 1
         self._changed.wait_for(lambda: not self._inside.keys() - {me}, max(0.0, until - time.monotonic()))
         if not self._inside:
@@ -65,15 +66,16 @@ class Undivided:
     def open(self) -> None:
         self._forks -= 1
         self._changed.notify_all()
-        self._changed.release()
+        self._lock.release()
 
     def open_in_child(self) -> None:
         """Those who were inside, or waited, are not in this process."""
-        me, changed = get_ident(), self._changed
+        me, lock = get_ident(), self._lock
         self._forks = 0
         self._inside = {me: self._inside[me]} if me in self._inside else {}
-        self._changed = Condition(RLock())
-        changed.release()
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
+        lock.release()
 
 
 undivided = Undivided()
