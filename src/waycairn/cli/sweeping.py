@@ -24,8 +24,8 @@ def sweep(
     grace: Annotated[
         str | None,
         typer.Option(
-            help="How old what a save that died left must be, as in 1h; 0s if nobody works in the store. "
-            "By default as the setting upkeep.grace says."
+            help="How old a file that no commit names must be, as in 1h; 0s if nobody works in the store. "
+            "By default the setting upkeep.grace."
         ),
     ] = None,
 ) -> None:
