@@ -111,7 +111,7 @@ def _ruled(report: SweepReport) -> Iterator[str]:
     for one in report.rules:
         if report.dry_run or not one.stays:
             noun = "checkpoint" if one.checkpoints == 1 else "checkpoints"
-            what = verb[report.dry_run, one.stays]
+            what = verb[report.dry_run, one.stays] + ("s" if one.stays and one.checkpoints == 1 else "")
             yield f"{one.checkpoints:,} {noun} {what} ({size_text(one.bytes)} brought): {one.rule}"
 
 
