@@ -187,6 +187,9 @@ class PostgresDatabase:
         if writer is not None:
             writer.close()
 
+    def rest(self) -> None:
+        """Nothing: a child lets go of sockets without harm."""
+
     def abandon(self) -> list[Any]:
         """The child's copies of the sockets are let go without a word: else the sessions of a parent that dies live on
         with them, and so do the locks of its last transaction."""

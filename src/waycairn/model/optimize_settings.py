@@ -31,6 +31,8 @@ class OptimizeSettings:
     """The directory that old checkpoints are moved to by each pass; by default none."""
     archive_after: Duration = 90 * 86400.0
     """The age from which a checkpoint of a finished run is old, where `archive` is given."""
+    interval: Duration = 86_400.0
+    """The time between two passes that upkeep begins by itself; 0: it begins none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.live_share <= 1:
@@ -39,7 +41,7 @@ class OptimizeSettings:
             raise ValueError(f"level is a level of zstd from 1 to {_BEST}, not {self.level!r}")
         if self.small_packs < 2:
             raise ValueError(f"small_packs must be 2 or more, not {self.small_packs!r}")
-        for name in ("small_pack", "max_bytes", "recompress_after", "archive_after"):
+        for name in ("small_pack", "max_bytes", "recompress_after", "archive_after", "interval"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ValueError(f"{name} must not be negative, it is {value!r}")

@@ -67,14 +67,27 @@ def verify(
     return found
 
 
-def verify_when_due(core: StoreCore, now: float) -> Verified | None:
-    """As the settings say, if the last verification is long enough ago; else None."""
+class _Stopped(Exception):
+    """In the midst of reading."""
+
+
+def verify_when_due(core: StoreCore, now: float, stop: Callable[[], bool] = lambda: False) -> Verified | None:
+    """As the settings say, if the last verification is long enough ago; else None, and also if `stop` says so meanwhile:
+    then nothing was marked and nothing is noted."""
     settings = core.settings.verify
     last = core.catalog.upkeep_note(NOTE)
     # A time in the future is of a clock that was set back: it must not keep verifications away.
     if not settings.interval or (last is not None and 0 <= now - last.at < settings.interval):
         return None
-    return verify(core, part=settings.upkeep_read_data)
+
+    def look_whether_to_stop(_what: str, _size: int) -> None:
+        if stop():
+            raise _Stopped
+
+    try:
+        return verify(core, part=settings.upkeep_read_data, tell=look_whether_to_stop)
+    except _Stopped:
+        return None
 
 
 class _Look:
