@@ -87,7 +87,9 @@ class Upkeep:
             return left
         try:
             interval = task.interval(self._core)
-            begins = interval is not None and may_begin(self._core, task.name, interval)
+            begins = interval is not None and may_begin(
+                self._core, task.name, interval, in_quiet_hours=task.in_quiet_hours
+            )
         except (WaycairnError, OSError, ValueError) as error:
             interval, begins = _LOOK_EVERY, False
             self._note(task, now, error)

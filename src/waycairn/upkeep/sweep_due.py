@@ -51,10 +51,10 @@ def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport 
     return report
 
 
-def may_begin(core: StoreCore, name: str, pause: float) -> bool:
-    """Of all processes at one store one does a work, once in a pause and in no quiet hours. Looked at first, because that
+def may_begin(core: StoreCore, name: str, pause: float, *, in_quiet_hours: bool = False) -> bool:
+    """Of all processes at one store one does a work, once in a pause and, as a rule, in no quiet hours. Looked at first, because that
     needs no lock."""
-    if core.settings.upkeep.is_quiet(core.clock.now()):
+    if not in_quiet_hours and core.settings.upkeep.is_quiet(core.clock.now()):
         return False
     now = core.clock.now() + core.catalog.clock_offset()
     last = core.catalog.upkeep_note(name)

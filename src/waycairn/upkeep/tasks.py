@@ -26,6 +26,8 @@ class Task:
     interval: Callable[[StoreCore], float | None]
     work: Callable[[StoreCore, Stop], Mapping[str, Any]]
     """With `stopped` in what it returns it was not done: the next process begins it at once."""
+    in_quiet_hours: bool = False
+    """It only looks, and is done in quiet hours, too."""
     loads: str | None = None
     """The module that does it. It is imported by who starts upkeep, not by its thread: a child that is forked in the midst
     of an import can never import that module."""
@@ -47,14 +49,20 @@ def tasks() -> list[Task]:
 
 def _sweep(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
     from waycairn.model.sweeping import summary
+    from waycairn.upkeep.auditing import cut_if_due
     from waycairn.upkeep.sweep import sweep
 
-    return summary(sweep(core, stop=stop, is_asked=False))
+    report = sweep(core, stop=stop, is_asked=False)
+    cut_if_due(core)
+    return summary(report)
 
 
 register(
     Task(
-        "sweep", lambda core: seconds("upkeep.interval", core.settings.upkeep.interval), _sweep, "waycairn.upkeep.sweep"
+        "sweep",
+        lambda core: seconds("upkeep.interval", core.settings.upkeep.interval),
+        _sweep,
+        loads="waycairn.upkeep.sweep",
     )
 )
 
@@ -65,7 +73,15 @@ def _health(core: StoreCore, _stop: Stop) -> Mapping[str, Any]:
     return look_at_health(core)
 
 
-register(Task("health", lambda core: core.settings.health.interval, _health, "waycairn.upkeep.health_task"))
+register(
+    Task(
+        "health",
+        lambda core: core.settings.health.interval,
+        _health,
+        in_quiet_hours=True,
+        loads="waycairn.upkeep.health_task",
+    )
+)
 
 
 def _verify(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
@@ -77,7 +93,9 @@ def _verify(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
     return {"stopped": True} if found is None and stop() else {}
 
 
-register(Task("verifying", lambda core: core.settings.verify.interval or None, _verify, "waycairn.upkeep.verifying"))
+register(
+    Task("verifying", lambda core: core.settings.verify.interval or None, _verify, loads="waycairn.upkeep.verifying")
+)
 
 
 def _optimize(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
@@ -92,4 +110,6 @@ def _optimize(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
     return {**facts, "stopped": True} if stop() else facts
 
 
-register(Task("optimize", lambda core: core.settings.optimize.interval or None, _optimize, "waycairn.upkeep.optimize"))
+register(
+    Task("optimize", lambda core: core.settings.optimize.interval or None, _optimize, loads="waycairn.upkeep.optimize")
+)
