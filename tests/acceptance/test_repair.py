@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import waycairn as wc
-from waycairn.errors import Damaged
+from waycairn.errors import Damaged, StoreFull
 from waycairn.model.states import CheckpointStatus
 from waycairn.upkeep import invariants
 from waycairn.upkeep.repairing import repair
@@ -320,3 +320,18 @@ def test_a_sweep_never_takes_what_a_repair_needs(tmp_path, loss):
         assert len(packs_of(tmp_path)) == len(before) - 1
         assert [store.load(id_) for id_ in ids] == [noise(1), noise(2), noise(3), both()]
         assert invariants.examine(store.core) == []
+
+
+def test_damage_is_told_on_a_full_disk(tmp_path, monkeypatch):
+    """Neither marks nor the note that it was verified can be written."""
+    one, _, _, shared = three_values(tmp_path)
+    path, place = places(tmp_path, one)[5]
+    flip(path, place + 7)
+    with wc.open(tmp_path) as store:
+
+        def refuse(*_, **__):
+            raise StoreFull("no space left")
+
+        for name in ("mark_chunks", "mark_checkpoint", "note_verified", "note_upkeep"):
+            monkeypatch.setattr(store.core.catalog, name, refuse)
+        assert {broken.name for broken in store.verify().broken} == {one, shared}
