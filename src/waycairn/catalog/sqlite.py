@@ -176,8 +176,11 @@ class SqliteDatabase:
         target = self.path.with_name(f"{self.path.name}.{label}")
         unfinished = target.with_name(f"{target.name}.tmp")
         unfinished.unlink(missing_ok=True)
-        with undivided, closing(self.connect()) as source, closing(sqlite3.connect(unfinished)) as copy:
-            source.backup(copy)
+        try:
+            with undivided, closing(self.connect()) as source, closing(sqlite3.connect(unfinished)) as copy:
+                source.backup(copy)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, str(unfinished)) from error
         crashpoint("catalog.copy")
         with unfinished.open("rb+") as file, translated("the copy of the catalog", unfinished):
             flush(file.fileno())
