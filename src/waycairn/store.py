@@ -1,36 +1,32 @@
 """The commit order: chunks, then pack, then one catalog transaction. Reading goes the other way, verified.
 
 This is the whole of what makes a save durable; pace, retries, signals and progress are other modules' business.
-What every commit makes anew are msgspec Structs: frozen dataclasses of as many fields took a tenth of a small save.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
 from msgspec import structs
 
 from waycairn.codec import Packed, Types, load, unbundle
 from waycairn.errors import StoreError, SweptMeanwhile
 from waycairn.measuring import NoMeter
+from waycairn.model.drafts import CheckpointDraft, ComputedDraft, Draft, StepDraft
 from waycairn.model.encoded import Encoded
-from waycairn.model.ids import CheckpointId, OperationId, RunId, checkpoint_id
-from waycairn.model.journal import JournalRows
+from waycairn.model.ids import CheckpointId, checkpoint_id
 from waycairn.model.records import (
     ChunkPlace,
     Commit,
     ComputedItem,
     DoneItems,
-    FailedItem,
     NewCheckpoint,
     NewData,
     NewRun,
-    OutputLength,
     Progress,
     StepResult,
     Stored,
@@ -47,78 +43,14 @@ if TYPE_CHECKING:
     from waycairn.chunks import ChunkReader, ChunkWriter, Examined, IndexTable, OpenState, Roots
     from waycairn.crypto.locksmith import Locksmith
 
+__all__ = ["CheckpointDraft", "ComputedDraft", "Draft", "StepDraft", "StoreCore"]
+
 T = TypeVar("T")
 _WRITTEN_AGAIN = 2
 """Times that a commit is placed on top of what is there; then everything is written anew."""
 _SWEPT_IN_A_ROW = 8
 """Sweeps that may come between a look at what is there and the commit, one after the other: the two lie within a
 millisecond."""
-
-
-class CheckpointDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A checkpoint before its bytes have a place in the store."""
-
-    kind: str
-    encoded: Encoded
-    role: str = "state"
-    iteration: int | None = None
-    tags: Sequence[str] = ()
-    description: str | None = None
-    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
-    expires: float | None = None
-    reason: str | None = None
-    outputs: Mapping[str, int] = msgspec.field(default_factory=dict)
-    compress: str | None = None
-    """How its large buffers are compressed: None (where a sample pays), "planes" or "delta", see `chunks.compressing`."""
-    base: Stored | None = None
-    """With "delta": the checkpoint before, whose chunks at the same places the new ones may be the difference to."""
-
-
-class StepDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A step result before its bytes have a place in the store."""
-
-    scope: str
-    name: str
-    arguments: bytes | None
-    encoded: Encoded
-    took: float
-
-
-class ComputedDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A result that waits for its fold, before its bytes have a place in the store."""
-
-    loop: str
-    digest: bytes
-    key: bytes
-    encoded: Encoded
-
-
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """One cut, encoded on the caller's thread: nothing in it changes when the user's objects do."""
-
-    run: RunId
-    epoch: int
-    sequence: int
-    operation: OperationId
-    """Names this draft, so that one that was interrupted can ask whether it is there."""
-    progress: Progress
-    status: RunStatus | None = None
-    error: Mapping[str, Any] | None = None
-    items: Sequence[DoneItems] = ()
-    results: Mapping[str, Encoded] = msgspec.field(default_factory=dict)
-    """Loop to what its items gave, see `codec.bundles`."""
-    failures: Sequence[FailedItem] = ()
-    settled: Sequence[tuple[str, bytes]] = ()
-    computed: Sequence[ComputedDraft] = ()
-    folded: Sequence[tuple[str, bytes]] = ()
-    queued: Mapping[str, Encoded] = msgspec.field(default_factory=dict)
-    """Queue to what was added to it, see `codec.bundles`."""
-    steps: Sequence[StepDraft] = ()
-    outputs: Sequence[OutputLength] = ()
-    checkpoint: CheckpointDraft | None = None
-    drop: Sequence[int] = ()
-    journal: JournalRows | None = None
-    """What was logged; in the same transaction, taken back by the same rewind."""
 
 
 class _Written(list[NewData]):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 import waycairn as wc
-from waycairn.errors import Damaged
+from waycairn.errors import Damaged, StoreFull
 from waycairn.model.states import CheckpointStatus
 from waycairn.upkeep import invariants
 from waycairn.upkeep.repairing import repair
@@ -289,3 +289,49 @@ def test_any_bit_names_what_it_hurts_and_nothing_else(tmp_path):
             assert {one.name for one in store.verify().broken} == {id_ for id_, value in after.items() if value is None}
             hurt += len(broken)
     assert hurt > 2
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ["delete from chunks where number > 3 and number % 5 = 0"],
+        ["delete from blocks where pack is not null"],
+        ["delete from packs"],
+        ["delete from chunks", "delete from blocks where pack is not null", "delete from packs"],
+    ],
+)
+def test_a_sweep_never_takes_what_a_repair_needs(tmp_path, loss):
+    """Lost rows make a pack look as if nobody needed it: nothing is removed before a repair."""
+    ids = three_values(tmp_path)
+    with wc.open(tmp_path) as store:
+        gone = store.save("gone", noise(9))
+        store.delete(gone)
+    for statement in loss:
+        rows(tmp_path, statement)
+    before = packs_of(tmp_path)
+    with wc.open(tmp_path) as store:
+        with pytest.raises(Damaged, match="waycairn repair"):
+            store.sweep(grace=0)
+        with suppress(Damaged):  # packs without a row are none of its business
+            store.optimize()
+        assert packs_of(tmp_path) == before
+        store.repair()
+        store.sweep(grace=0)
+        assert len(packs_of(tmp_path)) == len(before) - 1
+        assert [store.load(id_) for id_ in ids] == [noise(1), noise(2), noise(3), both()]
+        assert invariants.examine(store.core) == []
+
+
+def test_damage_is_told_on_a_full_disk(tmp_path, monkeypatch):
+    """Neither marks nor the note that it was verified can be written."""
+    one, _, _, shared = three_values(tmp_path)
+    path, place = places(tmp_path, one)[5]
+    flip(path, place + 7)
+    with wc.open(tmp_path) as store:
+
+        def refuse(*_, **__):
+            raise StoreFull("no space left")
+
+        for name in ("mark_chunks", "mark_checkpoint", "note_verified", "note_upkeep"):
+            monkeypatch.setattr(store.core.catalog, name, refuse)
+        assert {broken.name for broken in store.verify().broken} == {one, shared}

@@ -16,7 +16,8 @@ import waycairn as wc
 from waycairn.model.settings import Settings
 from waycairn.model.upkeep_settings import UpkeepSettings
 from waycairn.upkeep.background import Upkeep
-from waycairn.upkeep.tasks import Task, register
+from waycairn.upkeep.statistics import statistics
+from waycairn.upkeep.tasks import Task, register, tasks
 
 
 def until(true, seconds: float = 20.0) -> None:
@@ -61,6 +62,37 @@ def test_it_sweeps(store, tmp_path):
     store.stop_upkeep()
     assert not upkeep.is_running
     assert threads() == []
+
+
+def test_all_of_it(store):
+    """Each work once a day in one process; a verification that was stopped counts for none, and is made up for."""
+    store.save("value", os.urandom(200_000))
+    names = {"sweep", "health", "verifying", "optimize"}
+    assert {task.name for task in tasks()} >= names
+    upkeep = store.start_upkeep()
+    until(lambda: upkeep.ended.keys() >= names)
+    store.stop_upkeep()
+    assert {name: upkeep.ended[name].error for name in names} == dict.fromkeys(names)
+    last = statistics(store.core)["upkeep"]
+    assert last.keys() == {"sweep", "verify", "optimize", "health"}
+    assert store.core.catalog.upkeep_note("verify").facts["part"] == "/30"
+    again = Upkeep(with_upkeep(wc.open(store.core.url)).core, [task for task in tasks() if task.name != "sweep"])
+    again.start()
+    time.sleep(0.1)
+    again.stop()
+    again._core.close()
+    assert not again.ended
+
+
+def test_a_verification_that_is_stopped_is_none(store):
+    store.save("value", os.urandom(200_000))
+    verifying = next(task for task in tasks() if task.name == "verifying")
+    upkeep = Upkeep(store.core, [verifying])
+    upkeep._stop.set()
+    upkeep._look()
+    assert store.core.catalog.upkeep_note("verify") is None
+    Upkeep(store.core, [verifying])._look()
+    assert store.core.catalog.upkeep_note("verify") is not None
 
 
 def test_closing_stops_it(tmp_path):

@@ -74,13 +74,17 @@ def line(number: int) -> str:
     return f"{number} squared is {number * number}\n" * (1 + number % 3)
 
 
+def nothing(_: wc.Store) -> None:
+    """A store is looked at as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
     run: Callable[[wc.Store, Told], None]
     check: Callable[[wc.Store, Acks], None]
     is_flushed: bool = True
     """Whether every commit survives a power cut; else it may lose the newest, all of a batch together."""
-    first: Callable[[wc.Store], None] = lambda _store: None
+    first: Callable[[wc.Store], None] = nothing
     """What a person does before he looks: of a job that does damage."""
 
 

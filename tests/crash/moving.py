@@ -97,23 +97,23 @@ ARCHIVE = Path(STORE, "archive")
 
 
 def save_and_archive(store: wc.Store, told: Told) -> None:
-    for name, pages in (("old", (1, 2)), ("new", (2, 3))):
+    for name, pages in (("cold", (1, 2)), ("warm", (2, 3))):
         done = store.latest(name, {"page": 0})["page"]
         for page in pages:
             if page > done:
                 store.save(name, moved(page))
                 told(f"{name} {page}")
     if not store.latest("archived"):
-        archive(store.core, chosen(store.core, [store.find("old")]), str(ARCHIVE), grace=0)
+        archive(store.core, chosen(store.core, [store.find("cold")]), str(ARCHIVE), grace=0)
         told("archived 1")
         store.save("archived", True)
-    assert is_moved(store.latest("old"), 2)
+    assert is_moved(store.latest("cold"), 2)
     restore(store.core, None, grace=0)
     told("restored 1")
 
 
 def check_archived(store: wc.Store, acks: Acks) -> None:
-    for name, pages in (("old", (1, 2)), ("new", (2, 3))):
+    for name, pages in (("cold", (1, 2)), ("warm", (2, 3))):
         values = [store.load(record.id) for record in reversed(checkpoints(store, name))]
         assert tuple(one["page"] for one in values) in (pages[:0], pages[:1], pages)
         assert all(is_moved(one, one["page"]) for one in values)

@@ -101,6 +101,15 @@ def test_every_option_is_documented(command):
     assert options <= set(re.findall(r"--[a-z-]+", top + section))
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_is_made_of_sentences(command):
+    """The list of commands shows the first one; line breaks of the code are in none."""
+    said = COMMANDS[command]
+    assert said.short_help.endswith((".", "?"))
+    assert said.help.startswith(said.short_help)
+    assert all("\n" not in paragraph for paragraph in said.help.split("\n\n"))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     """Every relative link names a file that is there."""

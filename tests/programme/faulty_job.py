@@ -203,13 +203,11 @@ def _warm_up() -> None:
     from crash import bugs, job  # noqa: F401 - imported before the forks
     from crash.workloads import STORE
 
-    with (
-        tempfile.TemporaryDirectory(prefix="waycairn-jobs-") as folder,
-        contextlib.chdir(folder),
-        wc.open(STORE) as store,
-    ):
+    with tempfile.TemporaryDirectory(prefix="waycairn-jobs-") as folder, contextlib.chdir(folder):
         for workload in JOBS.values():
-            workload.run(store, lambda _: None)
+            # Opened for each: one of them sets back the numbers that an open store has taken for itself.
+            with wc.open(STORE) as store:
+                workload.run(store, lambda _: None)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all of it
 

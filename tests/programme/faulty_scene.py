@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 import waycairn as wc
+from crash.common import nothing
 from crash.workloads import STORE
 from programme.faulty_job import JOBS, Ending, FaultyJobs, Order
 from programme.victim import Scene
@@ -88,6 +89,8 @@ class FaultyScene(Scene):
             return f"ended with {ending.code}"
         if ending.error not in HONEST and ending.number not in honest:
             return f"told as {ending.error}: {ending.message}"
+        if JOBS[self.order.workload].first is not nothing:
+            heal()  # who looks puts right first what the job broke on purpose, and that takes room
         wrong = self._first_wrong()
         heal()
         return wrong or self._recover()

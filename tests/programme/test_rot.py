@@ -31,7 +31,7 @@ def folder(tmp_path) -> Iterator[Path]:
 
 def test_rot(folder):
     """Bits flipped, ends cut off and zeroed, parts exchanged, in every structure; and how a run goes on from it."""
-    tally = rot.run(Budget(seconds=20), folder)
+    tally = rot.run(Budget(seconds=60, most=150), folder)
     print(tally)
     assert tally.passed, "\n".join(tally.bad)
     assert sum(tally.delivered.values()) > 100

@@ -368,7 +368,7 @@ def test_damage_tells_that_targets_may_be_overwritten(store):
     state = {"a": torch.randn(1024, 1024), "b": torch.randn(1024, 1024)}
     checkpoint = store.save("s", state)
     (pack,) = store.core.catalog.packs()
-    path = store.core.blobs.path(pack)
+    path = store.core.blobs.at(None).path(pack)
     content = bytearray(path.read_bytes())
     content[6 * MIB] ^= 1
     path.write_bytes(content)

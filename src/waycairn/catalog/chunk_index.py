@@ -61,6 +61,11 @@ HOLD_COUNTER = Statement(
     "Read a counter that must not move before this transaction ends.",
     select(counters.c.value).where(counters.c.name == bindparam("counter")).with_for_update(read=True),
 )
+LOCK_EPOCH = Statement(
+    "lock_epoch",
+    "Move the sweep epoch: whoever found chunks again under another one is refused from here on.",
+    update(counters).where(counters.c.name == "sweep").values(value=counters.c.value + 1).returning(counters.c.value),
+)
 PACKS = Statement("packs", "All packs.", select(packs.c.id, packs.c.size))
 PACK_ENDS = Statement(
     "pack_ends",

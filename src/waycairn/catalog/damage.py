@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Double, Integer, bindparam, delete, insert, select, update
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import ADD_BLOCK, ADD_CHUNK, hold_epoch, places_of
+from waycairn.catalog.chunk_index import ADD_BLOCK, ADD_CHUNK, LOCK_EPOCH, hold_epoch, places_of
 from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
@@ -17,7 +17,6 @@ from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import CHUNK_COLUMNS, chunk_of, values_of_block, values_of_chunk
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.sweeping import LOCK_EPOCH
 from waycairn.catalog.tables import blocks, chunks, counters, damaged, packs
 from waycairn.model.damage import IndexPage, Mending, PackRow
 from waycairn.model.ids import PackId

@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 from sqlalchemy import bindparam, delete, func, insert, literal, select, text
 from sqlalchemy.sql.elements import ClauseElement
 
+from waycairn.catalog.chunk_index import LOCK_EPOCH
 from waycairn.catalog.columns import decode_json, encode_json
+from waycairn.catalog.condemning import PACK_FILL
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.sweeping import LOCK_EPOCH, PACK_FILL
 from waycairn.catalog.tables import keys, meta
 from waycairn.model.ids import PackId
 from waycairn.model.keys import DataKeys, WrappedKey

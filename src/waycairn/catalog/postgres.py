@@ -22,6 +22,7 @@ from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import SAFE, from_postgres
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
+from waycairn.catalog.postgres_words import first_line, is_lost, is_silence, without_password
 from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.statement import Statement, Texts
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
@@ -94,7 +95,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, durability: Durability, deadline: float) -> None:
         self._url = url
-        self.name = _without_password(url)
+        self.name = without_password(url)
         self.address = _TEXTS.address
         self._deadline = deadline
         self._sessions = Sessions(_TEXTS)
@@ -117,7 +118,7 @@ class PostgresDatabase:
             try:
                 return self._read(work)
             except psycopg.Error as error:
-                if not _is_silence(error) and not (error.sqlstate or "").startswith(("08", "57")):
+                if not is_silence(error) and not (error.sqlstate or "").startswith(("08", "57")):
                     raise
                 self._drop_idle()
                 return self._read(work)
@@ -187,6 +188,9 @@ class PostgresDatabase:
         if writer is not None:
             writer.close()
 
+    def rest(self) -> None:
+        """Nothing: a child lets go of sockets without harm."""
+
     def abandon(self) -> list[Any]:
         """The child's copies of the sockets are let go without a word: else the sessions of a parent that dies live on
         with them, and so do the locks of its last transaction."""
@@ -210,7 +214,7 @@ class PostgresDatabase:
             connection = _Bounded.connect(**given, autocommit=True)
         except psycopg.OperationalError as error:
             raise StoreUnreachable(
-                f"the database {self.name} cannot be reached ({_first_line(error)}). Nothing was changed. Check the "
+                f"the database {self.name} cannot be reached ({first_line(error)}). Nothing was changed. Check the "
                 "address, the server and the network, then run the job again.",
                 address=self.name,
             ) from error
@@ -257,7 +261,7 @@ class PostgresDatabase:
             writer.close()
 
     def _translated(self, error: psycopg.Error) -> Exception:
-        return from_postgres(None if _is_silence(error) else error.sqlstate or "no state", error, self.name)
+        return from_postgres(None if is_silence(error) else error.sqlstate or "no state", error, self.name)
 
     def _check(self) -> None:
         if self._is_forked:
@@ -294,7 +298,7 @@ class PostgresDatabase:
             crashpoint("catalog.commit")
         except BaseException as error:
             self._roll_back(connection)
-            if isinstance(error, psycopg.Error) and (_is_lost(connection, error) or error.sqlstate in _RUN_AGAIN):
+            if isinstance(error, psycopg.Error) and (is_lost(connection, error) or error.sqlstate in _RUN_AGAIN):
                 raise _UndoneError(error) from error
             raise
         if self._commit(connection, row[0]):
@@ -312,7 +316,7 @@ class PostgresDatabase:
             unit.attempt(session)
             error = unit.error
             if error is not None:
-                if isinstance(error, psycopg.Error) and (_is_lost(connection, error) or error.sqlstate in _RUN_AGAIN):
+                if isinstance(error, psycopg.Error) and (is_lost(connection, error) or error.sqlstate in _RUN_AGAIN):
                     raise error
                 connection.execute("ROLLBACK TO unit", prepare=False)
             connection.execute("RELEASE unit", prepare=False)
@@ -334,7 +338,7 @@ class PostgresDatabase:
             # Never prepared: in the simple protocol COMMIT is one message and one answer.
             answer = connection.execute("COMMIT", prepare=False).statusmessage
         except BaseException as error:
-            if isinstance(error, psycopg.Error) and not _is_lost(connection, error):
+            if isinstance(error, psycopg.Error) and not is_lost(connection, error):
                 # The server answered: it refused, and rolled back.
                 if error.sqlstate in _RUN_AGAIN:
                     raise _UndoneError(error) from error
@@ -365,7 +369,7 @@ class PostgresDatabase:
                 return status == "committed"
             if time.monotonic() > end:
                 raise CommitUnknown(
-                    f"the connection to {self.name} broke during COMMIT ({_first_line(cause)}), and for "
+                    f"the connection to {self.name} broke during COMMIT ({first_line(cause)}), and for "
                     f"{self._deadline:g} s nobody could say whether it was done. {SAFE.replace('is not', 'may be')} "
                     "Run the job again: it finds out and goes on from what is there.",
                     address=self.name,
@@ -390,24 +394,3 @@ def server_settings(url: str) -> dict[str, str]:
     with database.connect() as connection:
         answers = [connection.execute("SELECT current_setting(%s)", (name,)).fetchone() for name in names]
     return {name: str(answer[0]) for name, answer in zip(names, answers, strict=True) if answer is not None}
-
-
-def _is_lost(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
-    """The server did not answer: an answer carries an SQLSTATE and leaves the connection open."""
-    return connection.closed or _is_silence(error)
-
-
-def _is_silence(error: psycopg.Error) -> bool:
-    return error.sqlstate is None and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _without_password(url: str) -> str:
-    given = conninfo_to_dict(url)
-    host = given.get("host") or "localhost"
-    port = f":{given['port']}" if given.get("port") else ""
-    user = f"{given['user']}@" if given.get("user") else ""
-    return f"postgresql://{user}{host}{port}/{given.get('dbname', '')}"

@@ -18,7 +18,7 @@ from functools import cache, partial
 from sqlalchemy import BigInteger, Integer, Table, bindparam, case, func, insert, select, update
 
 from waycairn.catalog import tables
-from waycairn.catalog.chunk_index import ADD_BLOCK
+from waycairn.catalog.chunk_index import ADD_BLOCK, LOCK_EPOCH
 from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
@@ -27,16 +27,15 @@ from waycairn.catalog.rows import values_of_block
 from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.sweeping import (
-    LOCK_EPOCH,
     REFERRING,
     Refers,
-    _all_bases,
-    _chunks_after,
-    _drop_blocks,
-    _manifests,
-    _with_bases,
+    all_bases,
+    chunks_after,
+    drop_blocks,
+    manifests,
     newest_commits,
     rescued,
+    with_bases,
 )
 from waycairn.catalog.tables import blocks, chunks, packs
 from waycairn.errors import Damaged, SweptMeanwhile
@@ -136,7 +135,7 @@ class RepackPart(Part):
             return {PackId(row[0]): _facts_of(row) for row in rows}
 
     def chunk_blocks(self, after: int = -1) -> Iterator[tuple[int, int]]:
-        while page := self._database.read(partial(_chunks_after, after=after)):
+        while page := self._database.read(partial(chunks_after, after=after)):
             yield from page
             after = page[-1][0]
 
@@ -168,10 +167,10 @@ class RepackPart(Part):
                     (theirs if is_theirs else others).update(found)
             if len(others) > _MANY:
                 others = set(Spans(others))
-        bases: dict[int, int] = dict(self._database.read(lambda session: session.all(_all_bases())))
+        bases: dict[int, int] = dict(self._database.read(lambda session: session.all(all_bases())))
         return Needs(
-            theirs=_with_bases(Spans(theirs), bases),
-            others=_with_bases(Spans(others), bases),
+            theirs=with_bases(Spans(theirs), bases),
+            others=with_bases(Spans(others), bases),
             sequences=sequences,
             refers=refers,
             skipped=skipped,
@@ -215,7 +214,7 @@ def _referred(
 ) -> list[tuple[int, int, Runs]]:
     values = {"first": min(nums), "last": max(nums), "skipped": skipped, "length": len(skipped)}
     rows = []
-    for num, sequence, manifest, *_ in session.each(_manifests(table, since=False), values):
+    for num, sequence, manifest, *_ in session.each(manifests(table, since=False), values):
         if num not in nums:
             continue  # what a run needs that was added since is looked at by the switch
         try:
@@ -270,7 +269,7 @@ def _place(block: NewBlock) -> tuple[str | None, int]:
 
 def _drop(session: Session, numbers: Sequence[int]) -> None:
     for batch in in_batches(numbers, _SIZES):
-        session.change(_drop_blocks(len(batch)), any_values(batch))
+        session.change(drop_blocks(len(batch)), any_values(batch))
 
 
 def _moved_chunks(move: Move) -> Iterator[dict[str, int]]:

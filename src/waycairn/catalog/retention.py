@@ -165,7 +165,7 @@ class RetentionPart(Part):
                     if rows:
                         yield run, rows
                     run, rows = row[0], []
-                rows.append(_held_of(row) if len(row) == len(_HELD) else _measured_of(row[: len(_HELD) + 1]))
+                rows.append(_held_of(row) if len(row) == len(_HELD) else _measured_of(row))
             sequence = page[-1][1]
         if rows:
             yield run, rows

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from sqlalchemy.dialects import sqlite as dialects
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.shapes import kinds_of
 from waycairn.catalog.statement import Statement, Texts
-from waycairn.catalog.tables import FORMAT, Json, checkpoints, counters, meta, metadata, runs
+from waycairn.catalog.tables import FORMAT, Json, checkpoints, counters, keys, meta, metadata, runs
 from waycairn.errors import Damaged
 from waycairn.model.states import CheckpointStatus, RunStatus
 
@@ -49,7 +49,8 @@ _STATUSES = {
 }
 _NUMBER: ColumnElement[int] = literal_column("rowid", Integer)
 _TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
-_SECRET = 32
+_SECRETS = {32, 71}
+"""Bytes; the longer one is sealed, of an encrypted store."""
 _IDENTITY = (meta.c.id, meta.c.secret, meta.c.created)
 
 IDENTITY = Statement("identity", "Which store this is.", select(*_IDENTITY))
@@ -119,7 +120,9 @@ def salvage_rows(damaged: Path, fresh: Path, others: Sequence[Path] = ()) -> Sal
         for table in metadata.sorted_tables:
             if table is not meta:
                 found.tables[table.name] = _salvage(old, new, table)
-        _drop_orphans(new, found)
+        if len(identity["secret"]) > min(_SECRETS) and not found.tables[keys.name].rows:
+            found.tables[keys.name] = _keys_of_another(new, others)
+        drop_orphans(new, found)
         new.run(COUNT)
         new.run(LOOK_AGAIN)
         target.execute("COMMIT")
@@ -147,11 +150,24 @@ def _identity(damaged: Path, others: Sequence[Path]) -> dict[str, Any]:
                 row = Session(connection.cursor(), _TEXTS).one(IDENTITY)
         except _BAD:
             continue
-        if row is not None and _makes_sense(_IDENTITY, row) and len(row[1]) == _SECRET:
+        if row is not None and _makes_sense(_IDENTITY, row) and len(row[1]) in _SECRETS:
             return {column.name: value for column, value in zip(_IDENTITY, row, strict=True)}
     raise Damaged(
         "the row that says which store this is cannot be read, neither in the catalog nor in a copy of it: without the secret "
         "in it no checkpoint can be told from nonsense. Nothing was written. Restore a copy of catalog.db, then repair."
+    )
+
+
+def _keys_of_another(new: Session, others: Sequence[Path]) -> SalvagedTable:
+    """Keys may have been replaced since the copy was made: then the passphrase or key of that time opens it, if any does."""
+    for path in others:
+        with suppress(*_BAD), closing(_opened(path)) as connection:
+            found = _salvage(Session(connection.cursor(), _TEXTS), new, keys)
+            if found.rows:
+                return found
+    raise Damaged(
+        "the store is encrypted, and the rows with its wrapped keys cannot be read, neither in the catalog nor in a copy of it: "
+        "without them no passphrase and no key file opens it. Nothing was written. Restore a copy of catalog.db, then repair."
     )
 
 
@@ -322,7 +338,7 @@ def _fits(column: Column[Any], value: Any) -> bool:
     return True
 
 
-def _drop_orphans(new: Session, found: SalvagedRows) -> None:
+def drop_orphans(new: Session, found: SalvagedRows) -> None:
     """What hangs on a run that is lost; a phase whose parent is lost becomes a run of its own."""
     new.run(ADOPT)
     for table in metadata.sorted_tables:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Integer, bindparam, delete, func, insert, select
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.columns import (
-    as_text,
-    decode_json,
-    decode_maybe,
-    decode_text,
-    encode_json,
-    encode_maybe,
-    encode_text,
-)
-from waycairn.catalog.database import Row, Session
+from waycairn.catalog.database import Session
 from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
-from waycairn.catalog.points import decode_points, encode_points
-from waycairn.catalog.shapes import nonsense_of, reads
+from waycairn.catalog.points import encode_points
+from waycairn.catalog.session_rows import (
+    ITERATION,
+    LOGGED,
+    PATTERN,
+    PROMOTED,
+    RULE,
+    iteration_of,
+    logged_of,
+    pattern_of,
+    promoted_of,
+    rule_of,
+    values_of_iteration,
+    values_of_logged,
+    values_of_pattern,
+    values_of_rule,
+)
+from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import discovered_patterns as patterns
 from waycairn.catalog.tables import iterations, metrics, rule_metadata, rule_performance, runs
 from waycairn.model.ids import RunId
 from waycairn.model.journal import Iteration, JournalRows, LoggedCut, Pattern, PromotedRule, RuleOptimization
-
-_LOGGED = (
-    metrics.c.sequence,
-    metrics.c.epoch,
-    metrics.c.entered,
-    metrics.c.created,
-    metrics.c.saving,
-    metrics.c.points,
-)
-_ITERATION = (
-    *(iterations.c.number, iterations.c.sequence, iterations.c.epoch, iterations.c.created, iterations.c.took),
-    *(iterations.c.improvement, iterations.c.metrics, iterations.c.facts),
-)
-_RULE = tuple(column for column in rule_performance.c if column.name != "run")
-_PROMOTED = tuple(rule_metadata.c)
-_PATTERN = (runs.c.id, *(column for column in patterns.c if column.name != "run"))
 
 ADD_LOGGED = Statement(
     "add_logged",
@@ -87,7 +77,7 @@ PROMOTE = Statement(
 LOGGED_AFTER = Statement(
     "logged_after",
     "A bounded number of the cuts that hold metrics, in order.",
-    select(*_LOGGED)
+    select(*LOGGED)
     .where(metrics.c.run == NUM, metrics.c.sequence > bindparam("after"))
     .order_by(metrics.c.sequence)
     .limit(bindparam("limit", type_=Integer)),
@@ -98,32 +88,32 @@ NEWEST_STEP = Statement(
 ITERATIONS_AFTER = Statement(
     "iterations_after",
     "Iterations of later commits, by number.",
-    select(*_ITERATION)
+    select(*ITERATION)
     .where(iterations.c.run == NUM, iterations.c.sequence > bindparam("after"))
     .order_by(iterations.c.number),
 )
 GET_ITERATION = Statement(
     "get_iteration",
     "The iteration of a number.",
-    select(*_ITERATION).where(iterations.c.run == NUM, iterations.c.number == bindparam("number")),
+    select(*ITERATION).where(iterations.c.run == NUM, iterations.c.number == bindparam("number")),
 )
 NEWEST_ITERATION = Statement(
     "newest_iteration",
     "The iteration of the highest number.",
-    select(*_ITERATION).where(iterations.c.run == NUM).order_by(iterations.c.number.desc()).limit(1),
+    select(*ITERATION).where(iterations.c.run == NUM).order_by(iterations.c.number.desc()).limit(1),
 )
 RULES_AFTER = Statement(
     "rules_after",
     "Trials of rules in later commits, in order.",
-    select(*_RULE)
+    select(*RULE)
     .where(rule_performance.c.run == NUM, rule_performance.c.sequence > bindparam("after"))
     .order_by(rule_performance.c.sequence, rule_performance.c.place),
 )
-PROMOTED_RULES = Statement("promoted_rules", "The best of each rule.", select(*_PROMOTED))
+PROMOTED_RULES = Statement("promoted_rules", "The best of each rule.", select(*PROMOTED))
 PATTERNS_AFTER = Statement(
     "patterns_after",
     "Patterns that a run found in later commits, in order.",
-    select(*_PATTERN)
+    select(*PATTERN)
     .join(runs, runs.c.num == patterns.c.run)
     .where(patterns.c.run == NUM, patterns.c.sequence > bindparam("after"))
     .order_by(patterns.c.sequence, patterns.c.place),
@@ -131,7 +121,7 @@ PATTERNS_AFTER = Statement(
 ALL_PATTERNS = Statement(
     "all_patterns",
     "Patterns that any run found, by time.",
-    select(*_PATTERN).join(runs, runs.c.num == patterns.c.run).order_by(patterns.c.created, patterns.c.place),
+    select(*PATTERN).join(runs, runs.c.num == patterns.c.run).order_by(patterns.c.created, patterns.c.place),
 )
 
 _LATER = "Rows of later commits."
@@ -156,7 +146,7 @@ DROP_PROMOTED = Statement(
 BEST_LEFT = Statement(
     "best_left",
     "The best trial of a rule that still stands, of any run.",
-    select(runs.c.num, runs.c.id, *_RULE)
+    select(runs.c.num, runs.c.id, *RULE)
     .join(runs, runs.c.num == rule_performance.c.run)
     .where(rule_performance.c.rule == bindparam("which"), rule_performance.c.candidate)
     .order_by(rule_performance.c.score.desc(), rule_performance.c.created)
@@ -172,7 +162,7 @@ class SessionPart(Part):
     def metrics(self, run: RunId, after: int = -1) -> Iterator[LoggedCut]:
         values: dict[str, Any] = {"id": run, "after": after, "limit": _PAGE}
         while rows := self._database.read(lambda session: session.all(LOGGED_AFTER, values)):
-            yield from map(_logged_of, rows)
+            yield from map(logged_of, rows)
             values["after"] = rows[-1][0]
 
     def newest_step(self, run: RunId) -> int | None:
@@ -182,25 +172,25 @@ class SessionPart(Part):
 
     def iterations(self, run: RunId, after: int = -1) -> Sequence[Iteration]:
         values = {"id": run, "after": after}
-        return [*map(_iteration_of, self._database.read(lambda session: session.all(ITERATIONS_AFTER, values)))]
+        return [*map(iteration_of, self._database.read(lambda session: session.all(ITERATIONS_AFTER, values)))]
 
     def find_iteration(self, run: RunId, number: int | None = None) -> Iteration | None:
         statement = NEWEST_ITERATION if number is None else GET_ITERATION
         values: dict[str, Any] = {"id": run} if number is None else {"id": run, "number": number}
         row = self._database.read(lambda session: session.one(statement, values))
-        return None if row is None else _iteration_of(row)
+        return None if row is None else iteration_of(row)
 
     def rules(self, run: RunId, after: int = -1) -> Sequence[RuleOptimization]:
         values = {"id": run, "after": after}
-        return [*map(_rule_of, self._database.read(lambda session: session.all(RULES_AFTER, values)))]
+        return [*map(rule_of, self._database.read(lambda session: session.all(RULES_AFTER, values)))]
 
     def rule_metadata(self) -> Sequence[PromotedRule]:
         rows = self._database.read(lambda session: session.all(PROMOTED_RULES))
-        return sorted(map(_promoted_of, rows), key=lambda promoted: promoted.rule)  # databases sort as they are told to
+        return sorted(map(promoted_of, rows), key=lambda promoted: promoted.rule)  # databases sort as they are told to
 
     def patterns(self, run: RunId | None = None, after: int = -1) -> Sequence[Pattern]:
         statement, values = (ALL_PATTERNS, {}) if run is None else (PATTERNS_AFTER, {"id": run, "after": after})
-        return [*map(_pattern_of, self._database.read(lambda session: session.all(statement, values)))]
+        return [*map(pattern_of, self._database.read(lambda session: session.all(statement, values)))]
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -222,11 +212,9 @@ class EncodedJournal:
             "count": len(steps),
             "points": encode_points(rows.points),
         }
-        self._iterations = [
-            _values_of_iteration(iteration, epoch, is_sealed=is_sealed) for iteration in rows.iterations
-        ]
-        self._rules = [_values_of_rule(place, rule) for place, rule in enumerate(rows.rules)]
-        self._patterns = [_values_of_pattern(place, pattern) for place, pattern in enumerate(rows.patterns)]
+        self._iterations = [values_of_iteration(iteration, epoch, is_sealed=is_sealed) for iteration in rows.iterations]
+        self._rules = [values_of_rule(place, rule) for place, rule in enumerate(rows.rules)]
+        self._patterns = [values_of_pattern(place, pattern) for place, pattern in enumerate(rows.patterns)]
 
     def add(self, session: Session, num: int, sequence: int) -> None:
         """In the transaction of the commit."""
@@ -255,144 +243,8 @@ def take_back(session: Session, run: RunId, values: Mapping[str, Any]) -> None:
         session.change(DROP_PROMOTED, {"which": rule})
         best = session.one(BEST_LEFT, {"which": rule})
         if best is not None:
-            named = dict(zip((column.name for column in _RULE), best[2:], strict=True))
+            named = dict(zip((column.name for column in RULE), best[2:], strict=True))
             promote(session, best[0], best[1], named)
-
-
-def _values_of_iteration(iteration: Iteration, epoch: int, *, is_sealed: bool) -> dict[str, Any]:
-    improvement = iteration.improvement
-    # SQLite keeps NaN as NULL; and a column of numbers can hold nothing that is sealed.
-    is_apart = improvement is not None and (is_sealed or math.isnan(improvement))
-    facts = {
-        **({} if iteration.description is None else {"description": iteration.description}),
-        **({} if iteration.error is None else {"error": dict(iteration.error)}),
-        **({"improvement": str(improvement)} if is_apart else {}),
-    }
-    return {
-        "number": iteration.number,
-        "epoch": epoch,
-        "created": iteration.ended,
-        "took": iteration.took,
-        "improvement": None if is_apart else improvement,
-        "metrics": _encode_metrics(iteration.metrics),
-        "facts": encode_json(facts),
-    }
-
-
-def _encode_metrics(values: Mapping[str, float]) -> str | None:
-    """JSONB knows no -0.0: such a document goes as text, as one with NaN does."""
-    if any(value == 0 and math.copysign(1, value) < 0 for value in values.values()):
-        return as_text(dict(values))
-    return encode_json(dict(values))
-
-
-@reads(_ITERATION)
-def _iteration_of(row: Row) -> Iteration:
-    number, sequence, epoch, created, took, improvement, measured, facts = row
-    more = decode_json(facts)
-    return Iteration(
-        number=number,
-        sequence=sequence,
-        epoch=epoch,
-        ended=float(created),
-        took=float(took),
-        improvement=None if (apart := more.get("improvement", improvement)) is None else float(apart),
-        metrics={name: float(value) for name, value in decode_json(measured).items()},  # JSONB gives 1e22 as an int
-        description=more.get("description"),
-        error=more.get("error"),
-    )
-
-
-@reads(_LOGGED)
-def _logged_of(row: Row) -> LoggedCut:
-    sequence, epoch, entered, created, saving, points = row
-    return LoggedCut(
-        sequence=sequence,
-        epoch=epoch,
-        entered=float(entered),
-        created=float(created),
-        saving=float(saving),
-        points=decode_points(bytes(points)),
-    )
-
-
-def _values_of_rule(place: int, rule: RuleOptimization) -> dict[str, Any]:
-    return {
-        "place": place,
-        "rule": encode_text(rule.rule),
-        "created": rule.created,
-        "iteration": rule.iteration,
-        "score": rule.score,
-        "baseline": rule.baseline,
-        "improvement": rule.improvement,
-        "candidate": rule.is_candidate,
-        "parameters": encode_json(dict(rule.parameters)),
-        "description": encode_maybe(rule.description),
-    }
-
-
-@reads(_RULE)
-def _rule_of(row: Row) -> RuleOptimization:
-    sequence, _, rule, created, iteration, score, baseline, improvement, candidate, promoted, *more = row
-    parameters, description = more
-    return RuleOptimization(
-        rule=decode_text(rule),
-        score=float(score),
-        baseline=float(baseline),
-        improvement=float(improvement),
-        parameters=decode_json(parameters),
-        description=decode_maybe(description),
-        iteration=iteration,
-        created=float(created),
-        is_candidate=bool(candidate),
-        is_promoted=bool(promoted),
-        sequence=sequence,
-    )
-
-
-@reads(_PROMOTED)
-def _promoted_of(row: Row) -> PromotedRule:
-    rule, run, name, sequence, iteration, updated, score, baseline, improvement, parameters, description = row
-    return PromotedRule(
-        rule=decode_text(rule),
-        score=float(score),
-        baseline=float(baseline),
-        improvement=float(improvement),
-        parameters=decode_json(parameters),
-        description=decode_maybe(description),
-        iteration=iteration,
-        run=RunId(run),
-        name=decode_text(name),
-        sequence=sequence,
-        updated=float(updated),
-    )
-
-
-def _values_of_pattern(place: int, pattern: Pattern) -> dict[str, Any]:
-    return {
-        "place": place,
-        "pattern": encode_text(pattern.pattern),
-        "created": pattern.created,
-        "iteration": pattern.iteration,
-        "effectiveness": pattern.effectiveness,
-        "data": encode_json(pattern.data),
-        "description": encode_maybe(pattern.description),
-    }
-
-
-@reads(_PATTERN)
-def _pattern_of(row: Row) -> Pattern:
-    run, sequence, _, pattern, created, iteration, effectiveness, data, description = row
-    return Pattern(
-        pattern=decode_text(pattern),
-        effectiveness=float(effectiveness),
-        data=decode_json(data),
-        description=decode_maybe(description),
-        iteration=iteration,
-        created=float(created),
-        run=RunId(run),
-        sequence=sequence,
-    )
 
 
 # -- taking over -----------------------------------------------------------------------------------------------------
@@ -404,25 +256,25 @@ def copy_journal(session: Session, source: RunId, target: Target, through: int) 
     values: dict[str, Any] = {"id": source, "after": -1, "limit": _PAGE}
     while rows := session.all(LOGGED_AFTER, values):
         kept = [row for row in rows if row[0] <= through]
-        session.many(ADD_LOGGED, [{**_values_of_logged(_logged_of(row)), **to} for row in kept])
+        session.many(ADD_LOGGED, [{**values_of_logged(logged_of(row)), **to} for row in kept])
         if len(kept) < len(rows):
             break
         values["after"] = rows[-1][0]
     everything = {"id": source, "after": -1}
-    for one in map(_iteration_of, session.all(ITERATIONS_AFTER, everything)):
+    for one in map(iteration_of, session.all(ITERATIONS_AFTER, everything)):
         if one.sequence <= through:
-            values = _values_of_iteration(one, one.epoch, is_sealed=session.is_sealed)
+            values = values_of_iteration(one, one.epoch, is_sealed=session.is_sealed)
             session.change(ADD_ITERATION, {**values, **to, "sequence": one.sequence})
     places = _Places()
-    for rule in map(_rule_of, session.all(RULES_AFTER, everything)):
+    for rule in map(rule_of, session.all(RULES_AFTER, everything)):
         if rule.sequence <= through:
             where = {**to, "sequence": rule.sequence, "promoted": rule.is_promoted}
-            session.change(ADD_RULE, {**_values_of_rule(places.next(rule.sequence), rule), **where})
+            session.change(ADD_RULE, {**values_of_rule(places.next(rule.sequence), rule), **where})
     places = _Places()
-    for pattern in map(_pattern_of, session.all(PATTERNS_AFTER, everything)):
+    for pattern in map(pattern_of, session.all(PATTERNS_AFTER, everything)):
         if pattern.sequence <= through:
             where = {**to, "sequence": pattern.sequence}
-            session.change(ADD_PATTERN, {**_values_of_pattern(places.next(pattern.sequence), pattern), **where})
+            session.change(ADD_PATTERN, {**values_of_pattern(places.next(pattern.sequence), pattern), **where})
 
 
 class _Places:
@@ -436,18 +288,3 @@ class _Places:
         self._place = self._place + 1 if sequence == self._sequence else 0
         self._sequence = sequence
         return self._place
-
-
-def _values_of_logged(cut: LoggedCut) -> dict[str, Any]:
-    steps = [point.step for point in cut.points]
-    return {
-        "sequence": cut.sequence,
-        "epoch": cut.epoch,
-        "entered": cut.entered,
-        "created": cut.created,
-        "saving": cut.saving,
-        "first": min(steps, default=None),
-        "last": max(steps, default=None),
-        "count": len(steps),
-        "points": encode_points(cut.points),
-    }

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import sqlite as dialects
 
 from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import from_sqlite
-from waycairn.catalog.forks import drop_in_children, refuse_after_fork
+from waycairn.catalog.forks import drop_in_children, inherits, refuse_after_fork, refuse_inherited
 from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_to_write
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
@@ -26,6 +26,7 @@ from waycairn.model.policy import Durability
 from waycairn.ports import Vault
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush, flush_directory, make_directory, translated
+from waycairn.world.forking import undivided
 
 T = TypeVar("T")
 OLDEST = (3, 35, 0)
@@ -92,6 +93,8 @@ class SqliteDatabase:
         self._lock = threading.Lock()
         self._is_closed = False
         self._is_forked = False
+        self._rests = True
+        """No connection was opened since the last fork for which all were closed."""
         self._broken: BaseException | None = None
         drop_in_children(self)
 
@@ -99,11 +102,12 @@ class SqliteDatabase:
 
     def read(self, work: Callable[[Session], T]) -> T:
         try:
-            connection = self._borrow()
-            try:
-                return work(self._sessions.new(connection.cursor()))
-            finally:
-                self._give_back(connection)
+            with undivided:
+                connection = self._borrow()
+                try:
+                    return work(self._sessions.new(connection.cursor()))
+                finally:
+                    self._give_back(connection)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
 
@@ -142,7 +146,7 @@ class SqliteDatabase:
         if self._is_frozen or not self.path.exists():  # never made anew by this
             raise refuse_to_write(self.path)
         try:
-            with closing(self.connect()) as connection:
+            with undivided, closing(self.connect()) as connection:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(f"PRAGMA busy_timeout = {int(SOFT_SECONDS * 1000)}")
                 connection.execute("BEGIN IMMEDIATE")
@@ -156,31 +160,27 @@ class SqliteDatabase:
     @contextmanager
     def migration(self) -> Iterator[sqlite3.Connection]:
         self._check()
-        connection = self.connect()
+        self._queue.acquire()
         try:
-            # Alembic rebuilds tables that SQLite cannot alter; with the keys on, that would cascade.
-            connection.execute("PRAGMA foreign_keys = OFF")
-            self._queue.acquire()
-            try:
+            with undivided, closing(self.connect()) as connection:
+                # Alembic rebuilds tables that SQLite cannot alter; with the keys on, that would cascade.
+                connection.execute("PRAGMA foreign_keys = OFF")
                 yield connection
-            finally:
-                self._queue.release()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self._translated(error) from error
         finally:
-            connection.close()
+            self._queue.release()
 
     def copy_aside(self, label: str) -> str:
         """By SQLite's backup, which copies a consistent state; never by reading the file (its locks would fall)."""
         target = self.path.with_name(f"{self.path.name}.{label}")
         unfinished = target.with_name(f"{target.name}.tmp")
         unfinished.unlink(missing_ok=True)
-        source, copy = self.connect(), sqlite3.connect(unfinished)
         try:
-            source.backup(copy)
-        finally:
-            copy.close()
-            source.close()
+            with undivided, closing(self.connect()) as source, closing(sqlite3.connect(unfinished)) as copy:
+                source.backup(copy)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, str(unfinished)) from error
         crashpoint("catalog.copy")
         with unfinished.open("rb+") as file, translated("the copy of the catalog", unfinished):
             flush(file.fileno())
@@ -204,7 +204,7 @@ class SqliteDatabase:
         if self._is_frozen:
             raise refuse_to_write(self.path)
         try:
-            with translated("the catalog", self.path):
+            with undivided, translated("the catalog", self.path):
                 return work()
         except sqlite3.Error as error:
             raise self._translated(error) from error
@@ -214,17 +214,29 @@ class SqliteDatabase:
             if self._is_closed or self._is_forked:
                 return
             self._is_closed = True
+        with undivided:
+            self._close_connections()
+        if self._lazy_queue is not None:
+            self._lazy_queue.close()
+
+    def _close_connections(self) -> None:
+        """Those that nobody uses; they are opened again when they are needed."""
+        with self._lock:
             readers, self._readers = self._readers, []
             writer, self._writer = self._writer, None
         if writer is not None:
             self._session.close()
         for connection in (*readers, *([writer] if writer else [])):
             connection.close()
-        if self._lazy_queue is not None:
-            self._lazy_queue.close()
+
+    def rest(self) -> None:
+        self._close_connections()
+        self._rests = True
 
     def abandon(self) -> list[Any]:
         self._is_forked = True
+        if not self._rests:
+            inherits(self.path)
         if self._lazy_queue is not None:
             self._lazy_queue.abandon()
         writer = [self._writer] if self._writer else []
@@ -236,6 +248,8 @@ class SqliteDatabase:
         """A fresh connection in autocommit mode, with our pragmas; a frozen one changes nothing, not even beside the
         file."""
         frozen = frozen or self._is_frozen
+        refuse_inherited(self.path)
+        self._rests = False
         connection = sqlite3.connect(
             frozen_uri(self.path) if frozen else self.path,
             uri=frozen,
@@ -307,12 +321,13 @@ class SqliteDatabase:
 
     def _apply(self, units: Sequence[Unit[Any]]) -> None:
         """One transaction for all units: wait for our turn, begin, run them, commit, let the next process in."""
-        if self._writer is None:
-            self._writer = self.connect()
-            self._session = self._sessions.new(self._writer.cursor())
         self._queue.acquire()
         try:
-            self._transact(self._writer, self._session, units)
+            with undivided:
+                if self._writer is None:
+                    self._writer = self.connect()
+                    self._session = self._sessions.new(self._writer.cursor())
+                self._transact(self._writer, self._session, units)
         finally:
             self._queue.release()
         crashpoint("catalog.committed")

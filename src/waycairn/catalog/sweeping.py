@@ -21,21 +21,21 @@ from itertools import islice
 from operator import le
 from typing import Any
 
-from sqlalchemy import Integer, LargeBinary, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Integer, LargeBinary, Table, bindparam, delete, func, select
 from sqlalchemy.sql.elements import ClauseElement
 
-from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, is_sound
+from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, LOCK_EPOCH, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
-from waycairn.catalog.tables import blocks, checkpoints, chunks, counters, metadata, packs, runs
+from waycairn.catalog.tables import blocks, checkpoints, chunks, counters, metadata, runs
 from waycairn.errors import Damaged, SweptMeanwhile
-from waycairn.model.ids import PackId, RunId
+from waycairn.model.ids import RunId
 from waycairn.model.spans import Spans
-from waycairn.model.sweeping import Condemned, DeadBlock, DeadBlocks, Mark, PackFill, Runs
+from waycairn.model.sweeping import Condemned, DeadBlock, DeadBlocks, Mark, Runs
 
 Refers = Callable[[bytes], Runs]
 """From a manifest to the chunks that it refers to. Raises Damaged."""
@@ -62,44 +62,20 @@ CHUNKS_AFTER = Statement(
     .order_by(chunks.c.number)
     .limit(bindparam("limit", type_=Integer)),
 )
-LOCK_EPOCH = Statement(
-    "lock_epoch",
-    "Move the sweep epoch: whoever found chunks again under another one is refused from here on.",
-    update(counters).where(counters.c.name == "sweep").values(value=counters.c.value + 1).returning(counters.c.value),
+COUNT_BETWEEN = Statement(
+    "count_between",
+    "How many chunks have one of these numbers.",
+    select(func.count()).select_from(chunks).where(chunks.c.number.between(bindparam("first"), bindparam("last"))),
 )
 DROP_CHUNKS = Statement(
     "drop_chunks",
     "Remove chunks with consecutive numbers, all of them seen before: numbers are never given out again.",
     delete(chunks).where(chunks.c.number.between(bindparam("first"), bindparam("last"))),
 )
-_COUNTED = (
-    select(blocks.c.pack, func.count().label("blocks"), func.sum(blocks.c.stored_length).label("bytes"))
-    .where(blocks.c.pack.is_not(None))
-    .group_by(blocks.c.pack)
-    .subquery("counted")
-)
-PACK_FILL = Statement(
-    "pack_fill",
-    "How many blocks lie in each pack, and their bytes. In one statement: a pack whose blocks were read before it would "
-    "look as if it had none.",
-    select(
-        packs.c.id, packs.c.size, func.coalesce(_COUNTED.c.blocks, 0), func.coalesce(_COUNTED.c.bytes, 0)
-    ).select_from(packs.outerjoin(_COUNTED, _COUNTED.c.pack == packs.c.id)),
-)
-ADD_CONDEMNED = Statement(
-    "add_condemned",
-    "A pack that is on disk and that no commit named: none can name it any more.",
-    insert(packs).values(id=bindparam("pack"), size=bindparam("bytes"), digest=b""),
-)
-FORGET_PACK = Statement(
-    "forget_pack",
-    "The file of a condemned pack is gone.",
-    delete(packs).where(packs.c.id == bindparam("pack")),
-)
 
 
 @cache
-def _manifests(table: Table, *, since: bool) -> Statement:
+def manifests(table: Table, *, since: bool) -> Statement:
     """`skipped` is how manifests begin that refer to no chunk: most of them, and each as long as its state."""
     which = (
         [table.c.run == bindparam("num"), table.c.sequence > bindparam("since")]
@@ -124,7 +100,7 @@ def _manifests(table: Table, *, since: bool) -> Statement:
 
 
 @cache
-def _drop_blocks(count: int) -> Statement:
+def drop_blocks(count: int) -> Statement:
     return Statement("drop_blocks", "Remove blocks.", delete(blocks).where(one_of(blocks.c.number, count)))
 
 
@@ -134,22 +110,6 @@ def _inline_bytes(count: int) -> Statement:
         "inline_bytes",
         "Bytes of those of these blocks that lie in the catalog.",
         select(func.sum(blocks.c.stored_length)).where(one_of(blocks.c.number, count), blocks.c.pack.is_(None)),
-    )
-
-
-@cache
-def _packs_of(count: int) -> Statement:
-    return Statement(
-        "packs_of",
-        "The packs in which these blocks lie, and the bytes of each.",
-        select(blocks.c.pack, blocks.c.stored_length).where(one_of(blocks.c.number, count), blocks.c.pack.is_not(None)),
-    )
-
-
-@cache
-def _which_packs(count: int) -> Statement:
-    return Statement(
-        "which_packs", "Which of these packs have a row.", select(packs.c.id).where(one_of(packs.c.id, count))
     )
 
 
@@ -175,7 +135,7 @@ def _joined() -> Any:
 
 
 @cache
-def _all_bases() -> Statement:
+def all_bases() -> Statement:
     return Statement("all_bases", "Every chunk that is a difference, and what it is the difference to.", _joined())
 
 
@@ -193,12 +153,27 @@ class SweepPart(Part):
         sequences = self._database.read(newest_commits)
         numbers, places = self._chunks()
         live = self._live(refers, skipped, without)
+        self._check_that_all_are_there(lacking(numbers, live), epoch)
         return Mark(epoch=epoch, sequences=sequences, dead=_dead(numbers, places, live))
+
+    def _check_that_all_are_there(self, missing: Sequence[tuple[int, int]], epoch: int) -> None:
+        """What was committed since the chunks were read is there by now; else the index has lost rows."""
+        lost = [run for run in missing if self._database.read(partial(_count_between, run=run)) < run[1]]
+        # Of a manifest that was deleted meanwhile another sweep may have taken the chunks: then this mark is void.
+        if lost and self._database.read(_epoch) == epoch:
+            raise Damaged(
+                f"the chunk index has lost rows that manifests need (chunk {lost[0][0]} first), so nobody can tell which packs "
+                "hold them and nothing may be swept. Nothing of chunks and packs was removed. `waycairn repair` puts them back "
+                "from the packs. Where that says that chunks are lost, delete the checkpoints that `waycairn verify` names, "
+                "then sweep again.",
+                table=chunks.name,
+                chunk=lost[0][0],
+            )
 
     def _chunks(self) -> tuple[array[int], array[int]]:
         """All numbers, in order, and the block of each: 16 bytes a chunk."""
         numbers, places = array("q"), array("q")
-        while page := self._database.read(partial(_chunks_after, after=numbers[-1] if numbers else -1)):
+        while page := self._database.read(partial(chunks_after, after=numbers[-1] if numbers else -1)):
             with nonsense_of(chunks.name):
                 numbers.extend(number for number, _ in page)
                 places.extend(block for _, block in page)
@@ -216,29 +191,10 @@ class SweepPart(Part):
                 found |= self._database.read(read)
             if len(found) > _MANY:
                 found = set(Spans(found))
-        return _with_bases(Spans(found), dict(self._database.read(lambda session: session.all(_all_bases()))))
+        return with_bases(Spans(found), dict(self._database.read(lambda session: session.all(all_bases()))))
 
     def condemn(self, mark: Mark, part: Iterable[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
         return self._database.write(lambda session: _condemn(session, mark, part, refers, skipped))
-
-    def condemn_unknown(self, found: Mapping[PackId, int]) -> Sequence[PackId]:
-        return self._database.write(lambda session: _condemn_unknown(session, found))
-
-    def pack_fill(self) -> Mapping[PackId, PackFill]:
-        rows = self._database.read(lambda session: session.all(PACK_FILL))
-        with nonsense_of(packs.name):
-            return {PackId(name): PackFill(*map(int, facts)) for name, *facts in rows}
-
-    def packs_of(self, part: Iterable[DeadBlock]) -> Mapping[PackId, PackFill]:
-        return self._database.read(lambda session: _packs_of_blocks(session, [block.number for block in part]))
-
-    def forget_packs(self, names: Sequence[PackId]) -> None:
-        if names:
-            rows = [{"pack": name} for name in names]
-            self._database.write(lambda session: session.many(FORGET_PACK, rows))
-
-    def known_packs(self, names: Sequence[PackId]) -> set[PackId]:
-        return self._database.read(lambda session: _known_packs(session, names))
 
     def has_chunks(self, numbers: Spans) -> bool:
         return self._database.read(lambda session: _has_chunks(session, numbers))
@@ -260,7 +216,7 @@ def newest_commits(session: Session) -> dict[int, tuple[RunId, int]]:
         return {int(num): (RunId(id_), int(sequence)) for num, id_, sequence in session.all(SEQUENCES)}
 
 
-def _chunks_after(session: Session, after: int) -> list[Row]:
+def chunks_after(session: Session, after: int) -> list[Row]:
     return session.all(CHUNKS_AFTER, {"after": after, "limit": _PAGE})
 
 
@@ -274,7 +230,7 @@ def _referred(
     without: Without = NOBODY,
 ) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    for num, sequence, manifest, *_ in session.each(_manifests(table, since=since), values):
+    for num, sequence, manifest, *_ in session.each(manifests(table, since=since), values):
         if num in without and sequence in without[num]:
             continue
         try:
@@ -289,7 +245,7 @@ def _referred(
     return found
 
 
-def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
+def with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
     """What lives, and what that is the difference to, and so on. The one place where bases make chunks live in a mark;
     `rescued` does the same for what was committed since."""
     more: set[int] = set()
@@ -299,6 +255,24 @@ def _with_bases(live: Spans, bases: Mapping[int, int]) -> Spans:
             at = bases[at]
             more.add(at)
     return live | Spans((number, 1) for number in more) if more else live
+
+
+def lacking(numbers: array[int], live: Spans) -> list[tuple[int, int]]:
+    """Ranges of what is needed that are not all among these numbers (in order). By halving: it costs nothing for each chunk."""
+    missing: list[tuple[int, int]] = []
+    at = 0
+    for first, count in live:
+        begin = bisect_left(numbers, first, at)
+        at = bisect_left(numbers, first + count, begin)
+        if at - begin < count:
+            missing.append((first, count))
+    return missing
+
+
+def _count_between(session: Session, run: tuple[int, int]) -> int:
+    first, count = run
+    row = session.one(COUNT_BETWEEN, {"first": first, "last": first + count - 1})
+    return 0 if row is None else int(row[0])
 
 
 def _dead(numbers: array[int], places: array[int], live: Spans) -> DeadBlocks:
@@ -357,7 +331,7 @@ def _drop_whole(session: Session, numbers: Sequence[int]) -> int:
         values = any_values(batch)
         row = session.one(_inline_bytes(len(batch)), values)
         inline_bytes += int(row[0] or 0) if row else 0
-        session.change(_drop_blocks(len(batch)), values)
+        session.change(drop_blocks(len(batch)), values)
     return inline_bytes
 
 
@@ -411,37 +385,6 @@ def _consecutive(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         last = number
     if first >= 0:
         yield first, last
-
-
-# -- packs ---------------------------------------------------------------------------------------------------------
-
-
-def _condemn_unknown(session: Session, found: Mapping[PackId, int]) -> list[PackId]:
-    """Asked for exactly these names, under the lock: a commit that brings one of them comes before, or is refused."""
-    names = list(found)
-    session.one(LOCK_EPOCH)
-    known = _known_packs(session, names)
-    unknown = [name for name in names if name not in known]
-    for name in unknown:
-        session.change(ADD_CONDEMNED, {"pack": name, "bytes": found[name]})
-    return unknown
-
-
-def _known_packs(session: Session, names: Sequence[PackId]) -> set[PackId]:
-    return {
-        PackId(name)
-        for batch in in_batches(names, _SIZES)
-        for (name,) in session.all(_which_packs(len(batch)), any_values(batch))
-    }
-
-
-def _packs_of_blocks(session: Session, numbers: Sequence[int]) -> dict[PackId, PackFill]:
-    found: dict[PackId, PackFill] = {}
-    for batch in in_batches(numbers, _SIZES):
-        for pack, length in session.all(_packs_of(len(batch)), any_values(batch)):
-            before = found.get(PackId(pack), PackFill(0, 0, 0))
-            found[PackId(pack)] = PackFill(0, before.blocks + 1, before.stored_bytes + int(length))
-    return found
 
 
 def _has_chunks(session: Session, numbers: Spans) -> bool:

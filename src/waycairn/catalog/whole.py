@@ -14,6 +14,7 @@ from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.commits import CommitPart
+from waycairn.catalog.condemning import PackPart
 from waycairn.catalog.copying import CopyPart
 from waycairn.catalog.damage import DamagePart
 from waycairn.catalog.database import Database, Session
@@ -108,6 +109,7 @@ class SqlCatalog(
     CheckpointPart,
     ChunkPart,
     SweepPart,
+    PackPart,
     RepackPart,
     KeyPart,
     ResealPart,

@@ -3,7 +3,7 @@
 A footer that matches its digest is believed. Else its entries are read one by one, wherever one can begin, and each is
 believed only if the block lies where it says and every chunk of it has the id that it says: ids are keyed by the secret of
 the store, so that nothing else passes for one. Blocks have no heads of their own; where the footer is cut off, a pack says
-nothing.
+nothing. The list of an encrypted pack is sealed as a whole: where a byte of it differs it says nothing either.
 """
 
 from __future__ import annotations
@@ -50,6 +50,11 @@ def list_what_is_proven(blobs: Blobs, info: StoreInfo, pack: PackId) -> Listing:
     found = blobs.head(pack)
     if found is None:
         raise Damaged(damage, pack=pack)
+    if info.is_encrypted:
+        damage += (
+            " Its list is encrypted, so nothing of it can be told: what the catalog has of this pack is all there is."
+        )
+        return Listing(rows_of(pack, found.size, b"", ()), damage)
     proven = list(_Proof(blobs, info, pack, found.size).blocks())
     return Listing(rows_of(pack, found.size, b"", proven), damage)
 

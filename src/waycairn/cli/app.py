@@ -35,18 +35,20 @@ from waycairn.cli import (
     time_travel,
     verifying,
 )
+from waycairn.cli.command import flowing
 from waycairn.cli.output import FAILED, HELD, Refused, without_passwords
 from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
-Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, repair,
-export --all, stats, crashtest, config validate; show --watch: the owner died; stream lag: a limit is exceeded; stream
-retry-dead: some are left; health: unhealthy); 4 the run is held by a living process; 5 degraded, 6 unknown (health).
+Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stream verify,
+repair, export --all, optimize, archive, stats, crashtest, config validate; show --watch: the owner died; stream lag: a limit
+is exceeded; stream retry-dead: some are left; health: unhealthy); 4 the run is held by a living process; 5 health: degraded;
+6 health: unknown; 130 Ctrl-C.
 """
 
 app = typer.Typer(
-    help=_HELP,
+    help=flowing(_HELP),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

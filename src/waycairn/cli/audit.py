@@ -68,7 +68,7 @@ def verify(
         str | None, typer.Option(metavar="NUMBER:HASH", help="What an earlier verify printed and you kept elsewhere.")
     ] = None,
 ) -> int:
-    """Check that each row follows from the one before: says which were changed, removed, inserted or moved."""
+    """Check that each row follows from the one before; name those that were changed, removed, inserted or moved."""
     from waycairn.upkeep.audit_chain import Anchor, check
 
     try:

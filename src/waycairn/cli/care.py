@@ -93,7 +93,8 @@ def stats(
         now = store.core.clock.now()
     if face.as_json:
         times = {name: iso(counted[name]) for name in ("oldest_checkpoint", "newest_checkpoint")}
-        face.document({**counted, **times})
+        upkeep = {work: iso(at) for work, at in counted["upkeep"].items()}
+        face.document({**counted, **times, "upkeep": upkeep})
     else:
         _show_stats(face, counted, now)
     return FOUND_BAD if counted["checkpoints"]["damaged"] else 0
@@ -151,6 +152,7 @@ def _stat_lines(counted: dict[str, Any], now: float) -> list[tuple[str, str]]:
         ("stored", f"{size_text(counted['stored_bytes'])}{': ' if smaller else ''}{', '.join(smaller)}"),
         ("files", ", ".join(files)),
         *_measured_lines(counted),
+        *((f"last {work}", f"{duration_text(now - at)} ago") for work, at in counted["upkeep"].items()),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ _JSON = Annotated[bool, typer.Option("--json", help="One JSON document instead o
 _QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing unless it fails.")]
 
 
+def flowing(words: str) -> str:
+    """Paragraphs without the line breaks of the code: a terminal has its own."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in words.split("\n\n"))
+
+
 @dataclass(frozen=True)
 class Command:
     name: str
@@ -38,7 +44,9 @@ class Command:
 
     def add_to(self, app: typer.Typer) -> None:
         """Register it with the shared options behind its own."""
-        app.command(self.name, help=inspect.getdoc(self.function))(self._called())
+        words = flowing(inspect.getdoc(self.function) or "")
+        first = re.split(r"(?<=[.?!])\s", words, maxsplit=1)[0]
+        app.command(self.name, help=words, short_help=first)(self._called())
 
     def _called(self) -> Callable[..., None]:
         def call(context: typer.Context, **given: Any) -> None:

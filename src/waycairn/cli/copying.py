@@ -71,12 +71,14 @@ def _show(face: Face, report: CopyReport, destination: str, *, is_encrypted: boo
     if face.as_json:
         face.document({"destination": destination, "encrypted": is_encrypted, **asdict(report)})
         return
+    from waycairn.upkeep.report_text import counted
     from waycairn.upkeep.sizes import size_text
 
     kind = "an encrypted" if is_encrypted else "a plain"
     face.done(
-        f"{destination} is {kind} copy: {report.rows.get('runs', 0):,} runs, {report.rows.get('checkpoints', 0):,} "
-        f"checkpoints, {report.chunks:,} chunks in {report.packs:,} packs ({size_text(report.pack_bytes)})"
+        f"{destination} is {kind} copy: {counted(report.rows.get('runs', 0), 'run')}, "
+        f"{counted(report.rows.get('checkpoints', 0), 'checkpoint')}, {counted(report.chunks, 'chunk')} in "
+        f"{counted(report.packs, 'pack')} ({size_text(report.pack_bytes)})"
     )
     face.done(
         f"everything was read back: {sum(report.rows.values()):,} rows compared, {report.states:,} states verified"

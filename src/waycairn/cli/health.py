@@ -28,8 +28,8 @@ def health(
     interval: Annotated[float, typer.Option(help="With --watch: seconds between two looks.")] = 10.0,
     times: Annotated[int | None, typer.Option(help="With --watch: look so often, then end.", min=1)] = None,
 ) -> int:
-    """How well the store is: status, score, what is the matter and what to do about it, and how it went in the last days.
-    Reads rows, never states; changes nothing but the measurements."""
+    """Tell how well the store is: status, score, what is the matter and what to do about it, and how the last days went. Reads
+    rows, never states; changes nothing but the measurements."""
     if not interval > 0:
         raise Refused(f"--interval is seconds above 0, not {interval:g}", BAD_USE)
     with face.open() as store:

@@ -57,7 +57,7 @@ def init(face: Face) -> None:
 
 
 def list_(face: Face) -> None:
-    """The ways in and the generations of the data key. Needs no key: what is listed opens nothing."""
+    """List the ways in and the generations of the data key. Needs no key: what is listed opens nothing."""
     address, rows = _rows(face)
     if face.as_json:
         face.document({"store": address, "encrypted": bool(rows), "keys": [_facts(row) for row in rows]})

@@ -18,7 +18,7 @@ def try_out(
     face: Face,
     channel: Annotated[str | None, typer.Argument(metavar="CHANNEL", help="Only this one.", show_default=False)] = None,
 ) -> int:
-    """Send a test to every channel, or to one, whatever its minimum: one try each, and what came of it. 1 if one failed."""
+    """Send a test to every channel, or to one, whatever its minimum: one try each. Exit code 1 if one failed."""
     with face.open() as store:
         outcomes = [(one, _try(store, one)) for one in _channels(store, channel)]
     if face.as_json:
@@ -54,7 +54,7 @@ def _try(store: Store, channel: ChannelSettings) -> str | None:
 
 
 def list_channels(face: Face) -> None:
-    """The channels that are set, without their secrets, and what came of the last delivery of each."""
+    """List the channels that are set, without their secrets, and what came of the last delivery of each."""
     from waycairn.cli.output import without_passwords
 
     with face.open() as store:

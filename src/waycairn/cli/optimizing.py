@@ -75,8 +75,8 @@ def archive(
         bool, typer.Option("--restore", help="Bring them back instead; without names everything.")
     ] = False,
 ) -> int:
-    """Move the bytes that only these need to another directory; their rows stay, and they are loaded as before while it is
-    there. Exit code 3 if something damaged was met."""
+    """Move the bytes that only the named runs and checkpoints need to another directory. Rows stay, and all is loaded as
+    before while it is there. Exit code 3 if something damaged was met."""
     if restore == (to is not None):
         raise Refused("say either where to, with --to DIRECTORY, or --restore", BAD_USE)
     if not names and not restore:

@@ -81,7 +81,7 @@ def _salvage(face: Face, to: Path | None) -> int:
     address = face.store or default_url()
     if "://" in address and not address.startswith("sqlite:///"):
         raise Refused("--salvage is for a catalog in a file; of a server's database restore a backup.", BAD_USE)
-    found = salvage(Path(address.removeprefix("sqlite:///")).expanduser(), to)
+    found = salvage(Path(address.removeprefix("sqlite:///")).expanduser(), to, **face.secrets)
     if face.as_json:
         face.document(_salvaged_facts(found))
     else:

@@ -47,7 +47,7 @@ def report(
         float, typer.Option(min=0.0, help="What a best value has to improve by to end a plateau, as a share.")
     ] = 0.001,
 ) -> None:
-    """Progress over time, best values, plateau, time and overhead, resumes, rules and patterns of a training session."""
+    """Tell how a training session went: metrics over time, best values, plateaus, overhead, resumes, rules, patterns."""
     from waycairn.upkeep.sessions import compare as compare_reports
     from waycairn.upkeep.sessions import report_of
 

@@ -24,7 +24,7 @@ def recover(
     """Put a session whose catalog was lost into the store again, from the readable copies beside it.
 
     Iterations, rules and patterns are there again, and the states of the newest iterations exactly. The run can then be
-    entered and goes on. A copy that is torn or damaged is left out and said."""
+    entered and goes on. A copy that is torn or damaged is left out and counted."""
     from waycairn.upkeep.mirror_folder import mirror_root
 
     with face.open(create=True) as store:

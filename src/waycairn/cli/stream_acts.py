@@ -37,7 +37,7 @@ def process(
     *,
     once: Annotated[bool, typer.Option("--once", help="End when everything that is there was read.")] = False,
 ) -> None:
-    """Follow a stream that is registered in pyproject.toml until it is stopped: what a service starts."""
+    """Follow a stream that is registered in the settings file until it is stopped: what a service starts."""
     from waycairn.upkeep.configuration import registered_stream
     from waycairn.upkeep.consumed import consumed
     from waycairn.work import configured

@@ -74,7 +74,7 @@ def wanted_letters(kind: Sequence[str] | None, path: str | None, **more: Any) ->
 
 @contextmanager
 def wrong_use() -> Iterator[None]:
-    """What is wrong in what a person wrote, here or in pyproject.toml."""
+    """What is wrong in what a person wrote, here or in the settings file."""
     try:
         yield
     except ValueError as error:

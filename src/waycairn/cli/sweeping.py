@@ -24,8 +24,8 @@ def sweep(
     grace: Annotated[
         str | None,
         typer.Option(
-            help="How old what a save that died left must be, as in 1h; 0s if nobody works in the store. "
-            "By default as the setting upkeep.grace says."
+            help="How old a file that no commit names must be, as in 1h; 0s if nobody works in the store. "
+            "By default the setting upkeep.grace."
         ),
     ] = None,
 ) -> None:
@@ -111,7 +111,7 @@ def _ruled(report: SweepReport) -> Iterator[str]:
     for one in report.rules:
         if report.dry_run or not one.stays:
             noun = "checkpoint" if one.checkpoints == 1 else "checkpoints"
-            what = verb[report.dry_run, one.stays]
+            what = verb[report.dry_run, one.stays] + ("s" if one.stays and one.checkpoints == 1 else "")
             yield f"{one.checkpoints:,} {noun} {what} ({size_text(one.bytes)} brought): {one.rule}"
 
 

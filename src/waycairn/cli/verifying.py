@@ -41,7 +41,7 @@ def verify(
     quick: Annotated[bool, typer.Option("--quick", help="Rows, and whether packs are there and long enough.")] = False,
 ) -> int:
     """Read everything back and compare it with its hashes; mark what is damaged, so that it is never restored. Of a whole
-    store, also whether its rows and packs agree with each other."""
+    store, look also whether its rows and packs agree with each other."""
     from waycairn.upkeep import invariants
 
     if sum((structure, quick, read_data is not None)) > 1:

@@ -12,7 +12,7 @@ class AuditSettings:
     on: bool = True
     """Whether acts that change or export data are written down."""
     keep_days: float | None = None
-    """Rows older than so many days are cut off by `waycairn audit cut` and by sweeps; None: none ever."""
+    """Rows older than so many days are cut off by sweeps that are asked for; by default none ever."""
 
     def __post_init__(self) -> None:
         if self.keep_days is not None and not self.keep_days > 0:

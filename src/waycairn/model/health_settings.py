@@ -10,16 +10,17 @@ from waycairn.model.units import Duration, Share, Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSettings:
-    """Times in seconds, sizes in bytes. Pairs of thresholds are named _warning and _critical."""
+    """When health is looked at, and from where on something is an issue. Pairs of thresholds are named _warning and
+    _critical."""
 
     performance: bool = True
     """Measure saves, loads and the like, see `waycairn stats`; off: nothing is recorded or written."""
     monitoring: bool = True
     """Look at health in the background of a process that keeps its store (`store.start_upkeep()`)."""
     interval: Duration = 300.0
-    """Between two looks in the background."""
+    """The time between two looks in the background."""
     trend_days: int = 7
-    """How far trends go back."""
+    """How many days trends go back."""
     keep_days: int = 35
     """Days of which measurements are kept hour by hour; older ones become one sum."""
     save_p99_warning: Duration = 5.0
@@ -31,7 +32,7 @@ class HealthSettings:
     load_p99_critical: Duration = 120.0
     """The same, from where on it is critical."""
     failures_critical: Share = 0.05
-    """Share of saves of the last day that failed; any failure is a warning."""
+    """The share of saves of the last day that failed; any failure is a warning."""
     takeovers_warning: int = 3
     """Runs taken over from dead owners within a day."""
     takeovers_critical: int = 20
@@ -39,32 +40,32 @@ class HealthSettings:
     late_warning: int = 10
     """Automatic saves of the last day that were late or left out."""
     disk_warning: Size = 5_000_000_000
-    """Free bytes of the disk."""
+    """The free room on the disk."""
     disk_critical: Size = 500_000_000
     """The same, from where on it is critical."""
     days_left_warning: float = 14.0
-    """Until the disk is full, at the growth of the last days."""
+    """Days until the disk is full, at the growth of the last days."""
     days_left_critical: float = 2.0
     """The same, from where on it is critical."""
     overdue_factor: float = 10.0
     """A run is overdue if it did not commit for so many times its usual interval, or runs for so many times as long as
     its former runs took."""
     overdue_least: Duration = 600.0
-    """But never before so long."""
+    """No run is overdue before this time."""
     verify_warning: Duration = 30 * 86400.0
-    """Since anything was verified; of a store that is older."""
+    """How long ago anything was verified last, in a store that is older than that."""
     verify_critical: Duration = 180 * 86400.0
     """The same, from where on it is critical."""
     sweep_warning: Duration = 7 * 86400.0
-    """Since the last sweep, where there is something to sweep."""
+    """How long ago the last sweep was, where there is something to sweep."""
     fragmentation_warning: Share = 0.05
-    """Share of the bytes of packs that is dead."""
+    """The share of the bytes of packs that is dead."""
     fragmentation_critical: Share = 0.5
     """The same, from where on it is critical."""
     leftovers_warning: Size = 100_000_000
-    """Bytes that saves left which died before their commit."""
+    """What saves left that died before their commit."""
     wal_warning: Size = 256_000_000
-    """Size of the log of an SQLite catalog; more means that somebody keeps a reader open."""
+    """The size of the log of an SQLite catalog; more means that somebody keeps a reader open."""
 
     def __post_init__(self) -> None:
         for name, kind in ((one.name, one.type) for one in fields(self)):

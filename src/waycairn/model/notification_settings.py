@@ -35,7 +35,7 @@ class ChannelSettings:
     minimum: Priority = "warning"
     """Less important ones are not sent here: info, warning, critical."""
     timeout: Duration = 10.0
-    """Seconds for one try."""
+    """How long one try may take."""
     url: str = ""
     """webhook: http:// or https://."""
     url_env: str = ""
@@ -103,13 +103,13 @@ class NotificationSettings:
     """Whom to tell when health changes, how, and how often."""
 
     channels: Sequence[ChannelSettings] = ()
-    """Who is told. None: nobody."""
+    """Who is told; by default nobody."""
     throttle: Duration = 3600.0
-    """Seconds in which the same issue is told once; what was held back is told in one digest afterwards."""
+    """The time in which the same issue is told once; what was held back is told in one digest afterwards."""
     attempts: int = 4
     """Tries of one delivery."""
     backoff: Duration = 2.0
-    """Seconds before the second try; each further one waits twice as long, a minute at most."""
+    """The pause before the second try; each further one is twice as long, a minute at most."""
     most_waiting: int = 100
     """Notifications that wait to be sent; the oldest of the least important are dropped beyond that, and counted."""
 

@@ -178,8 +178,7 @@ def slices(blocks: Iterable[DeadBlock], most: Callable[[], float]) -> Iterator[S
 
 class Stride:
     """How many chunks one transaction removes. Alone in the store they are many: each page of the index, in which chunks lie
-    by chance, is then written once for many of them (1 M chunks: 14 GB written in parts of 10,000, 2 GB in parts of
-    100,000). Beside others they are few, because each commit waits for one part."""
+    by chance, is then written once for many of them. Beside others they are few, because each commit waits for one part."""
 
     ALONE, BESIDE = 0.5, 0.01
     """Seconds of one transaction, at about."""

@@ -22,7 +22,7 @@ class UpkeepSettings:
     share: float = 0.02
     """Of its time that a process spends on upkeep, at most: after work that took 1 s comes a pause of 50 s."""
     quiet_hours: str | None = None
-    """A part of the day, as "08:00-20:00", in which nothing is done in the background."""
+    """A part of the day, as "08:00-20:00", in which nothing is done in the background but the look at health."""
     timezone: str = "UTC"
     """By which the hours of the day are told."""
     grace: float | str = "1h"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal
 
 from waycairn.model.damage import PackRow
 from waycairn.model.ids import PackId
@@ -15,7 +15,6 @@ from waycairn.model.ids import PackId
 Level = Literal["quick", "structure", "data"]
 """quick: rows agree, and packs are there and long enough. structure: also headers, footers and root hashes. data: also every
 block is read, decompressed and hashed."""
-LEVELS: tuple[Level, ...] = get_args(Level)
 
 _FIXED = re.compile(r"(\d+)/(\d+)")
 _SHARE = re.compile(r"/(\d+)")

@@ -18,7 +18,7 @@ class VerifySettings:
     upkeep_read_data: str = "/30"
     """The same for a verification that upkeep begins by itself: with one a day everything is read once a month."""
     interval: Duration = 86_400.0
-    """Seconds between two verifications that upkeep begins by itself; 0: it begins none."""
+    """The time between two verifications that upkeep begins by itself; 0: it begins none."""
 
     def __post_init__(self) -> None:
         for name in ("read_data", "upkeep_read_data"):

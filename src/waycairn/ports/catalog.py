@@ -253,7 +253,8 @@ class SweepRows(Protocol):
         self, refers: Callable[[bytes], Runs], skipped: bytes, without: Mapping[int, Collection[int]] = ...
     ) -> Mark:
         """Find the chunks that nothing refers to. Takes no lock. `without` are checkpoints, by the number of their run, that
-        are taken to be gone. Raises Damaged if a manifest cannot be read: what it needs is not known then."""
+        are taken to be gone. Raises Damaged if a manifest cannot be read, as what it needs is not known then; and if the chunk
+        index has lost rows that one needs."""
         ...
 
     def condemn(

@@ -71,11 +71,6 @@ def _settings() -> Iterator[Setting]:
             )
 
 
-def setting_at(path: Path) -> Setting | None:
-    """The one that this value is, or is a part of."""
-    return next((one for one in settings() if one.path == tuple(path[:2])), None)
-
-
 def sentences_of(kind: Any) -> Mapping[str, str]:
     """What stands below each field of a dataclass, in one line."""
     return _sentences_of(kind)

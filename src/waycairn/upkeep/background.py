@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 
 from waycairn.errors import WaycairnError
 from waycairn.store import StoreCore
@@ -54,6 +55,8 @@ class Upkeep:
         return os.getpid() == self._process and self._thread.is_alive()
 
     def start(self) -> None:
+        for module in filter(None, (task.loads for task in self._tasks)):
+            import_module(module)
         self._thread.start()
         atexit.register(self.stop)
 
@@ -84,7 +87,9 @@ class Upkeep:
             return left
         try:
             interval = task.interval(self._core)
-            begins = interval is not None and may_begin(self._core, task.name, interval)
+            begins = interval is not None and may_begin(
+                self._core, task.name, interval, in_quiet_hours=task.in_quiet_hours
+            )
         except (WaycairnError, OSError, ValueError) as error:
             interval, begins = _LOOK_EVERY, False
             self._note(task, now, error)
@@ -99,7 +104,9 @@ class Upkeep:
         """Seconds that it took. What goes wrong is kept and told, and tried again when it is due again."""
         error: Exception | None = None
         try:
-            note(self._core, task.name, task.work(self._core, self._stop.is_set))
+            facts = task.work(self._core, self._stop.is_set)
+            undone = task.interval(self._core) if facts.get("stopped") else None
+            note(self._core, task.name, facts, before=undone or 0.0)
         except Exception as failed:  # noqa: BLE001 - whatever a task does wrong, the others go on
             error = failed
             with suppress(WaycairnError, OSError):

@@ -6,7 +6,7 @@ one: what it switched stays switched, what it only copied is swept as left behin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from waycairn.chunks.recompressing import compressed_again, promises
@@ -21,9 +21,11 @@ from waycairn.upkeep.condemned import delete_condemned
 from waycairn.upkeep.inline import inline_blocks
 from waycairn.upkeep.places import places
 from waycairn.upkeep.repacking import Mover, Repacked
-from waycairn.upkeep.sweep import sweep
+from waycairn.upkeep.sweep import never, sweep
 from waycairn.world.crashpoints import crashpoint
 
+NOTE = "optimize"
+"""The name under which the catalog remembers the last pass."""
 _SAMPLES = 8
 """Blocks of a pack that are tried before all of it is compressed again."""
 _WORTH_IT = 0.05
@@ -52,33 +54,57 @@ def optimize(
     max_bytes: int | None = None,
     recompress: bool | None = None,
     settings: OptimizeSettings | None = None,
+    stop: Callable[[], bool] = never,
 ) -> OptimizeReport:
     """A sweep, then packs that are worth it are written anew. `max_bytes` bounds what is copied, the next pass goes on;
     `recompress` compresses everything again (True) or nothing (False), else what is cold. Of several at once each does what
-    the others have not. Raises Damaged if a sweep would; StoreFull: then what was done stays done."""
+    the others have not. `stop` is asked between jobs. Raises Damaged if a sweep would; StoreFull: then what was done stays done."""
     began = core.clock.monotonic()
     settings = settings or core.settings.optimize
     most = settings.max_bytes if max_bytes is None else max_bytes
     crashpoint("optimize.begin")
-    report = (_would if dry_run else _do)(core, settings, most, recompress)
+    if dry_run:
+        report = _would(core, settings, most, recompress)
+    else:
+        report = _do(core, settings, most, recompress, stop=stop)
+        core.catalog.note_upkeep(NOTE, core.clock.now() + core.catalog.clock_offset(), facts_of(report))
     crashpoint("optimize.done")
     return replace(report, seconds=core.clock.monotonic() - began)
 
 
-def _do(core: StoreCore, settings: OptimizeSettings, most: int | None, recompress: bool | None) -> OptimizeReport:
+def facts_of(report: OptimizeReport) -> dict[str, int]:
+    """What is noted of a pass."""
+    return {
+        "packs": sum(action.packs for action in report.actions),
+        "copied_bytes": report.copied_bytes,
+        "freed_bytes": report.freed_bytes,
+        "archived_bytes": report.archived_bytes,
+    }
+
+
+def _do(
+    core: StoreCore,
+    settings: OptimizeSettings,
+    most: int | None,
+    recompress: bool | None,
+    *,
+    stop: Callable[[], bool],
+) -> OptimizeReport:
     # 1. What nothing refers to goes; packs of which something is left hold dead bytes from then on.
-    swept = sweep(core)
+    swept = sweep(core, is_asked=False, stop=stop)
     facts = core.catalog.pack_facts()
     # 2. These are copied without them, a bounded number of bytes, and switched.
     jobs, left = within(plan(facts, settings, core.clock.now(), compress=recompress), most)
     done = _Pass()
     for job in jobs:
+        if stop():
+            break
         _work(core, job, facts, done)
         crashpoint("optimize.job")
     if recompress:
         _move_inline(core, settings, None if most is None else max(0, most - done.copied), done)
     # 3. Old checkpoints go to the archive, where there is one.
-    archived = _archive_old(core, settings, done)
+    archived = 0 if stop() else _archive_old(core, settings, done)
     # 4. The old packs are condemned by that, and go.
     removed = remove_condemned(core)
     before, after = fragmentation(facts), fragmentation(core.catalog.pack_facts())

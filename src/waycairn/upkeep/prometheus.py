@@ -19,7 +19,6 @@ from waycairn.upkeep.health import health_of
 from waycairn.upkeep.measured import by_name
 from waycairn.upkeep.statistics import statistics
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Type = Literal["gauge", "counter", "histogram"]
 _LIMITS = tuple(2.0**power for power in range(-13, 8))
 """Seconds, 0.12 ms to 128 s: ends of buckets of ours, so that each count is exact."""

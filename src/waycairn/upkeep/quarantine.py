@@ -7,12 +7,14 @@ from contextlib import suppress
 from itertools import islice
 
 from waycairn.chunks.referring import runs_in
-from waycairn.errors import Damaged, StoreReadOnly
+from waycairn.errors import Damaged, StoreFull, StoreReadOnly, WriteFailed
 from waycairn.model.records import ChunkPlace, Stored
 from waycairn.store import StoreCore
 from waycairn.world.crashpoints import crashpoint
 
 _AT_ONCE = 512
+CANNOT_BE_WRITTEN = (StoreReadOnly, StoreFull, WriteFailed)
+"""What keeps a mark from being made, and nobody from being told of the damage."""
 
 
 def quarantine(core: StoreCore, stored: Stored) -> int:
@@ -40,7 +42,7 @@ def mark(core: StoreCore, damage: Mapping[int, str]) -> None:
     is told all the same."""
     ordered = iter(sorted(damage.items()))
     while some := dict(islice(ordered, _AT_ONCE)):
-        with suppress(StoreReadOnly):
+        with suppress(*CANNOT_BE_WRITTEN):
             core.catalog.mark_chunks(some, core.clock.now())
         crashpoint("quarantine.marked")
         core.forget_chunks()

@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from waycairn.catalog import open_catalog
-from waycairn.catalog.salvaging import SalvagedTable, salvage_rows
-from waycairn.errors import StoreNotFound, WaycairnError
+from waycairn.catalog.salvaging import SalvagedRows, SalvagedTable, salvage_rows
+from waycairn.crypto.locksmith import Locksmith
+from waycairn.errors import Damaged, StoreNotFound, WaycairnError
 from waycairn.model.repair import RepairReport
+from waycairn.upkeep.auditing import record
 from waycairn.upkeep.repairing import repair
 from waycairn.upkeep.verified import Verified
 from waycairn.upkeep.verifying import verify
@@ -45,9 +48,10 @@ class Salvaged:
         return not (gaps or self.verified.broken or self.repaired.lost)
 
 
-def salvage(store: Path, to: Path | None = None) -> Salvaged:
+def salvage(store: Path, to: Path | None = None, **secrets: Any) -> Salvaged:
     """Make the new store, repaired and verified. Nobody may work in the damaged one meanwhile. By default it lies beside it,
-    `.waycairn.salvaged`. Raises StoreNotFound, CannotSalvage; Damaged if nobody can tell any more which store it was."""
+    `.waycairn.salvaged`. An encrypted one stays encrypted with the same keys; `secrets` open it, as `wc.open` takes them. Raises
+    StoreNotFound, CannotSalvage, KeyMissing, KeyWrong; Damaged if nobody can tell any more which store it was."""
     catalog = store / "catalog.db"
     if not catalog.is_file():
         raise StoreNotFound(f"there is no catalog.db in {store}. Nothing was written. Name the directory of the store.")
@@ -57,27 +61,42 @@ def salvage(store: Path, to: Path | None = None) -> Salvaged:
             f"{to} is there already. Nothing was written. Choose another place with --to, or remove it."
         )
     draft = to.with_name(f".{to.name}.part")
+    try:
+        return _made(store, draft, to, secrets)
+    except WaycairnError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _made(store: Path, draft: Path, to: Path, secrets: Mapping[str, Any]) -> Salvaged:
     with translated("the salvaged store", draft):
         shutil.rmtree(draft, ignore_errors=True)  # of one that was killed
         make_directory(draft)
-        tables = _rows(store, draft)
+        rows = _rows(store, draft)
+        locksmith = _opened(draft, rows, secrets)
         crashpoint("salvage.rows")
         packs = _packs(store / "packs", draft / "packs")
         _beside(store, draft)
         crashpoint("salvage.packs")
-        with closing(open_core(draft, create=False)) as core:
+        with closing(open_core(draft, create=False, keys=locksmith)) as core:
             repaired = repair(core)
             verified = verify(core, level="structure")
+            with suppress(Damaged):  # where its end is lost the log cannot go on
+                record(core, "store.salvage", str(store.absolute()), facts=_lost(rows))
         (draft / "catalog.db.before-repair").unlink(missing_ok=True)
         flush_directory(draft)
         crashpoint("salvage.rename")
         draft.rename(to)
         flush_directory(to.parent)
     crashpoint("salvage.done")
-    return Salvaged(str(to), tables, packs, repaired, verified)
+    return Salvaged(str(to), rows.tables, packs, repaired, verified)
 
 
-def _rows(store: Path, draft: Path) -> Mapping[str, SalvagedTable]:
+def _lost(rows: SalvagedRows) -> dict[str, Any]:
+    return {"lost": [name for name, table in rows.tables.items() if table.gaps or table.nonsense]}
+
+
+def _rows(store: Path, draft: Path) -> SalvagedRows:
     """From a copy of the catalog and its log: opening the damaged one would change it."""
     copy = draft / "damaged" / "catalog.db"
     copy.parent.mkdir(mode=0o700)
@@ -87,9 +106,20 @@ def _rows(store: Path, draft: Path) -> Mapping[str, SalvagedTable]:
     others = sorted(path for path in store.glob("catalog.db.*") if path.suffix != ".tmp")
     fresh = draft / "catalog.db"
     open_catalog(f"sqlite:///{fresh.absolute()}").close()
-    tables = salvage_rows(copy, fresh, others).tables
+    rows = salvage_rows(copy, fresh, others)
     shutil.rmtree(copy.parent)
-    return tables
+    return rows
+
+
+def _opened(draft: Path, rows: SalvagedRows, secrets: Mapping[str, Any]) -> Locksmith | None:
+    """Whoever asks a person for the passphrase asks once. Of an encrypted store rows that cannot be opened are left out."""
+    with closing(open_core(draft, create=False, **secrets)) as core:
+        vault, locksmith = core.catalog.info.vault, core.locksmith
+    if vault is not None:
+        from waycairn.catalog.unopened import drop_unopened
+
+        drop_unopened(draft / "catalog.db", vault, rows)
+    return locksmith
 
 
 def _packs(old: Path, new: Path) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from waycairn.errors import StoreNotFound
 from waycairn.streams.failures import told
 from waycairn.streams.tables import streams
+from waycairn.world.forking import undivided
 
 _HIDDEN = "***"
 _PATIENCE = 10
@@ -67,7 +68,7 @@ def _has_ledger(connection: Connection) -> bool:
 def _connected(address: str, *, writes: bool) -> Iterator[Connection]:
     engine = engine_of(address, writes=writes)
     try:
-        with engine.connect() as connection:
+        with undivided, engine.connect() as connection:
             yield connection
     except exc.SQLAlchemyError as error:
         raise told(error, engine) from error

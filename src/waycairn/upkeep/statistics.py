@@ -21,6 +21,7 @@ def statistics(core: StoreCore) -> dict[str, Any]:
     `raw_bytes` is what the checkpoints and step results that are there would take one by one, `unique_bytes` what
     is left when equal chunks are kept once, `stored_bytes` what that takes compressed. Chunks of deleted
     checkpoints count as unique and stored until a sweep removes them. `measured` is the last day: seconds by act.
+    `upkeep` is when each work of it began or ended last.
     """
     rows = core.catalog.stats()
     raw = rows["checkpoint_bytes"] + rows["step_bytes"]
@@ -43,7 +44,17 @@ def statistics(core: StoreCore) -> dict[str, Any]:
         "pack_bytes": rows["pack_bytes"],
         "catalog_bytes": _catalog_bytes(core.url),
         **_measured(core),
+        "upkeep": _upkeep(core),
     }
+
+
+_WORKS = ("sweep", "verify", "optimize", "health", "repair")
+
+
+def _upkeep(core: StoreCore) -> dict[str, float]:
+    """When each work of upkeep was done last, in whatever process; those that never were are left out."""
+    notes = {work: core.catalog.upkeep_note(work) for work in _WORKS}
+    return {work: note.at for work, note in notes.items() if note is not None}
 
 
 def _measured(core: StoreCore) -> dict[str, Any]:

@@ -48,7 +48,7 @@ _PADDING = 8192
 """Bytes that a block may take beside itself: up to the next sector, and in the footer."""
 
 
-def _never() -> bool:
+def never() -> bool:
     return False
 
 
@@ -58,7 +58,7 @@ def sweep(
     dry_run: bool = False,
     grace: float | None = None,
     is_asked: bool = True,
-    stop: Callable[[], bool] = _never,
+    stop: Callable[[], bool] = never,
 ) -> SweepReport:
     """All of it once. Of several at once each removes what the others have not. `stop` is asked between transactions. Raises
     Damaged if a manifest cannot be read: then nothing of chunks and packs was removed. One that nobody asked for stands in
@@ -148,7 +148,7 @@ def _forget_bytes(core: StoreCore, report: SweepReport) -> SweepReport:
     return replace(report, shrunk_bytes=shrunk, log_emptied=core.catalog.settle_log())
 
 
-def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] = _never) -> SweepReport:
+def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] = never) -> SweepReport:
     for _ in range(_MARKS):
         mark = core.catalog.mark(runs_in, REFERS_TO_NOTHING)
         crashpoint("sweep.marked")

@@ -13,6 +13,7 @@ from waycairn.model.sweeping import SweepReport, summary
 from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 from waycairn.upkeep.sweep import sweep
+from waycairn.world.forking import undivided
 
 SWEEP = "sweep"
 """The name of this work in the catalog."""
@@ -33,7 +34,7 @@ def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport 
     now = core.clock.monotonic()
     settings = core.settings.upkeep
     pause = seconds("pause", settings.pause) if pause is None else pause
-    with _lock:
+    with undivided, _lock:
         if not settings.enabled or now < _due.get(core, now):
             return None
         _due[core] = now + pause  # for other threads, while this one sweeps
@@ -45,15 +46,15 @@ def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport 
         log.warning("a sweep was given up: %s", error)
         report = None
     took = core.clock.monotonic() - now
-    with _lock:
+    with undivided, _lock:
         _due[core] = now + took + max(pause, took / settings.share)
     return report
 
 
-def may_begin(core: StoreCore, name: str, pause: float) -> bool:
-    """Of all processes at one store one does a work, once in a pause and in no quiet hours. Looked at first, because that
+def may_begin(core: StoreCore, name: str, pause: float, *, in_quiet_hours: bool = False) -> bool:
+    """Of all processes at one store one does a work, once in a pause and, as a rule, in no quiet hours. Looked at first, because that
     needs no lock."""
-    if core.settings.upkeep.is_quiet(core.clock.now()):
+    if not in_quiet_hours and core.settings.upkeep.is_quiet(core.clock.now()):
         return False
     now = core.clock.now() + core.catalog.clock_offset()
     last = core.catalog.upkeep_note(name)
@@ -62,6 +63,6 @@ def may_begin(core: StoreCore, name: str, pause: float) -> bool:
     return core.catalog.claim_upkeep(name, now, pause)
 
 
-def note(core: StoreCore, name: str, facts: Mapping[str, Any]) -> None:
-    """What came of a work; the pause until the next one counts from now."""
-    core.catalog.note_upkeep(name, core.clock.now() + core.catalog.clock_offset(), facts)
+def note(core: StoreCore, name: str, facts: Mapping[str, Any], before: float = 0.0) -> None:
+    """What came of a work; the pause until the next one counts from now, or from so many seconds before."""
+    core.catalog.note_upkeep(name, core.clock.now() + core.catalog.clock_offset() - before, facts)

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from waycairn.chunks import IndexTable, check_ends
 from waycairn.chunks.referring import runs_in
-from waycairn.errors import Damaged, StoreReadOnly
+from waycairn.errors import Damaged
 from waycairn.model.damage import PackRow
 from waycairn.model.ids import CheckpointId, PackId
 from waycairn.model.records import ChunkPlace, RunRecord
@@ -23,7 +23,7 @@ from waycairn.model.states import CheckpointStatus
 from waycairn.model.verify_part import ALL, Level, Part
 from waycairn.store import StoreCore
 from waycairn.upkeep.places import away_packs
-from waycairn.upkeep.quarantine import mark, placed
+from waycairn.upkeep.quarantine import CANNOT_BE_WRITTEN, mark, placed
 from waycairn.upkeep.stored_states import Only, StoredState, states
 from waycairn.upkeep.verified import Broken, Restores, Verified
 from waycairn.world.crashpoints import crashpoint
@@ -67,14 +67,27 @@ def verify(
     return found
 
 
-def verify_when_due(core: StoreCore, now: float) -> Verified | None:
-    """As the settings say, if the last verification is long enough ago; else None."""
+class _Stopped(Exception):
+    """In the midst of reading."""
+
+
+def verify_when_due(core: StoreCore, now: float, stop: Callable[[], bool] = lambda: False) -> Verified | None:
+    """As the settings say, if the last verification is long enough ago; else None, and also if `stop` says so meanwhile:
+    then nothing was marked and nothing is noted."""
     settings = core.settings.verify
     last = core.catalog.upkeep_note(NOTE)
     # A time in the future is of a clock that was set back: it must not keep verifications away.
     if not settings.interval or (last is not None and 0 <= now - last.at < settings.interval):
         return None
-    return verify(core, part=settings.upkeep_read_data)
+
+    def look_whether_to_stop(_what: str, _size: int) -> None:
+        if stop():
+            raise _Stopped
+
+    try:
+        return verify(core, part=settings.upkeep_read_data, tell=look_whether_to_stop)
+    except _Stopped:
+        return None
 
 
 class _Look:
@@ -278,7 +291,7 @@ class _Look:
     def _add(self, state: StoredState, damage: str, *, known: bool) -> None:
         record = state.checkpoint
         if record is not None and not known and self._marking:
-            with suppress(StoreReadOnly):
+            with suppress(*CANNOT_BE_WRITTEN):
                 self._core.catalog.mark_checkpoint(record.run, record.sequence, CheckpointStatus.DAMAGED, damage)
             crashpoint("verify.checkpoint")
         run = record.run if record is not None else state.run.id if state.run is not None else None
@@ -291,7 +304,7 @@ class _Look:
         intact = self._intact() if self._level == "data" else []
         self._found.packs = len(intact)
         now = self._core.clock.now()
-        with suppress(StoreReadOnly):
+        with suppress(*CANNOT_BE_WRITTEN):
             self._core.catalog.note_verified(intact, now)
             self._core.catalog.note_upkeep(NOTE, now, {**self._found.facts(), "turn": self._turn})
         crashpoint("verify.noted")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from waycairn.world.forking import undivided
+
 if TYPE_CHECKING:
     from waycairn.model.sweeping import SweepReport
     from waycairn.store import StoreCore
@@ -36,7 +38,7 @@ class Care:
         what came of each task, also its error; errors are logged, too, and disturb nobody. `close` stops it."""
         from waycairn.upkeep.background import Upkeep
 
-        with _lock:
+        with undivided, _lock:
             if self._upkeep is None or not self._upkeep.is_running:
                 self._upkeep = Upkeep(self.core)
                 self._upkeep.start()
@@ -44,7 +46,7 @@ class Care:
 
     def stop_upkeep(self) -> None:
         """Returns when the task at hand has come to a safe point; then nothing is left running. Idempotent."""
-        with _lock:
+        with undivided, _lock:
             upkeep, self._upkeep = self._upkeep, None
         if upkeep is not None:
             upkeep.stop()

@@ -15,6 +15,7 @@ from waycairn.model.notification_settings import PRIORITIES, ChannelSettings
 from waycairn.store import StoreCore
 from waycairn.upkeep.notifying.delivery import deliver
 from waycairn.upkeep.notifying.notification import Notification, Undeliverable
+from waycairn.world.forking import undivided
 
 log = logging.getLogger("waycairn")
 _LONGEST = 60.0
@@ -124,5 +125,5 @@ _lock = threading.Lock()
 
 def sender_of(core: StoreCore) -> Sender:
     """The one of a store that is open here, for as long as it is."""
-    with _lock:
+    with undivided, _lock:
         return _senders.setdefault(core, Sender(core))
