@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from waycairn.model.keys import PASSPHRASE
+from waycairn.world.forking import undivided
 
 Parameters = Mapping[str, Any]
 _ASKED = ("salt", "times", "memory", "lanes")
@@ -24,7 +25,8 @@ class Foreseen:
         self._thread.start()
 
     def _make(self, parameters: Callable[[], Iterable[Parameters]]) -> None:
-        with suppress(Exception):  # it is met again, and told, where the store is opened
+        # What fails is met again, and told, where the store is opened.
+        with undivided, suppress(Exception):
             for one in parameters():
                 from waycairn.crypto.wrapping import wrapping_key
 
