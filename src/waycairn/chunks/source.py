@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from waycairn.chunks.ahead import map_ahead
@@ -188,12 +188,14 @@ class ChunkSource:
         if self._keys is not None:
             self._bring_sealed(batch, self._keys.of(first.pack), take, depth)
             return
-        stored = allocate(batch.end - first.offset)
-        self._blobs.read_into(first.pack, first.offset, stored)
-        for wants in batch.wants:
-            block = wants[0].place.block
-            start = block.offset - first.offset
-            self._open_block(wants, stored[start : start + block.stored_length], take, depth)
+        length = batch.end - first.offset
+        # What `take` gets may be a view of it.
+        with self._scratch.lend(length) if take is None else nullcontext(allocate(length)) as stored:
+            self._blobs.read_into(first.pack, first.offset, stored)
+            for wants in batch.wants:
+                block = wants[0].place.block
+                start = block.offset - first.offset
+                self._open_block(wants, stored[start : start + block.stored_length], take, depth)
 
     def _bring_sealed(self, batch: _Batch, key: PackKey, take: Take | None, depth: int) -> None:
         """Decrypted from memory that is used again straight to where it belongs."""
@@ -219,7 +221,7 @@ class ChunkSource:
         if block.codec == RAW and block.raw_length == length:
             with self._room(wants, take) as raw:
                 unseal_segments(key, sealed, block.offset, context, raw)
-                self._hand_out(wants, raw, take)
+                self._hand_out(wants, raw, take, is_there=_is_whole(wants))
             return
         with self._opened.lend(length) as opened:
             unseal_segments(key, sealed, block.offset, context, opened)
@@ -254,11 +256,11 @@ class ChunkSource:
         if block.codec == ZSTD and block.raw_length <= _LARGEST_BLOCK:
             with self._room(wants, take) as raw:
                 decompress_into(stored, raw, _describe_block(block))
-                self._hand_out(wants, raw, take)
+                self._hand_out(wants, raw, take, is_there=_is_whole(wants))
             return
         base = self._read_base(wants[0].place, depth) if block.codec == DELTA else None
         raw = memoryview(unseal(block.codec, stored, block.raw_length, _describe_block(block), base))
-        self._hand_out(wants, raw, take)
+        self._hand_out(wants, raw, take, is_there=False)
 
     @contextmanager
     def _room(self, wants: Sequence[Want], take: Take | None) -> Iterator[memoryview]:
@@ -273,9 +275,8 @@ class ChunkSource:
             with self._raw.lend(length) as raw:
                 yield raw
 
-    def _hand_out(self, wants: Sequence[Want], raw: memoryview, take: Take | None) -> None:
-        """Verified; and copied, unless it lies where it belongs."""
-        is_there = _is_whole(wants)
+    def _hand_out(self, wants: Sequence[Want], raw: memoryview, take: Take | None, *, is_there: bool) -> None:
+        """Verified; and copied, unless the block was brought to where it belongs."""
         for want in wants:
             place, memory = want.place, want.memory
             data = raw[place.start : place.start + place.length]
@@ -347,7 +348,11 @@ def _is_straight(wants: Sequence[Want]) -> bool:
 def _is_whole(wants: Sequence[Want]) -> bool:
     """All of a block, wanted in one place in the order in which it is stored."""
     first, last = wants[0], wants[-1]
-    if first.memory is None or first.place.start or last.place.start + last.place.length != first.place.block.raw_length:
+    if (
+        first.memory is None
+        or first.place.start
+        or last.place.start + last.place.length != first.place.block.raw_length
+    ):
         return False
     start, behind = first.start, 0
     for want in wants:
