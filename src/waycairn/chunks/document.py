@@ -64,7 +64,7 @@ class LargeDocument:
         regions = _Regions(rest, [start for start, _ in apart], [value.getbuffer() for value in values])
         self._fill(regions)
         regions.release()
-        return rest, [value.getvalue() for value in values]
+        return rest, [_finished(value) for value in values]
 
     def _fill(self, regions: _Regions) -> None:
         wants: dict[int, Want] = {}
@@ -127,6 +127,13 @@ class _Regions:
         """Nothing is written there any more."""
         for memory in self._apart:
             memory.release()
+
+
+def _finished(memory: BytesIO) -> bytes:
+    """Its bytes as they lie there. Raises BufferError if somebody could still write to them."""
+    value = memory.getvalue()
+    memory.close()
+    return value
 
 
 def _starts(pieces: Sequence[ChunkPlace | bytes], length: int) -> list[int]:

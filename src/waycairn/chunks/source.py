@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+import msgspec
+
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.memory import PAGE, allocate
@@ -43,8 +45,7 @@ Take = Callable[[ChunkPlace, Buffer], None]
 """Gets a verified chunk; the buffer may be a view of something larger that is freed with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True, gc=False):
     """A chunk to be read, and where its bytes shall go if that is known: memory[start : start + length]."""
 
     place: ChunkPlace
