@@ -268,7 +268,7 @@ iterations = Table(
     Column("facts", Json, nullable=False, info=SEALED),  # description, error
     PrimaryKeyConstraint("run", "number"),
     Index("ix_iterations_sequence", "run", "sequence"),
-    Index("ix_iterations_metrics", "metrics", postgresql_using="gin").ddl_if(dialect="postgresql"),
+    # `postgres` adds ix_iterations_metrics.
 )
 
 # Each trial of a rule. Nothing is changed in place, so that going back needs only to delete.
