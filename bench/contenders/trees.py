@@ -6,6 +6,7 @@ trees.py prepare STORE | save STORE NAME TREE | restore STORE NAME TO | check ST
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import waycairn as wc
@@ -33,11 +34,15 @@ def read(tree: Path) -> dict[str, bytes]:
 
 
 def write(to: Path, tree: dict[str, bytes]) -> None:
-    for name, content in tree.items():
+    """By two threads, as the peers do: nearly all of it is copying in the kernel."""
+
+    def put(name: str) -> None:
         path = to / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            file.write(content)
+        path.write_bytes(tree[name])
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(put, tree))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import structs
 
-from waycairn.codec import Packed, Types, load, unbundle
+from waycairn.codec import Packed, Types, load, read_apart, unbundle
 from waycairn.errors import StoreError, SweptMeanwhile
 from waycairn.measuring import NoMeter
 from waycairn.model.drafts import CheckpointDraft, ComputedDraft, Draft, StepDraft
@@ -285,8 +285,17 @@ class StoreCore:
 
         def read() -> Any:
             state = self._reader.open(stored)
+            large = state.large_document
+            document, apart = (state.document, ()) if large is None else read_apart(large)
             found = load(
-                state.document, state, into=into, types=types, only=only, strict=strict, map_location=map_location
+                document,
+                state,
+                into=into,
+                types=types,
+                only=only,
+                strict=strict,
+                map_location=map_location,
+                apart=apart,
             )
             if only is None:
                 self.meter.record("load.bytes", stored.raw_bytes)

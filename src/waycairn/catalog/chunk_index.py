@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 
 from waycairn.catalog.database import Row, Session, in_batches
-from waycairn.catalog.filters import any_values, one_of
+from waycairn.catalog.filters import any_values, list_values, listed, one_of
 from waycairn.catalog.parts import Part
-from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunk_of, values_of_block, values_of_chunk
+from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunks_of, values_of_block, values_of_chunk
 from waycairn.catalog.shapes import damaged_row, nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, chunks, counters, damaged, packs
@@ -31,6 +31,8 @@ from waycairn.model.ids import ChunkId, PackId
 from waycairn.model.records import ChunkPlace, NewBlock, NewData
 
 _SIZES = (1, 16, 256)
+_AT_ONCE = 4096
+"""Chunks or blocks that are looked up by one statement."""
 _MOVED = 4
 """Looks at chunks that are moved meanwhile. A damaged index must not be looked at for ever."""
 
@@ -122,18 +124,14 @@ def _find_chunks(count: int) -> Statement:
     )
 
 
-@cache
-def _chunks_by_number(count: int) -> Statement:
-    return Statement(
-        "chunks_by_number",
-        "Places of chunks in their blocks.",
-        select(*CHUNK_COLUMNS).where(one_of(chunks.c.number, count)),
-    )
-
-
-@cache
-def _blocks_by_number(count: int) -> Statement:
-    return Statement("blocks_by_number", "Places of blocks.", select(*blocks.c).where(one_of(blocks.c.number, count)))
+CHUNKS_LISTED = Statement(
+    "chunks_listed",
+    "Places of chunks in their blocks.",
+    lambda build: select(*CHUNK_COLUMNS).where(listed(build, chunks.c.number)),
+)
+BLOCKS_LISTED = Statement(
+    "blocks_listed", "Places of blocks.", lambda build: select(*blocks.c).where(listed(build, blocks.c.number))
+)
 
 
 class ChunkPart(Part):
@@ -235,11 +233,7 @@ def _locate(session: Session, numbers: Sequence[int]) -> dict[int, ChunkPlace]:
 
 def _located(session: Session, numbers: Sequence[int]) -> tuple[dict[int, ChunkPlace], list[int]]:
     """Also those whose block is not there."""
-    rows = [
-        chunk_of(row)
-        for batch in in_batches(numbers, _SIZES)
-        for row in session.all(_chunks_by_number(len(batch)), any_values(batch))
-    ]
+    rows = [row for some in _some(numbers) for row in chunks_of(session.all(CHUNKS_LISTED, list_values(some)))]
     found = places_of(session, rows)
     return found, [row[0] for row in rows if row[0] not in found]
 
@@ -255,8 +249,8 @@ def places_of(session: Session, rows: Sequence[tuple[int, ChunkId, int, int, int
 
 
 def _blocks(session: Session, numbers: Sequence[int]) -> dict[int, NewBlock]:
-    return {
-        row[0]: block_of(row)
-        for batch in in_batches(numbers, _SIZES)
-        for row in session.all(_blocks_by_number(len(batch)), any_values(batch))
-    }
+    return {row[0]: block_of(row) for some in _some(numbers) for row in session.all(BLOCKS_LISTED, list_values(some))}
+
+
+def _some(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE))

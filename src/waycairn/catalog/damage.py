@@ -14,7 +14,7 @@ from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
-from waycairn.catalog.rows import CHUNK_COLUMNS, chunk_of, values_of_block, values_of_chunk
+from waycairn.catalog.rows import CHUNK_COLUMNS, chunks_of, values_of_block, values_of_chunk
 from waycairn.catalog.shapes import reads
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, chunks, counters, damaged, packs
@@ -118,7 +118,7 @@ class DamagePart(Part):
 
 
 def _page(session: Session, after: int, limit: int) -> IndexPage | None:
-    rows = [chunk_of(row) for row in session.all(INDEX_AFTER, {"after": after, "limit": limit})]
+    rows = chunks_of(session.all(INDEX_AFTER, {"after": after, "limit": limit}))
     if not rows:
         return None
     places = places_of(session, rows)

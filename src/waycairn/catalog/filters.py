@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, bindparam, cast, exists, func, literal_column, select
+from sqlalchemy import BigInteger, Column, ColumnElement, bindparam, cast, exists, func, literal_column, select
 
 from waycairn.catalog.columns import encode_json
 from waycairn.catalog.statement import Build
@@ -37,3 +37,16 @@ def any_values(values: Sequence[Any]) -> dict[str, Any]:
 @cache
 def _names(count: int) -> Sequence[str]:
     return [f"any{position}" for position in range(count)]
+
+
+def listed(build: Build, column: Column[Any]) -> ColumnElement[bool]:
+    """`column` is one of the numbers of `list_values`: any number of them, by one statement and one value."""
+    if build.is_sqlite:
+        numbers = func.json_each(bindparam("listed")).table_valued("value", name="numbers")
+        return column.in_(select(numbers.c.value))
+    elements = func.jsonb_array_elements_text(cast(bindparam("listed"), Jsonb)).table_valued("value", name="numbers")
+    return column.in_(select(cast(elements.c.value, BigInteger)))
+
+
+def list_values(numbers: Sequence[int]) -> dict[str, Any]:
+    return {"listed": encode_json(list(numbers))}

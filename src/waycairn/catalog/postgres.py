@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
-from sqlalchemy import text
+from sqlalchemy import Index, text
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from waycairn.catalog.database import Session, Sessions
@@ -25,6 +25,7 @@ from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.postgres_words import first_line, is_lost, is_silence, without_password
 from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.statement import Statement, Texts
+from waycairn.catalog.tables import iterations
 from waycairn.errors import CommitUnknown, StoreError, StoreUnreachable
 from waycairn.model.policy import Durability
 from waycairn.ports import Vault
@@ -32,6 +33,8 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import translated
 
 T = TypeVar("T")
+# Beside its table it would make SQLAlchemy load all that it knows of PostgreSQL (30 ms) in every process.
+Index("ix_iterations_metrics", iterations.c.metrics, postgresql_using="gin").ddl_if(dialect="postgresql")
 _TEXTS = Texts(PGDialect_psycopg())  # type: ignore[no-untyped-call]
 _MOST_IDLE = 8
 _ATTEMPTS = 3

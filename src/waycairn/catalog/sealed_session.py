@@ -47,6 +47,11 @@ class _Ways:
         self._values = [(name, seal_of(field.column), _places(field)) for name, field in plan.values.items()]
         self._results = [(at, seal_of(field.column), _places(field)) for at, field in plan.results.items()]
 
+    @property
+    def opens(self) -> bool:
+        """Whether there is anything sealed in its rows."""
+        return bool(self._results)
+
     def sealed(self, values: Values) -> Values:
         if not self._values:
             return values
@@ -108,8 +113,9 @@ class SealedSession(Session):
         return None if row is None else self._seals.of(statement).opened(row, values)
 
     def all(self, statement: Statement, values: Values = _NOTHING) -> list[Row]:
-        opened = self._seals.of(statement).opened
-        return [opened(row, values) for row in self._run(statement, values).fetchall()]
+        rows = self._run(statement, values).fetchall()
+        ways = self._seals.of(statement)
+        return [ways.opened(row, values) for row in rows] if ways.opens else rows
 
     def each(self, statement: Statement, values: Values = _NOTHING, at_once: int = _SOME) -> Iterator[Row]:
         opened = self._seals.of(statement).opened

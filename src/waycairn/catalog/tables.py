@@ -55,14 +55,6 @@ class Jsonb(UserDefinedType[str]):
         return "JSONB"
 
 
-def _as_gin(ddl: Any, target: Any, bind: Any, tables: Any = None, state: Any = None, **about: Any) -> bool:  # noqa: ARG001
-    """For an index that only PostgreSQL has. Said as late as that: `postgresql_using` loads its dialect, see above."""
-    if about["dialect"].name != "postgresql":
-        return False
-    target.kwargs["postgresql_using"] = "gin"
-    return True
-
-
 Json = Text().with_variant(Jsonb(), "postgresql")
 
 # One row: what the store is. Written once, and by migrations.
@@ -276,7 +268,7 @@ iterations = Table(
     Column("facts", Json, nullable=False, info=SEALED),  # description, error
     PrimaryKeyConstraint("run", "number"),
     Index("ix_iterations_sequence", "run", "sequence"),
-    Index("ix_iterations_metrics", "metrics").ddl_if(callable_=_as_gin),
+    # `postgres` adds ix_iterations_metrics.
 )
 
 # Each trial of a rule. Nothing is changed in place, so that going back needs only to delete.

@@ -33,6 +33,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.sealing import compressed, decompressed
 from waycairn.chunks.varint import Cursor, put, put_signed
@@ -51,8 +53,7 @@ WHOLE_HEADER = bytes((VERSION, _WHOLE))
 _WHOLE_ROOT = struct.Struct("<8Q")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, gc=False):
     """Chunks with consecutive numbers."""
 
     first: int

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from waycairn.chunks.document import LargeDocument, other_length
 from waycairn.chunks.layout import Group, aligned
 from waycairn.chunks.manifest import Manifest, Run
 from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.source import ChunkSource, Want
 from waycairn.chunks.tuning import MIB
-from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace
 from waycairn.ports import Buffer
 
@@ -46,8 +46,8 @@ class OpenState:
         """Read at first use; a large one is memory that nobody else has."""
         if (whole := self._manifest.whole) is not None:
             return whole
-        if self._manifest.document_length >= _LARGE_DOCUMENT:
-            return self._in_place()
+        if (large := self.large_document) is not None:
+            return large.read()[0]
         chunks: dict[int, Buffer] = {}
 
         def keep(place: ChunkPlace, data: Buffer) -> None:
@@ -63,35 +63,15 @@ class OpenState:
                 parts.append(segment)
         document = b"".join(parts)
         if len(document) != self._manifest.document_length:
-            raise _other_length()
+            raise other_length()
         return document
 
-    def _in_place(self) -> memoryview:
-        """Each chunk straight to its place, by the threads that verify it; one that comes again is copied from there."""
-        memory = allocate(self._manifest.document_length)
-        wants: dict[int, Want] = {}
-        again: list[tuple[int, Want]] = []
-        end = 0
-        for segment in self._manifest.segments:
-            if not isinstance(segment, Run):
-                memory[end : end + len(segment)] = segment
-                end += len(segment)
-                continue
-            for number in range(segment.first, segment.first + segment.count):
-                place = self._places[number]
-                if end + place.length > len(memory):
-                    raise _other_length()
-                if number in wants:
-                    again.append((end, wants[number]))
-                else:
-                    wants[number] = Want(place, memory, end)
-                end += place.length
-        if end != len(memory):
-            raise _other_length()
-        self._source.read(wants.values())
-        for start, want in again:
-            memory[start : start + want.place.length] = memory[want.start : want.start + want.place.length]
-        return memory
+    @property
+    def large_document(self) -> LargeDocument | None:
+        """It, not read yet; None if it is not large."""
+        if self._manifest.document_length < _LARGE_DOCUMENT or self._manifest.whole is not None:
+            return None
+        return LargeDocument(self._manifest, self._places, self._source)
 
     @property
     def buffer_count(self) -> int:
@@ -186,10 +166,6 @@ class OpenState:
             wants.append(Want(self._places[self._numbers[number]], memory, start))
             start += length
         return wants
-
-
-def _other_length() -> Damaged:
-    return Damaged("a manifest is damaged: its document has another length. See `waycairn doctor`.")
 
 
 def _starts(groups: Sequence[Group]) -> list[int]:

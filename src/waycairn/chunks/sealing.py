@@ -28,6 +28,8 @@ else:
     from compression import zstd
 
 RAW, ZSTD, PLANES, DELTA = 0, 1, 2, 3
+_STEP = 128 * 1024
+"""What one block of a frame holds at most."""
 LEVEL = 1
 """Level 3 is slower on everything and larger on JSON lines (measured 0.171 against 0.146)."""
 _WORTH_IT = 0.97
@@ -121,6 +123,31 @@ def decompressed(frame: Buffer, most: int, what: str) -> bytes:
     return data
 
 
+def decompress_into(frame: Buffer, target: memoryview, what: str) -> None:
+    """The same to memory that is there, which it has to fill. In steps that stay in the cache of a core: whole, each frame
+    is put together from pieces of fresh memory, which costs more than decompressing it (1 MiB of JSON lines: 2.5 against
+    0.9 ms). Raises Damaged; part of the target may then be overwritten."""
+    end, data = 0, frame
+    try:
+        decompressor = zstd.ZstdDecompressor()
+        while not decompressor.eof and end <= len(target):
+            piece = decompressor.decompress(data, _STEP)
+            if not piece and (not data or decompressor.needs_input):
+                break  # cut off
+            data = b""
+            target[end : end + len(piece)] = piece
+            end += len(piece)
+        whole = decompressor.eof and not decompressor.unused_data
+    except (zstd.ZstdError, MemoryError) as error:
+        raise Damaged(f"{what} is damaged: {error}. It is not used. See `waycairn doctor`.") from None
+    except ValueError:  # more than there is room for
+        end, whole = len(target) + 1, False
+    if not whole or end > len(target):
+        raise Damaged(f"{what} is damaged: its compressed data is no whole frame. See `waycairn doctor`.")
+    if end != len(target):
+        raise _other_length(what, end, len(target))
+
+
 def seal_document(members: Sequence[Member], pieces: Sequence[Buffer]) -> Sealed:
     """Chunks of a document as one frame, or as they are where that saves nothing. Each piece holds one chunk or several;
     one piece that holds all is not copied."""
@@ -183,8 +210,12 @@ def unseal(codec: int, stored: Buffer, raw_length: int, what: str, base: Buffer 
     else:
         raise Damaged(f"{what} has codec {codec}, which this waycairn does not know: it is damaged, or newer.")
     if len(data) != raw_length:
-        raise Damaged(f"{what} is damaged: it holds {len(data)} bytes instead of {raw_length}. See `waycairn doctor`.")
+        raise _other_length(what, len(data), raw_length)
     return data
+
+
+def _other_length(what: str, length: int, wanted: int) -> Damaged:
+    return Damaged(f"{what} is damaged: it holds {length} bytes instead of {wanted}. See `waycairn doctor`.")
 
 
 def _joined(stored: Buffer, raw_length: int, what: str) -> Buffer:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
+import msgspec
+
 from waycairn.chunks.ahead import map_ahead
-from waycairn.chunks.hashing import chunk_id
+from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.pack_keys import PackKeys
 from waycairn.chunks.scratch import Scratch
-from waycairn.chunks.sealing import DELTA, RAW, unseal
+from waycairn.chunks.sealing import DELTA, RAW, ZSTD, decompress_into, unseal
 from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.tuning import KIB, MIB
 from waycairn.errors import Damaged, StoreUnreachable
@@ -33,6 +36,8 @@ _PARALLEL_FROM = 1 * MIB
 _DEEPEST = 64
 """Differences in a row. Writers stop much earlier; a damaged index may go round in circles."""
 
+_LARGEST_BLOCK = 64 * MIB
+"""No writer makes larger ones; a damaged index may claim any size."""
 _MOVES = 8
 """Times that the same chunks may be moved while they are being read."""
 
@@ -40,8 +45,7 @@ Take = Callable[[ChunkPlace, Buffer], None]
 """Gets a verified chunk; the buffer may be a view of something larger that is freed with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(msgspec.Struct, frozen=True, gc=False):
     """A chunk to be read, and where its bytes shall go if that is known: memory[start : start + length]."""
 
     place: ChunkPlace
@@ -102,6 +106,8 @@ class ChunkSource:
         self._keys = PackKeys(blobs, info.id, info.vault) if info.vault else None
         self._alignment = blobs.capabilities.alignment
         self._scratch = Scratch()
+        self._opened = Scratch()
+        self._raw = Scratch()
 
     def read(self, wants: Iterable[Want], take: Take | None = None) -> None:
         """Bring every wanted chunk into its memory, or to `take` (called by several threads at once). Raises Damaged
@@ -183,12 +189,14 @@ class ChunkSource:
         if self._keys is not None:
             self._bring_sealed(batch, self._keys.of(first.pack), take, depth)
             return
-        stored = allocate(batch.end - first.offset)
-        self._blobs.read_into(first.pack, first.offset, stored)
-        for wants in batch.wants:
-            block = wants[0].place.block
-            start = block.offset - first.offset
-            self._open_block(wants, stored[start : start + block.stored_length], take, depth)
+        length = batch.end - first.offset
+        # What `take` gets may be a view of it.
+        with self._scratch.lend(length) if take is None else nullcontext(allocate(length)) as stored:
+            self._blobs.read_into(first.pack, first.offset, stored)
+            for wants in batch.wants:
+                block = wants[0].place.block
+                start = block.offset - first.offset
+                self._open_block(wants, stored[start : start + block.stored_length], take, depth)
 
     def _bring_sealed(self, batch: _Batch, key: PackKey, take: Take | None, depth: int) -> None:
         """Decrypted from memory that is used again straight to where it belongs."""
@@ -206,22 +214,19 @@ class ChunkSource:
     def _open_sealed(
         self, wants: Sequence[Want], sealed: memoryview, key: PackKey, take: Take | None, depth: int
     ) -> None:
-        want, block = wants[0], wants[0].place.block
+        block = wants[0].place.block
         length = opened_length(block.stored_length)
         context = context_of_block(block.codec, block.raw_length, block.stored_length, block.base)
         if length < 0:
             raise _no_length(block)
-        if _is_straight(wants) and block.raw_length == length == want.place.length:
-            assert want.memory is not None
-            target = want.memory[want.start : want.start + length]
-            unseal_segments(key, sealed, block.offset, context, target)
-            self._verify(want.place, target)
-            if take:
-                take(want.place, target)
+        if block.codec == RAW and block.raw_length == length:
+            with self._room(wants, take) as raw:
+                unseal_segments(key, sealed, block.offset, context, raw)
+                self._hand_out(wants, raw, take, is_there=_is_whole(wants))
             return
-        opened = allocate(length)
-        unseal_segments(key, sealed, block.offset, context, opened)
-        self._open_block(wants, opened, take, depth)
+        with self._opened.lend(length) as opened:
+            unseal_segments(key, sealed, block.offset, context, opened)
+            self._open_block(wants, opened, take, depth)
 
     def _check_end(self, batch: _Batch) -> None:
         """A damaged index may claim any length, also one for which there is no memory."""
@@ -249,14 +254,36 @@ class ChunkSource:
 
     def _open_block(self, wants: Sequence[Want], stored: Buffer, take: Take | None, depth: int) -> None:
         block = wants[0].place.block
+        if block.codec == ZSTD and block.raw_length <= _LARGEST_BLOCK:
+            with self._room(wants, take) as raw:
+                decompress_into(stored, raw, _describe_block(block))
+                self._hand_out(wants, raw, take, is_there=_is_whole(wants))
+            return
         base = self._read_base(wants[0].place, depth) if block.codec == DELTA else None
         raw = memoryview(unseal(block.codec, stored, block.raw_length, _describe_block(block), base))
+        self._hand_out(wants, raw, take, is_there=False)
+
+    @contextmanager
+    def _room(self, wants: Sequence[Want], take: Take | None) -> Iterator[memoryview]:
+        """Memory for a block: where all of it is wanted, or what is used again, or what `take` may keep."""
+        first, length = wants[0], wants[0].place.block.raw_length
+        if _is_whole(wants):
+            assert first.memory is not None
+            yield first.memory[first.start : first.start + length]
+        elif take is not None:
+            yield allocate(length)
+        else:
+            with self._raw.lend(length) as raw:
+                yield raw
+
+    def _hand_out(self, wants: Sequence[Want], raw: memoryview, take: Take | None, *, is_there: bool) -> None:
+        """Verified; and copied, unless the block was brought to where it belongs."""
         for want in wants:
-            place = want.place
+            place, memory = want.place, want.memory
             data = raw[place.start : place.start + place.length]
             self._verify(place, data)
-            if want.memory is not None:
-                want.memory[want.start : want.start + place.length] = data
+            if memory is not None and not is_there:
+                memory[want.start : want.start + place.length] = data
             if take:
                 take(place, data)
 
@@ -277,7 +304,7 @@ class ChunkSource:
         return memory
 
     def _verify(self, place: ChunkPlace, data: Buffer) -> None:
-        if len(data) == place.length and chunk_id((data,), self._secret) == place.id:
+        if len(data) == place.length and keyed_hash(data, self._secret) == place.id:
             return
         block = place.block
         raise Damaged(
@@ -317,6 +344,23 @@ def _no_length(block: NewBlock) -> Damaged:
 def _is_straight(wants: Sequence[Want]) -> bool:
     """A raw block, wanted in one place."""
     return len(wants) == 1 and wants[0].memory is not None and wants[0].place.block.codec == RAW
+
+
+def _is_whole(wants: Sequence[Want]) -> bool:
+    """All of a block, wanted in one place in the order in which it is stored."""
+    first, last = wants[0], wants[-1]
+    if (
+        first.memory is None
+        or first.place.start
+        or last.place.start + last.place.length != first.place.block.raw_length
+    ):
+        return False
+    start, behind = first.start, 0
+    for want in wants:
+        if want.memory is not first.memory or want.start - start != want.place.start or want.place.start != behind:
+            return False
+        behind += want.place.length
+    return True
 
 
 def _is_direct(wants: Sequence[Want]) -> bool:

@@ -34,6 +34,10 @@ class Cursor:
         return self._at
 
     def varint(self) -> int:
+        at = self._at
+        if at < len(self._data) and (first := self._data[at]) < 0x80:
+            self._at = at + 1
+            return first
         value = shift = 0
         while True:
             if self._at >= len(self._data) or shift >= _MOST_BITS:

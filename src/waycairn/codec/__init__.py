@@ -61,6 +61,7 @@ bytes and code 32: a tuple; c3 True, c0 None.
 
 from __future__ import annotations
 
+from waycairn.codec.apart import read_apart
 from waycairn.codec.bundles import Packed, bundle, unbundle
 from waycairn.codec.decoding import decode
 from waycairn.codec.loading import load
@@ -69,4 +70,4 @@ from waycairn.codec.registry import register
 from waycairn.codec.tree import encode
 from waycairn.codec.types import Types
 
-__all__ = ["Packed", "Record", "Types", "bundle", "decode", "encode", "load", "register", "unbundle"]
+__all__ = ["Packed", "Record", "Types", "bundle", "decode", "encode", "load", "read_apart", "register", "unbundle"]

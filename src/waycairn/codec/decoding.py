@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from waycairn.codec import codes, containers, records, registry, scalars
+from waycairn.codec.apart import hook
 from waycairn.codec.contract import Unpack, Unpacking
 from waycairn.codec.marks import Mark
 from waycairn.codec.plain import every_kind
@@ -87,10 +88,13 @@ def translated(call: Callable[[], _T]) -> _T:
         raise _damaged(error) from error
 
 
-def opened(document: bytes | memoryview) -> tuple[int, dict[bytes, Shape], Any]:
-    """Flags, shapes and the tree of nodes."""
+def opened(document: bytes | memoryview, apart: Sequence[bytes] = ()) -> tuple[int, dict[bytes, Shape], Any]:
+    """Flags, shapes and the tree of nodes. `apart` was left out of it, see `apart`."""
     flags, shapes, body = _open(memoryview(document))
     decoder = _MARKED if flags & codes.MARKED else _UNMARKED
+    if apart:
+        assert decoder.ext_hook is not None
+        decoder = msgspec.msgpack.Decoder(ext_hook=hook(apart, decoder.ext_hook))
     return flags, shapes, decoder.decode(body)
 
 

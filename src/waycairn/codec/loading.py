@@ -42,10 +42,11 @@ def load(
     types: Types | None = None,
     strict: bool = True,
     map_location: Any = None,
+    apart: Sequence[bytes] = (),
 ) -> Any:
     """The state, or the part `only` of it, with the fewest and largest reads; see `decode`.
 
-    A list of paths gives a dict of path to part. With `into` every array and tensor of that tree gets the content that
+    `apart` is what `read_apart` left out of the document. A list of paths gives a dict of path to part. With `into` every array and tensor of that tree gets the content that
     is stored at its place, and stands in the result in place of a new one; all else in the result is new, as stored.
     Raises ValueError naming the first places where kind, dtype or shape differ, where nothing is stored, or that cannot
     be written: then nothing was changed. Damaged while the contents are read may leave some of them overwritten, and
@@ -58,7 +59,7 @@ def load(
         device = device_of(map_location)
 
     def loaded() -> Any:
-        flags, shapes, raw = opened(document)
+        flags, shapes, raw = opened(document, apart)
         walk = Unwalk(shapes, buffers.fetch, types, strict=strict, device=device)
         if only is not None:
             raw = select(walk, raw, only) if isinstance(only, str) else select_each(walk, raw, only)

@@ -273,9 +273,9 @@ class NewPack:
     """BLAKE3-256 of the footer, which holds the hash of everything before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkPlace:
-    """Where to read a chunk: its own row joined with the row of its block."""
+class ChunkPlace(msgspec.Struct, frozen=True, gc=False):
+    """Where to read a chunk: its own row joined with the row of its block. There are as many as chunks are read: one of
+    these takes a tenth of the time of a frozen dataclass, and nobody has to look through them for cycles."""
 
     number: int
     id: ChunkId

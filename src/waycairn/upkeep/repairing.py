@@ -13,6 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from waycairn.chunks import Listing, list_what_is_proven
 from waycairn.chunks.referring import runs_in
 from waycairn.errors import Damaged, SweptMeanwhile
@@ -232,7 +234,7 @@ def _apart(core: StoreCore, found: _Found, taken: Mapping[int, ChunkPlace]) -> d
         row = rows.get(place.block.number)
         is_kept = row is not None and row.number not in found.failing and row.block.number == place.block.number
         clashes = is_kept and row is not None and row.block != place.block
-        apart[number] = replace(place, block=replace(place.block, number=number)) if clashes else place
+        apart[number] = structs.replace(place, block=replace(place.block, number=number)) if clashes else place
     return apart
 
 
@@ -275,7 +277,7 @@ def _twins(core: StoreCore, failing: Mapping[int, ChunkPlace]) -> dict[int, Chun
     places = {place.number: place for page in placed(core, set(others.values())) for place in page}
     bad = {place.number for done in core.examine(_in_parts(places)) for place, _ in done.bad}
     return {
-        number: replace(places[other], number=number)
+        number: structs.replace(places[other], number=number)
         for number, other in others.items()
         if other in places and other not in bad
     }
