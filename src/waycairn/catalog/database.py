@@ -167,6 +167,11 @@ class Database(Protocol):
         """Keep a copy of everything as it is now, durably; says where it lies, for the log."""
         ...
 
+    def is_awaited(self) -> bool:
+        """Whether others wait until the transaction of this moment ends, asked within it. True where that cannot be known;
+        False where transactions do not wait for each other."""
+        ...
+
     def settle_log(self) -> bool:
         """See `ports.RoomRows`."""
         ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, bindparam, cast, exists, func, literal_column, select
@@ -28,5 +30,10 @@ def one_of(column: Column[Any], count: int) -> ColumnElement[bool]:
     return column.in_([bindparam(f"any{position}", type_=column.type) for position in range(count)])
 
 
-def any_values(values: Any) -> dict[str, Any]:
-    return {f"any{position}": value for position, value in enumerate(values)}
+def any_values(values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(_any_names(len(values)), values, strict=True))
+
+
+@cache
+def _any_names(count: int) -> Sequence[str]:
+    return [f"any{position}" for position in range(count)]

@@ -192,6 +192,9 @@ class SqliteDatabase:
         crashpoint("catalog.copied")
         return f"the old store is kept at {target}"
 
+    def is_awaited(self) -> bool:
+        return self._group.is_awaited or self._queue.is_awaited
+
     def settle_log(self) -> bool:
         return self._aside(lambda: settle_log(self))
 

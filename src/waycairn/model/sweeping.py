@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -162,37 +162,69 @@ class SweepReport:
         return not (rows or files or self.unfinished or self.temporary or self.owner_files)
 
 
-def slices(blocks: Iterable[DeadBlock], most: Callable[[], float]) -> Iterator[Sequence[DeadBlock]]:
-    """Parts of about so many chunks each, asked for before each part; a block is never divided."""
-    part: list[DeadBlock] = []
-    size, limit = 0, most()
-    for block in blocks:
-        if part and size + len(block.chunks) > limit:
-            yield part
-            part, size, limit = [], 0, most()
-        part.append(block)
-        size += len(block.chunks)
-    if part:
-        yield part
+class Awaited(Exception):
+    """Others wait to write. Nothing was removed; fewer at once are to be tried."""
+
+
+class Parts:
+    """Dead blocks, taken in parts of about so many chunks each; a block is never divided."""
+
+    def __init__(self, blocks: Iterable[DeadBlock]) -> None:
+        self._blocks = iter(blocks)
+        self._back: list[DeadBlock] = []
+        """Taken before, the next one last."""
+
+    def take(self, most: float) -> list[DeadBlock]:
+        """A block counts like a chunk, too. Empty at the end."""
+        part: list[DeadBlock] = []
+        while (block := self._next()) is not None:
+            most -= len(block.chunks) + 1
+            if part and most < 0:
+                self._back.append(block)
+                break
+            part.append(block)
+        return part
+
+    def put_back(self, part: Sequence[DeadBlock]) -> None:
+        """To be taken again."""
+        self._back.extend(reversed(part))
+
+    def _next(self) -> DeadBlock | None:
+        return self._back.pop() if self._back else next(self._blocks, None)
 
 
 class Stride:
-    """How many chunks one transaction removes. Alone in the store they are many: each page of the index, in which chunks lie
-    by chance, is then written once for many of them (1 M chunks: 14 GB written in parts of 10,000, 2 GB in parts of
-    100,000). Beside others they are few, because each commit waits for one part."""
+    """How much one transaction removes. While nobody else commits that is much: the pages of the index, in which chunks lie by
+    chance, are then changed once for many chunks. Beside others it is little, because each commit waits for one part. A
+    large part that somebody waits for is taken back (`yields`)."""
 
-    ALONE, BESIDE = 0.5, 0.01
+    ALONE, BESIDE = 3.0, 0.01
     """Seconds of one transaction, at about."""
+    CALM = 10.0
+    """Seconds without anybody's commit after which the sweep takes itself for alone again."""
     FEWEST, MOST = 500, 200_000
+    """Chunks and blocks. The pages of so many rows fit into the cache of a connection."""
 
     def __init__(self) -> None:
         self.size = 10_000.0
+        self._calm = self.CALM
+
+    @property
+    def yields(self) -> bool:
+        """The smallest part goes on whoever waits, so that there is an end of it."""
+        return self.size > self.FEWEST
 
     def took(self, chunks: int, seconds: float, others: bool) -> None:
         """The last part; whether others committed meanwhile."""
-        wanted = chunks * (self.BESIDE if others else self.ALONE) / max(seconds, 1e-6)
+        self._calm = 0.0 if others else self._calm + seconds
+        target = self.ALONE if self._calm >= self.CALM else self.BESIDE
+        wanted = chunks * target / max(seconds, 1e-6)
         # Upwards in steps: one part that was fast says little.
         self.size = max(self.FEWEST, min(wanted, 4 * self.size, self.MOST))
+
+    def was_awaited(self) -> None:
+        """The last part was taken back."""
+        self.size, self._calm = self.FEWEST, 0.0
 
 
 def names_of(data: Iterable[NewData]) -> list[PackId]:

@@ -22,7 +22,7 @@ from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import given_up
-from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices, summary
+from waycairn.model.sweeping import Awaited, Condemned, DeadBlock, Mark, PackFill, Parts, Stride, SweepReport, summary
 from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
@@ -39,9 +39,9 @@ _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
 """Of the catalog's file: so much may be empty, for the rows of the next saves."""
-_BREATH = 0.05
-"""Seconds at most between two transactions while others commit: as long as the last one took, so that half of their commits
-need not wait."""
+_SHARE, _BREATH = 3, 0.05
+"""The pause between two transactions while others commit: so many times what the last one took, so that most of their commits
+need not wait, and at most so many seconds."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
 _PADDING = 8192
@@ -168,13 +168,16 @@ def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] 
 
 def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[Condemned]:
     """What was marked, in parts of a size that others can bear. Raises SweptMeanwhile."""
-    stride = Stride()
+    stride, parts = Stride(), Parts(mark.dead)
     newest = mark.sequences
-    for part in slices(mark.dead, lambda: stride.size):
-        if stop():
-            return
+    while (part := parts.take(stride.size)) and not stop():
         began = core.clock.monotonic()
-        done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING)
+        try:
+            done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING, yields=stride.yields)
+        except Awaited:
+            parts.put_back(part)
+            stride.was_awaited()
+            continue
         crashpoint("sweep.condemned")
         core.forget_chunks()
         yield done
@@ -183,7 +186,7 @@ def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[
         stride.took(done.chunks, took, others)
         mark, newest = replace(mark, epoch=done.epoch), done.newest
         if others:
-            core.clock.sleep(min(took, _BREATH))
+            core.clock.sleep(min(_SHARE * took, _BREATH))
 
 
 def _before(core: StoreCore, grace: float) -> float:
