@@ -168,8 +168,8 @@ class Database(Protocol):
         ...
 
     def is_awaited(self) -> bool:
-        """Whether others wait until the transaction of this moment ends, asked within it. True where that cannot be known;
-        False where transactions do not wait for each other."""
+        """Whether others wait to write, or did since the last transaction of this process began. True where that cannot be
+        known; False where transactions do not wait for each other."""
         ...
 
     def settle_log(self) -> bool:

@@ -8,6 +8,9 @@ from waycairn.catalog.parts import Part
 class RoomPart(Part):
     """Implements `ports.RoomRows`."""
 
+    def is_awaited(self) -> bool:
+        return self._database.is_awaited()
+
     def settle_log(self) -> bool:
         return self._database.settle_log()
 

@@ -194,37 +194,40 @@ class Parts:
 
 
 class Stride:
-    """How much one transaction removes. While nobody else commits that is much: the pages of the index, in which chunks lie by
-    chance, are then changed once for many chunks. Beside others it is little, because each commit waits for one part. A
+    """How many rows one transaction removes. While nobody else commits that is many: the pages of the index, in which chunks
+    lie by chance, are then changed once for many of them. Beside others it is few, because each commit waits for one part. A
     large part that somebody waits for is taken back (`yields`)."""
 
     ALONE, BESIDE = 3.0, 0.01
     """Seconds of one transaction, at about."""
     CALM = 10.0
     """Seconds without anybody's commit after which the sweep takes itself for alone again."""
-    FEWEST, MOST = 500, 200_000
-    """Chunks and blocks. The pages of so many rows fit into the cache of a connection."""
+    SHARE, BREATH = 3, 0.05
+    """The pause after a transaction while others commit: so many times what it took, so that most of their commits need not
+    wait, and at most so many seconds."""
 
-    def __init__(self) -> None:
-        self.size = 10_000.0
+    def __init__(self, fewest: int, first: int, most: int) -> None:
+        self._fewest, self._most = fewest, most
+        self.size = float(first)
         self._calm = self.CALM
 
     @property
     def yields(self) -> bool:
         """The smallest part goes on whoever waits, so that there is an end of it."""
-        return self.size > self.FEWEST
+        return self.size > self._fewest
 
-    def took(self, chunks: int, seconds: float, others: bool) -> None:
-        """The last part; whether others committed meanwhile."""
+    def took(self, rows: int, seconds: float, others: bool) -> float:
+        """The last part; whether others committed meanwhile. Seconds to leave to them."""
         self._calm = 0.0 if others else self._calm + seconds
         target = self.ALONE if self._calm >= self.CALM else self.BESIDE
-        wanted = chunks * target / max(seconds, 1e-6)
+        wanted = rows * target / max(seconds, 1e-6)
         # Upwards in steps: one part that was fast says little.
-        self.size = max(self.FEWEST, min(wanted, 4 * self.size, self.MOST))
+        self.size = max(self._fewest, min(wanted, 4 * self.size, self._most))
+        return min(self.SHARE * seconds, self.BREATH) if others else 0.0
 
     def was_awaited(self) -> None:
         """The last part was taken back."""
-        self.size, self._calm = self.FEWEST, 0.0
+        self.size, self._calm = self._fewest, 0.0
 
 
 def names_of(data: Iterable[NewData]) -> list[PackId]:

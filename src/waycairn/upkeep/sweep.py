@@ -39,9 +39,8 @@ _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
 """Of the catalog's file: so much may be empty, for the rows of the next saves."""
-_SHARE, _BREATH = 3, 0.05
-"""The pause between two transactions while others commit: so many times what the last one took, so that most of their commits
-need not wait, and at most so many seconds."""
+_FEWEST, _FIRST, _MOST = 500, 10_000, 200_000
+"""Chunks and their blocks that one transaction removes. The pages of so many rows fit into the cache of a connection."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
 _PADDING = 8192
@@ -168,7 +167,7 @@ def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] 
 
 def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[Condemned]:
     """What was marked, in parts of a size that others can bear. Raises SweptMeanwhile."""
-    stride, parts = Stride(), Parts(mark.dead)
+    stride, parts = Stride(_FEWEST, _FIRST, _MOST), Parts(mark.dead)
     newest = mark.sequences
     while (part := parts.take(stride.size)) and not stop():
         began = core.clock.monotonic()
@@ -181,12 +180,10 @@ def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[
         crashpoint("sweep.condemned")
         core.forget_chunks()
         yield done
-        took = core.clock.monotonic() - began
-        others = done.newest != newest
-        stride.took(done.chunks, took, others)
+        pause = stride.took(done.chunks, core.clock.monotonic() - began, done.newest != newest)
         mark, newest = replace(mark, epoch=done.epoch), done.newest
-        if others:
-            core.clock.sleep(min(_SHARE * took, _BREATH))
+        if pause:
+            core.clock.sleep(pause)
 
 
 def _before(core: StoreCore, grace: float) -> float:
