@@ -176,6 +176,10 @@ class Database(Protocol):
         """See `ports.RoomRows`."""
         ...
 
+    def write_back(self) -> None:
+        """See `ports.RoomRows`."""
+        ...
+
     def shrink(self, spare: float, rewrite: bool) -> int:
         """See `ports.RoomRows`."""
         ...

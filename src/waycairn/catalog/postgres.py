@@ -177,6 +177,9 @@ class PostgresDatabase:
         """The server writes its log by itself, and VACUUM, which it runs by itself too, removes what was deleted."""
         return True
 
+    def write_back(self) -> None:
+        """Nothing: the server does that by itself."""
+
     def shrink(self, spare: float, rewrite: bool) -> int:  # noqa: ARG002 - the contract of `Database`
         """Nothing: that is the business of VACUUM there."""
         return 0

@@ -14,5 +14,8 @@ class RoomPart(Part):
     def settle_log(self) -> bool:
         return self._database.settle_log()
 
+    def write_back(self) -> None:
+        self._database.write_back()
+
     def shrink(self, *, spare: float = 0.0, rewrite: bool = False) -> int:
         return self._database.shrink(spare, rewrite)

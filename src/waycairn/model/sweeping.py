@@ -198,7 +198,7 @@ class Stride:
     lie by chance, are then changed once for many of them. Beside others it is few, because each commit waits for one part. A
     large part that somebody waits for is taken back (`yields`)."""
 
-    ALONE, BESIDE = 3.0, 0.01
+    ALONE, BESIDE = 3.0, 0.005
     """Seconds of one transaction, at about."""
     CALM = 10.0
     """Seconds without anybody's commit after which the sweep takes itself for alone again."""

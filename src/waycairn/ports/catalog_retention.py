@@ -46,6 +46,11 @@ class RoomRows(Protocol):
         server, which does that by itself."""
         ...
 
+    def write_back(self) -> None:
+        """Write what the log of changes holds where it belongs, as far as that can be done while others write, so that none of
+        them has to."""
+        ...
+
     def shrink(self, *, spare: float = 0.0, rewrite: bool = False) -> int:
         """Give room back that rows left, if it is more than `spare` of the file; bytes that were given back. In small
         transactions, beside others. With `rewrite` a file that cannot be shortened so (it was created before format 3) is

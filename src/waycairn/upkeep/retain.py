@@ -150,8 +150,14 @@ def _drop(core: StoreCore, drops: Sequence[Dropped], stride: Stride) -> None:
     _forget_copies(core, done)
     if history.is_on():
         history.note(history.Deleted(what=_ids(done)))
-    if pause:
-        core.clock.sleep(pause)
+    leave_to_others(core, pause)
+
+
+def leave_to_others(core: StoreCore, seconds: float) -> None:
+    """So long nobody has to wait for this one; nor for what its transaction left to be written back."""
+    if seconds:
+        core.catalog.write_back()
+        core.clock.sleep(seconds)
 
 
 def _ids(drops: Sequence[Dropped]) -> list[str]:

@@ -30,7 +30,7 @@ from waycairn.upkeep import events
 from waycairn.upkeep.auditing import audited, cut_if_due, record
 from waycairn.upkeep.condemned import delete_condemned
 from waycairn.upkeep.leftovers import leftovers, remove_leftovers
-from waycairn.upkeep.retain import Tally, drop_retained, give_up, spare, would_drop
+from waycairn.upkeep.retain import Tally, drop_retained, give_up, leave_to_others, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
 
 GRACE = 3600.0
@@ -39,7 +39,7 @@ _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
 """Of the catalog's file: so much may be empty, for the rows of the next saves."""
-_FEWEST, _FIRST, _MOST = 500, 10_000, 200_000
+_FEWEST, _FIRST, _MOST = 200, 10_000, 200_000
 """Chunks and their blocks that one transaction removes. The pages of so many rows fit into the cache of a connection."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
@@ -182,8 +182,7 @@ def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[
         yield done
         pause = stride.took(done.chunks, core.clock.monotonic() - began, done.newest != newest)
         mark, newest = replace(mark, epoch=done.epoch), done.newest
-        if pause:
-            core.clock.sleep(pause)
+        leave_to_others(core, pause)
 
 
 def _before(core: StoreCore, grace: float) -> float:
