@@ -148,12 +148,16 @@ def measure(place: str, keep: str) -> dict[str, Any]:
 
 
 def endless(place: str, keep: str) -> None:
-    """Sweeps without a pause until there is a file `done` beside the store; `begun` says that the first one has."""
+    """Sweeps without a pause until there is a file `done` beside the store; `begun` says that the first one removes rows."""
     count = rows = 0
-    with opened(place, keep) as store:
+
+    def stop() -> bool:
         Path(f"{place}.begun").touch()
+        return Path(f"{place}.done").exists()
+
+    with opened(place, keep) as store:
         while not Path(f"{place}.done").exists():
-            report = sweep(store.core, stop=Path(f"{place}.done").exists)
+            report = sweep(store.core, stop=stop)
             count += not report.stopped
             rows += report.checkpoints + report.chunks
     print(json.dumps({"sweeps": count, "rows": rows}))
@@ -213,7 +217,7 @@ def beginning(place: Path, keep: str) -> subprocess.Popen[str]:
 
 
 def one_save(store: wc.Store, name: str, number: int) -> float:
-    value = {"number": number, "data": os.urandom(4_000)}
+    value = {"number": number, "data": os.urandom(40_000)}
     began = time.perf_counter()
     store.save(name, value, keep=2)
     took = time.perf_counter() - began
