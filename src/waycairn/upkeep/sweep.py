@@ -39,7 +39,7 @@ _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
 """Of the catalog's file: so much may be empty, for the rows of the next saves."""
-_FEWEST, _FIRST, _MOST = 200, 2_000, 200_000
+_FEWEST, _FIRST, _MOST = 200, 2_000, 150_000
 """Chunks and their blocks that one transaction removes. The pages of so many rows fit into the cache of a connection."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
@@ -180,7 +180,7 @@ def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[
         crashpoint("sweep.condemned")
         core.forget_chunks()
         yield done
-        pause = stride.took(done.chunks, core.clock.monotonic() - began, done.newest != newest)
+        pause = stride.took(done.chunks + len(part), core.clock.monotonic() - began, done.newest != newest)
         mark, newest = replace(mark, epoch=done.epoch), done.newest
         leave_to_others(core, pause)
 
