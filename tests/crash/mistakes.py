@@ -191,13 +191,13 @@ def files_before_rows() -> None:
 
     remove_rows = sweep._remove_rows
 
-    def remove_files_first(core: Any, report: Any) -> Any:
+    def remove_files_first(core: Any, report: Any, *more: Any) -> Any:
         mark = core.catalog.mark(sweep.runs_in, sweep.REFERS_TO_NOTHING)
         fills = sweep._after(core, [block for block in mark.dead if block.is_whole])
         for name, fill in fills.items():
             if not fill.blocks:
                 core.blobs.delete(name)
-        return remove_rows(core, report)
+        return remove_rows(core, report, *more)
 
     sweep._remove_rows = remove_files_first
 

@@ -167,7 +167,16 @@ class Database(Protocol):
         """Keep a copy of everything as it is now, durably; says where it lies, for the log."""
         ...
 
+    def is_awaited(self) -> bool:
+        """Whether others wait to write, or did since the last transaction of this process began. True where that cannot be
+        known; False where transactions do not wait for each other."""
+        ...
+
     def settle_log(self) -> bool:
+        """See `ports.RoomRows`."""
+        ...
+
+    def write_back(self) -> None:
         """See `ports.RoomRows`."""
         ...
 

@@ -52,6 +52,11 @@ class GroupCommit:
         self._waiting: list[Unit[Any]] = []
         self._leader: int | None = None
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether other threads wait for the transaction of this moment to end."""
+        return bool(self._waiting)
+
     def submit(self, work: Callable[[Session], T]) -> T:
         unit = Unit(work)
         me = threading.get_ident()

@@ -173,9 +173,16 @@ class PostgresDatabase:
         """Nothing: a server is backed up by its own tools, and the migration is one transaction."""
         return "no copy was made here: the server's own backups are the way back"
 
+    def is_awaited(self) -> bool:
+        """Rows are waited for there, by the few that need the same ones."""
+        return False
+
     def settle_log(self) -> bool:
         """The server writes its log by itself, and VACUUM, which it runs by itself too, removes what was deleted."""
         return True
+
+    def write_back(self) -> None:
+        """Nothing: the server does that by itself."""
 
     def shrink(self, spare: float, rewrite: bool) -> int:  # noqa: ARG002 - the contract of `Database`
         """Nothing: that is the business of VACUUM there."""

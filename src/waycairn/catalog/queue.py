@@ -81,6 +81,11 @@ class FairQueue:
     def release(self) -> None:
         fcntl.flock(self._turn, fcntl.LOCK_UN)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody has drawn a ticket since this one's turn began. True where there are no tickets to tell."""
+        return not _HAS_TICKETS or self._read() != self._newest
+
     def close(self) -> None:
         """Idempotent. A helper that still waits for a stopped process keeps the files open until that ends."""
         if not self._is_closed:

@@ -19,7 +19,7 @@ from waycairn.catalog.frozen import frozen_uri, has_no_room, is_frozen, refuse_t
 from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
 from waycairn.catalog.riding import write_with_rider
-from waycairn.catalog.sqlite_room import settle_log, shrink
+from waycairn.catalog.sqlite_room import settle_log, shrink, write_back
 from waycairn.catalog.statement import Texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
@@ -192,8 +192,14 @@ class SqliteDatabase:
         crashpoint("catalog.copied")
         return f"the old store is kept at {target}"
 
+    def is_awaited(self) -> bool:
+        return self._group.is_awaited or self._queue.is_awaited
+
     def settle_log(self) -> bool:
         return self._aside(lambda: settle_log(self))
+
+    def write_back(self) -> None:
+        self._aside(lambda: write_back(self))
 
     def shrink(self, spare: float, rewrite: bool) -> int:
         return self._aside(lambda: shrink(self, spare, rewrite))

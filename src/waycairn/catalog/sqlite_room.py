@@ -34,13 +34,23 @@ def _asked(name: str) -> Statement:
     return Statement(name, "A fact about the file.", text(f"PRAGMA {name}"))
 
 
+def write_back(database: SqliteDatabase) -> None:
+    """Else the next one whose commit makes the log long does it, in its turn."""
+    with closing(database.connect()) as connection:
+        _write_back(connection)
+
+
+def _write_back(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    crashpoint("catalog.log.written")
+
+
 def settle_log(database: SqliteDatabase) -> bool:
     """False if a reader stood in the way."""
     with _aside(database) as (connection, queue):
         connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         # 1. What can be written back while others write: nearly all of it.
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        crashpoint("catalog.log.written")
+        _write_back(connection)
         # 2. The rest, and the end of the log, in a turn of our own.
         with _turn(queue):
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

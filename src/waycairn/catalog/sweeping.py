@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, partial
 from itertools import islice
 from operator import le
@@ -26,6 +26,7 @@ from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, LOCK_EPOCH, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
+from waycairn.catalog.dropping import drop_chunks
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.sealed_plan import names_of_row
@@ -66,11 +67,6 @@ COUNT_BETWEEN = Statement(
     "count_between",
     "How many chunks have one of these numbers.",
     select(func.count()).select_from(chunks).where(chunks.c.number.between(bindparam("first"), bindparam("last"))),
-)
-DROP_CHUNKS = Statement(
-    "drop_chunks",
-    "Remove chunks with consecutive numbers, all of them seen before: numbers are never given out again.",
-    delete(chunks).where(chunks.c.number.between(bindparam("first"), bindparam("last"))),
 )
 
 
@@ -193,8 +189,11 @@ class SweepPart(Part):
                 found = set(Spans(found))
         return with_bases(Spans(found), dict(self._database.read(lambda session: session.all(all_bases()))))
 
-    def condemn(self, mark: Mark, part: Iterable[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
-        return self._database.write(lambda session: _condemn(session, mark, part, refers, skipped))
+    def condemn(
+        self, mark: Mark, part: Iterable[DeadBlock], refers: Refers, skipped: bytes, *, yields: bool = False
+    ) -> Condemned:
+        is_awaited = self._database.is_awaited if yields else _never
+        return self._database.write(lambda session: _condemn(session, mark, part, refers, skipped, is_awaited))
 
     def has_chunks(self, numbers: Spans) -> bool:
         return self._database.read(lambda session: _has_chunks(session, numbers))
@@ -307,7 +306,18 @@ def _is_in_order(places: array[int]) -> bool:
 # -- condemning ----------------------------------------------------------------------------------------------------
 
 
-def _condemn(session: Session, mark: Mark, part: Iterable[DeadBlock], refers: Refers, skipped: bytes) -> Condemned:
+def _never() -> bool:
+    return False
+
+
+def _condemn(  # noqa: PLR0917 - one private call
+    session: Session,
+    mark: Mark,
+    part: Iterable[DeadBlock],
+    refers: Refers,
+    skipped: bytes,
+    is_awaited: Callable[[], bool],
+) -> Condemned:
     # 1. The lock. Nobody who found chunks again commits from here on, and the mark must be of this very epoch.
     row = session.one(LOCK_EPOCH)
     if row is None or row[0] != mark.epoch + 1:
@@ -318,7 +328,7 @@ def _condemn(session: Session, mark: Mark, part: Iterable[DeadBlock], refers: Re
     dead = [left for block in part if (left := _spare(block, kept)).chunks]
     # 3. The rest goes: chunks, and blocks of which no chunk is left. A pack without blocks is condemned by that.
     numbers = sorted(number for block in dead for number in block.chunks)
-    session.many(DROP_CHUNKS, ({"first": first, "last": last} for first, last in _consecutive(numbers)))
+    drop_chunks(session, numbers, is_awaited)
     whole = [block.number for block in dead if block.is_whole]
     inline_bytes = _drop_whole(session, whole)
     return Condemned(row[0], len(numbers), len(whole), inline_bytes, newest)
@@ -372,19 +382,6 @@ def _spare(block: DeadBlock, kept: Spans) -> DeadBlock:
         return block
     left = [number for number in block.chunks if number not in kept]
     return block if len(left) == len(block.chunks) else DeadBlock(block.number, left, is_whole=False)
-
-
-def _consecutive(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """First and last of each range without gaps, of numbers in order."""
-    first = last = -2
-    for number in numbers:
-        if number != last + 1:
-            if first >= 0:
-                yield first, last
-            first = number
-        last = number
-    if first >= 0:
-        yield first, last
 
 
 def _has_chunks(session: Session, numbers: Spans) -> bool:

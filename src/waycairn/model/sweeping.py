@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -162,36 +162,72 @@ class SweepReport:
         return not (rows or files or self.unfinished or self.temporary or self.owner_files)
 
 
-def slices(blocks: Iterable[DeadBlock], most: Callable[[], float]) -> Iterator[Sequence[DeadBlock]]:
-    """Parts of about so many chunks each, asked for before each part; a block is never divided."""
-    part: list[DeadBlock] = []
-    size, limit = 0, most()
-    for block in blocks:
-        if part and size + len(block.chunks) > limit:
-            yield part
-            part, size, limit = [], 0, most()
-        part.append(block)
-        size += len(block.chunks)
-    if part:
-        yield part
+class Awaited(Exception):
+    """Others wait to write. Nothing was removed; fewer at once are to be tried."""
+
+
+class Parts:
+    """Dead blocks, taken in parts of about so many chunks each; a block is never divided."""
+
+    def __init__(self, blocks: Iterable[DeadBlock]) -> None:
+        self._blocks = iter(blocks)
+        self._back: list[DeadBlock] = []
+        """Taken before, the next one last."""
+
+    def take(self, most: float) -> list[DeadBlock]:
+        """A block counts like a chunk, too. Empty at the end."""
+        part: list[DeadBlock] = []
+        while (block := self._next()) is not None:
+            most -= len(block.chunks) + 1
+            if part and most < 0:
+                self._back.append(block)
+                break
+            part.append(block)
+        return part
+
+    def put_back(self, part: Sequence[DeadBlock]) -> None:
+        """To be taken again."""
+        self._back.extend(reversed(part))
+
+    def _next(self) -> DeadBlock | None:
+        return self._back.pop() if self._back else next(self._blocks, None)
 
 
 class Stride:
-    """How many chunks one transaction removes. Alone in the store they are many: each page of the index, in which chunks lie
-    by chance, is then written once for many of them. Beside others they are few, because each commit waits for one part."""
+    """How many rows one transaction removes. While nobody else commits that is many: the pages of the index, in which chunks
+    lie by chance, are then changed once for many of them. Beside others it is few, because each commit waits for one part. A
+    large part that somebody waits for is taken back (`yields`)."""
 
-    ALONE, BESIDE = 0.5, 0.01
+    ALONE, BESIDE = 3.0, 0.005
     """Seconds of one transaction, at about."""
-    FEWEST, MOST = 500, 200_000
+    CALM = 10.0
+    """Seconds without anybody's commit after which the sweep takes itself for alone again."""
+    SHARE, BREATH = 3, 0.05
+    """The pause after a transaction while others commit: so many times what it took, so that most of their commits need not
+    wait, and at most so many seconds."""
 
-    def __init__(self) -> None:
-        self.size = 10_000.0
+    def __init__(self, fewest: int, first: int, most: int) -> None:
+        self._fewest, self._most = fewest, most
+        self.size = float(first)
+        self._calm = self.CALM
 
-    def took(self, chunks: int, seconds: float, others: bool) -> None:
-        """The last part; whether others committed meanwhile."""
-        wanted = chunks * (self.BESIDE if others else self.ALONE) / max(seconds, 1e-6)
+    @property
+    def yields(self) -> bool:
+        """The smallest part goes on whoever waits, so that there is an end of it."""
+        return self.size > self._fewest
+
+    def took(self, rows: int, seconds: float, others: bool) -> float:
+        """The last part; whether others committed meanwhile. Seconds to leave to them."""
+        self._calm = 0.0 if others else self._calm + seconds
+        target = self.ALONE if self._calm >= self.CALM else self.BESIDE
+        wanted = rows * target / max(seconds, 1e-6)
         # Upwards in steps: one part that was fast says little.
-        self.size = max(self.FEWEST, min(wanted, 4 * self.size, self.MOST))
+        self.size = max(self._fewest, min(wanted, 4 * self.size, self._most))
+        return min(self.SHARE * seconds, self.BREATH) if others else 0.0
+
+    def was_awaited(self) -> None:
+        """The last part was taken back."""
+        self.size, self._calm = self._fewest, 0.0
 
 
 def names_of(data: Iterable[NewData]) -> list[PackId]:

@@ -258,12 +258,19 @@ class SweepRows(Protocol):
         ...
 
     def condemn(
-        self, mark: Mark, part: Iterable[DeadBlock], refers: Callable[[bytes], Runs], skipped: bytes
+        self,
+        mark: Mark,
+        part: Iterable[DeadBlock],
+        refers: Callable[[bytes], Runs],
+        skipped: bytes,
+        *,
+        yields: bool = False,
     ) -> Condemned:
         """Remove the rows of a part of what was marked, in one transaction, but for what was committed since then or found
         again by that; and move the sweep epoch. A pack of which no block is left is condemned by that.
 
-        Raises SweptMeanwhile, and nothing was changed, if the epoch is not that of the mark any more."""
+        Raises SweptMeanwhile, and nothing was changed, if the epoch is not that of the mark any more. With `yields` raises
+        Awaited, and nothing was changed, if it is many and others wait to write meanwhile."""
         ...
 
     def condemn_unknown(self, found: Mapping[PackId, int]) -> Sequence[PackId]:

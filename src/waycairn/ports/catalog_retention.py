@@ -33,12 +33,22 @@ class RetentionRows(Protocol):
 
 
 class RoomRows(Protocol):
-    """The files of the catalog."""
+    """The files of the catalog, and the line of those who write to it."""
+
+    def is_awaited(self) -> bool:
+        """Whether others wait to write, or did since the last transaction of this process began. False where the catalog is a
+        server: transactions seldom wait for each other there."""
+        ...
 
     def settle_log(self) -> bool:
         """Write what the log of changes holds where it belongs, and empty the log: so that what was deleted is in no file
         any more. False if somebody who reads stands in the way; then it is done another time. True where the catalog is a
         server, which does that by itself."""
+        ...
+
+    def write_back(self) -> None:
+        """Write what the log of changes holds where it belongs, as far as that can be done while others write, so that none of
+        them has to."""
         ...
 
     def shrink(self, *, spare: float = 0.0, rewrite: bool = False) -> int:

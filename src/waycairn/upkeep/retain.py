@@ -10,16 +10,20 @@ from itertools import islice
 from waycairn.model.ids import checkpoint_id
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import Dropped, Held, RunFacts, Spare, Verdict, decide, given_up, head_of, heads
-from waycairn.model.sweeping import Decision, Ruled
+from waycairn.model.sweeping import Decision, Ruled, Stride
 from waycairn.store import StoreCore
 from waycairn.upkeep import events
 from waycairn.upkeep.mirror_folder import forget_copies, mirror_root
 from waycairn.world import history
 from waycairn.world.crashpoints import crashpoint
 
-_AT_ONCE = 1000
-"""Checkpoints that one transaction removes: commits wait some hundredths of a second for it."""
+_FEWEST, _MOST = 50, 1000
+"""Checkpoints that one transaction removes: of the most, commits wait some hundredths of a second for it."""
 FOR_ROOM = "given up for room (max_size)"
+
+
+def _stride() -> Stride:
+    return Stride(_FEWEST, _MOST, _MOST)
 
 
 class Tally:
@@ -64,19 +68,18 @@ class Tally:
 def drop_retained(core: StoreCore, policies: Policies, tally: Tally, stop: Callable[[], bool]) -> None:
     """Remove what the policies let go."""
     now = core.clock.now()
+    stride = _stride()
     pending: list[Dropped] = []
-    count = 0
     for run, rows in core.catalog.held(metrics=policies.needs_metrics):
         verdicts = decide(policies, run, rows, now)
-        for drop in _drops(run, rows, verdicts, tally):
+        for drop in _drops(run, rows, verdicts, stride, tally):
             pending.append(drop)
-            count += len(drop.sequences)
-            if count >= _AT_ONCE:
-                _drop(core, pending)
-                pending, count = [], 0
+            if sum(len(one.sequences) for one in pending) >= stride.size:
+                _drop(core, pending, stride)
+                pending = []
                 if stop():
                     return
-    _drop(core, pending)
+    _drop(core, pending, stride)
 
 
 def would_drop(core: StoreCore, policies: Policies, tally: Tally) -> dict[int, set[int]]:
@@ -84,7 +87,7 @@ def would_drop(core: StoreCore, policies: Policies, tally: Tally) -> dict[int, s
     now = core.clock.now()
     gone: dict[int, set[int]] = {}
     for run, rows in core.catalog.held(metrics=policies.needs_metrics):
-        for drop in _drops(run, rows, decide(policies, run, rows, now), tally):
+        for drop in _drops(run, rows, decide(policies, run, rows, now), _stride(), tally):
             gone.setdefault(run.num, set()).update(drop.sequences)
     return gone
 
@@ -102,6 +105,7 @@ def spare(core: StoreCore, policies: Policies, without: dict[int, set[int]]) -> 
 def give_up(core: StoreCore, policies: Policies, excess: int) -> list[Spare]:
     """Remove the first ones that may be given up, of about so many bytes; those that were."""
     chosen = given_up(spare(core, policies, {}), excess)
+    stride = _stride()
     wanted: dict[int, set[int]] = {}
     for one in chosen:
         wanted.setdefault(one.num, set()).add(one.sequence)
@@ -109,13 +113,13 @@ def give_up(core: StoreCore, policies: Policies, excess: int) -> list[Spare]:
         if run.num in wanted:
             go = wanted[run.num]
             verdicts = [Verdict(row.sequence not in go, "") for row in rows]
-            for drop in _drops(run, rows, verdicts):
-                _drop(core, [drop])
+            for drop in _drops(run, rows, verdicts, stride):
+                _drop(core, [drop], stride)
     return chosen
 
 
 def _drops(
-    run: RunFacts, rows: Sequence[Held], verdicts: Sequence[Verdict], tally: Tally | None = None
+    run: RunFacts, rows: Sequence[Held], verdicts: Sequence[Verdict], stride: Stride, tally: Tally | None = None
 ) -> Iterator[Dropped]:
     """In parts that one transaction can remove. Oldest first: killed in between, it leaves the newer ones."""
     if tally is not None:
@@ -128,21 +132,32 @@ def _drops(
     needed = {head_of(row) for row in going}
     newest = {head: at for head, at in heads(rows).items() if head in needed and at not in gone}
     left = reversed(going)
-    while part := [row.sequence for row in islice(left, _AT_ONCE)]:
+    while part := [row.sequence for row in islice(left, int(stride.size))]:
         yield Dropped(run, part, newest)
 
 
-def _drop(core: StoreCore, drops: Sequence[Dropped]) -> None:
+def _drop(core: StoreCore, drops: Sequence[Dropped], stride: Stride) -> None:
     if not drops:
         return
+    began = core.clock.monotonic()
     if history.is_on():
         history.note(history.Expiring(what=_ids(drops)))
     done = core.catalog.drop_held(drops)
     crashpoint("sweep.dropped")
+    count = sum(len(drop.sequences) for drop in drops)
+    pause = stride.took(count, core.clock.monotonic() - began, core.catalog.is_awaited())
     events.expired(core, _ids(done))
     _forget_copies(core, done)
     if history.is_on():
         history.note(history.Deleted(what=_ids(done)))
+    leave_to_others(core, pause)
+
+
+def leave_to_others(core: StoreCore, seconds: float) -> None:
+    """So long nobody has to wait for this one; nor for what its transaction left to be written back."""
+    if seconds:
+        core.catalog.write_back()
+        core.clock.sleep(seconds)
 
 
 def _ids(drops: Sequence[Dropped]) -> list[str]:

@@ -22,7 +22,7 @@ from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import given_up
-from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Stride, SweepReport, slices, summary
+from waycairn.model.sweeping import Awaited, Condemned, DeadBlock, Mark, PackFill, Parts, Stride, SweepReport, summary
 from waycairn.model.units import seconds
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
@@ -30,7 +30,7 @@ from waycairn.upkeep import events
 from waycairn.upkeep.auditing import audited, cut_if_due, record
 from waycairn.upkeep.condemned import delete_condemned
 from waycairn.upkeep.leftovers import leftovers, remove_leftovers
-from waycairn.upkeep.retain import Tally, drop_retained, give_up, spare, would_drop
+from waycairn.upkeep.retain import Tally, drop_retained, give_up, leave_to_others, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
 
 GRACE = 3600.0
@@ -39,9 +39,8 @@ _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
 """Of the catalog's file: so much may be empty, for the rows of the next saves."""
-_BREATH = 0.05
-"""Seconds at most between two transactions while others commit: as long as the last one took, so that half of their commits
-need not wait."""
+_FEWEST, _FIRST, _MOST = 200, 2_000, 150_000
+"""Chunks and their blocks that one transaction removes. The pages of so many rows fit into the cache of a connection."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
 _PADDING = 8192
@@ -168,22 +167,22 @@ def _remove_rows(core: StoreCore, report: SweepReport, stop: Callable[[], bool] 
 
 def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[Condemned]:
     """What was marked, in parts of a size that others can bear. Raises SweptMeanwhile."""
-    stride = Stride()
+    stride, parts = Stride(_FEWEST, _FIRST, _MOST), Parts(mark.dead)
     newest = mark.sequences
-    for part in slices(mark.dead, lambda: stride.size):
-        if stop():
-            return
+    while (part := parts.take(stride.size)) and not stop():
         began = core.clock.monotonic()
-        done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING)
+        try:
+            done = core.catalog.condemn(mark, part, runs_in, REFERS_TO_NOTHING, yields=stride.yields)
+        except Awaited:
+            parts.put_back(part)
+            stride.was_awaited()
+            continue
         crashpoint("sweep.condemned")
         core.forget_chunks()
         yield done
-        took = core.clock.monotonic() - began
-        others = done.newest != newest
-        stride.took(done.chunks, took, others)
+        pause = stride.took(done.chunks + len(part), core.clock.monotonic() - began, done.newest != newest)
         mark, newest = replace(mark, epoch=done.epoch), done.newest
-        if others:
-            core.clock.sleep(min(took, _BREATH))
+        leave_to_others(core, pause)
 
 
 def _before(core: StoreCore, grace: float) -> float:
