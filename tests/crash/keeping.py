@@ -71,7 +71,7 @@ def care(store: wc.Store, told: Told) -> None:
         store.save("cared", cared(page), keep=1)
         told(f"page {page}")
     store.stop_upkeep()
-    assert threading.active_count() == 1
+    assert "waycairn-upkeep" not in {thread.name for thread in threading.enumerate()}, "it is left running"
     for ended in upkeep.ended.values():
         if ended.error is not None:
             raise ended.error
