@@ -326,7 +326,7 @@ def resident(what):
 def test_the_commands(store):
     """Fork, rewind and the filters of checkpoints, as a person calls them."""
     count_to(store, 4)
-    two, here = at(store, "count", 2).id, Path()
+    two, here = at(store, "count", 2).id, Path.cwd()
     forked = document("fork", "count", two, "other", "--new-key", "b", "--store", "store", at=here)
     assert (forked["origin"], forked["run"]["name"], forked["run"]["key"]) == (two, "other", "b")
     assert waycairn("fork", "count", two, "count", "--store", "store", at=here).returncode == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ OLDEST = (3, 35, 0)
 """RETURNING."""
 BUSY_SECONDS = 10.0
 """For programs that write to the file outside the queue; ours never meet there."""
+_PAUSE = 0.01
+"""Seconds between two tries to make an empty file a database."""
 SOFT_SECONDS = 0.5
 """For what is not worth waiting for."""
 _AT_FIRST = "PRAGMA auto_vacuum = INCREMENTAL"
@@ -256,6 +259,18 @@ class SqliteDatabase:
         frozen = frozen or self._is_frozen
         refuse_inherited(self.path)
         self._rests = False
+        is_new = not frozen and self.path.exists() and not self.path.stat().st_size
+        ends = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._connected(frozen=frozen, is_new=is_new)
+            except sqlite3.OperationalError:
+                # Of several who make an empty file a database SQLite sends some away at once, lest they wait for each other.
+                if not is_new or time.monotonic() > ends:
+                    raise
+                time.sleep(_PAUSE)
+
+    def _connected(self, *, frozen: bool, is_new: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
             frozen_uri(self.path) if frozen else self.path,
             uri=frozen,
@@ -265,7 +280,7 @@ class SqliteDatabase:
             cached_statements=256,
         )
         try:
-            if not frozen and self.path.exists() and not self.path.stat().st_size:
+            if is_new:
                 connection.execute(_AT_FIRST)
             for pragma in () if frozen else (*_PRAGMAS, f"PRAGMA synchronous = {self._synchronous}"):
                 connection.execute(pragma)
