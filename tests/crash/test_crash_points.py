@@ -63,7 +63,9 @@ def test_every_crash_point_is_passed(tmp_path):
             passed |= {name for name, _ in points}
             for kill in {points[len(points) // 2], LEAVING_MORE} & set(points):
                 victim.clear()
-                assert victim.run("{}@{}:KILL".format(*kill)) == -signal.SIGKILL
+                code = victim.run("{}@{}:KILL".format(*kill))
+                # How often its thread comes by is chance: it may have ended before.
+                assert code == -signal.SIGKILL or (workload == "upkeep" and code == 0)
                 assert victim.run() == 0, victim.errors()
                 passed |= {name for name, _ in victim.points}  # some only a takeover passes
     missing = {name for name in names - passed if not name.startswith(tuple(ELSEWHERE))}

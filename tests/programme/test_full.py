@@ -21,7 +21,7 @@ READING = ["runs", "show job", "checkpoints value", "results job", "verify", "st
 
 def test_bounds_are_told_and_survived(tmp_path):
     """A disk of any size, a limit of file size, a limit of open files; the next call ends as if there had been none."""
-    tally = full.run(Budget(seconds=240, seed=1, most=90), tmp_path)
+    tally = full.run(Budget(seconds=240, seed=1, most=60), tmp_path)
     print(tally)
     assert tally.passed, "\n".join(tally.bad)
     assert tally.delivered["limits of file size"] >= 10
