@@ -34,7 +34,7 @@ def key(tmp_path):
     return str(tmp_path / "key")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.torture)])
 def address(request, tmp_path):
     return str(tmp_path / "store") if request.param == "sqlite" else request.getfixturevalue("postgres_schema")
 

@@ -57,6 +57,7 @@ class TestEncryptedSqlite(
         return f"sqlite:///{tmp_path}/catalog.db"
 
 
+@pytest.mark.torture  # the plans are checked for both databases in tests/unit/test_catalog_sealed_plan.py
 class TestEncryptedPostgres(_Encrypted, ItemContract, SessionContract, CheckpointContract):
     @pytest.fixture
     def address(self, postgres_schema):

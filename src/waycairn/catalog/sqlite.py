@@ -144,13 +144,14 @@ class SqliteDatabase:
             self._session = self._sessions.new(self._writer.cursor())
 
     def write_softly(self, work: Callable[[Session], T]) -> T:
-        """On a connection of its own: one in the queue flushes, and flushes are what a job waits for."""
+        """On a connection of its own, so that no commit of the job waits in line with it. It flushes all the same, once a
+        minute: frames of the log that are not flushed would be lost by a flush of somebody else's that fails, whom SQLite
+        does not always tell; and what is committed behind them would be lost with them."""
         self._check()
         if self._is_frozen or not self.path.exists():  # never made anew by this
             raise refuse_to_write(self.path)
         try:
             with undivided, closing(self.connect()) as connection:
-                connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute(f"PRAGMA busy_timeout = {int(SOFT_SECONDS * 1000)}")
                 connection.execute("BEGIN IMMEDIATE")
                 # Closing takes back what was not committed.
