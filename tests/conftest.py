@@ -41,7 +41,9 @@ def postgres_schema(postgres_server):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests marked torture take many minutes each: only with -m torture, or by name."""
+    """Tests marked torture take many minutes each: only with -m torture, or by name. The long ones of the programme come
+    first: at the end one core would wait for the other."""
+    items.sort(key=lambda item: "programme" not in item.path.parts)
     asked = config.option.markexpr or config.option.keyword or any("::" in argument for argument in config.args)
     if not asked:
         torture = [item for item in items if item.get_closest_marker("torture")]
