@@ -98,6 +98,8 @@ class RecordingFileSystem:
         self.next_inode = ROOT + 1
         self._removed: Remove | None = None
         """Deleted while open: libfuse does that too before it renames over an open file, where it is one act."""
+        self._begun: dict[int, bytes] = {}
+        """Lines of marks whose end has not come yet."""
         self._marks: dict[int, Callable[[bytes], AnyOp]] = {
             self._add(ROOT, ACK, _file(0o600)): lambda data: Ack(data.decode(errors="replace")),
             self._add(ROOT, SETTLED, _file(0o600)): lambda _: Settled(),
@@ -233,9 +235,12 @@ class RecordingFileSystem:
     def write(self, _path: str, data: bytes, offset: int, handle: int) -> int:
         mark = self._marks.get(handle)
         if mark:
-            # The write of a thread that was killed in it may come without its bytes: nothing was told by that.
-            if data.endswith(b"\n"):
-                self._record(mark(data))
+            # A long line comes in several writes, a page each; what is told is told with its end.
+            line = self._begun.pop(handle, b"") + data
+            if line.endswith(b"\n"):
+                self._record(mark(line))
+            else:
+                self._begun[handle] = line
         else:
             self._change(handle, Write(handle, offset, data))
         return len(data)
