@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -72,38 +74,27 @@ _FAMILIES = (
     *(listing, items, results, report, checkpoints, exporting, importing),
     *(control, time_travel, sweeping, copying, optimizing, care, health, verifying, repairing, crashing),
 )
-for family in _FAMILIES:
-    for command in family.COMMANDS:
-        command.add_to(app)
-
-stream = typer.Typer(help="Growing files that are followed into a database.", no_args_is_help=True)
-for command in (*streams.COMMANDS, *stream_acts.COMMANDS):
-    command.add_to(stream)
-app.add_typer(stream, name="stream")
-
-key = typer.Typer(help="The keys of an encrypted store, and the ways in.", no_args_is_help=True)
-for command in keys.COMMANDS:
-    command.add_to(key)
-app.add_typer(key, name="key")
-
-session = typer.Typer(help="What training runs wrote down.", no_args_is_help=True)
-for command in sessions.COMMANDS:
-    command.add_to(session)
-app.add_typer(session, name="session")
+_GROUPS = {
+    "stream": ("Growing files that are followed into a database.", (streams, stream_acts)),
+    "key": ("The keys of an encrypted store, and the ways in.", (keys,)),
+    "session": ("What training runs wrote down.", (sessions,)),
+    "audit": ("Who did what: the audit log of the store.", (audit,)),
+    "config": ("Settings: what holds here, and where it comes from.", (configuring,)),
+    "notify": ("Whom health tells, by webhook, e-mail or command.", (notifying,)),
+}
 
 
-log = typer.Typer(help="Who did what: the audit log of the store.", no_args_is_help=True)
-for command in audit.COMMANDS:
-    command.add_to(log)
-app.add_typer(log, name="audit")
-config = typer.Typer(help="Settings: what holds here, and where it comes from.", no_args_is_help=True)
-for command in configuring.COMMANDS:
-    command.add_to(config)
-app.add_typer(config, name="config")
-notify = typer.Typer(help="Whom health tells, by webhook, e-mail or command.", no_args_is_help=True)
-for command in notifying.COMMANDS:
-    command.add_to(notify)
-app.add_typer(notify, name="notify")
+def _add(families: Iterable[ModuleType], to: typer.Typer) -> None:
+    for family in families:
+        for command in family.COMMANDS:
+            command.add_to(to)
+
+
+_add(_FAMILIES, app)
+for _name, (_help, _families) in _GROUPS.items():
+    _group = typer.Typer(help=_help, no_args_is_help=True)
+    _add(_families, _group)
+    app.add_typer(_group, name=_name)
 
 
 def run() -> int:
