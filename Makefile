@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 COMPILED = $(BIN)/python -m compileall -q src tests  # jobs are started by the hundred, perhaps where none may write bytecode
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml
-EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet --extra otel
+EXTRAS := --extra postgres --extra numpy --extra safetensors --extra parquet --extra otel --extra server
 # torch comes by pip alone: what it brings must not come from a lock file either.
 NO_TORCH := $(foreach package,torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas \
 	nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile \
@@ -17,7 +17,7 @@ MINUTES ?= 60
 PYTEST_ARGS ?= --numprocesses logical --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test torture conformance check bench docs lock clean
+.PHONY: help demo test torture check bench docs dashboard lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*##/make \1 \t/p' Makefile
@@ -26,16 +26,14 @@ demo: $(VENV)/.run  ## kill a job over fourteen books again and again, resume it
 	@$(COMPILED)
 	@$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
+# What pytest rewrites is kept: with several processes, else each of them rewrites every plugin anew, 10 s each.
 test: $(VENV)/.test  ## the whole test suite
 	@$(COMPILED)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 torture: $(VENV)/.test  ## every fault against every promise, for MINUTES=60, tried in the order of SEED=n
 	@$(COMPILED)
 	PYTHONPATH=src:tests $(BIN)/python -m programme --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
-
-conformance: $(VENV)/.test  ## PyTorch's own tests of its checkpoint writers, against ours: DCP_TESTS=path
-	@DCP_TESTS="$(DCP_TESTS)" $(BIN)/python tests/conformance/torch_dcp.py
 
 check: $(VENV)/.dev  ## style, types and layers
 	$(BIN)/ruff check
@@ -45,11 +43,14 @@ check: $(VENV)/.dev  ## style, types and layers
 
 bench: $(VENV)/.bench  ## our figures beside the floor and the peers, in one run
 	@set -e; for script in $(filter-out bench/measuring.py,$(wildcard bench/*.py)); do \
-		echo "$$script"; $(BIN)/python $$script; done
+		echo "$$script"; PYTHONPATH=tests $(BIN)/python $$script; done
 
 docs: $(VENV)/.dev  ## the documentation, into docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+dashboard:  ## test and build the page of `waycairn serve`, into src/waycairn/server/static
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) dashboard/hatch_build.py
 
 lock: $(VENV)/.uv  ## pin the newest versions by hash
 	$(LOCK) $(EXTRAS) requirements/bench.in requirements/dev.in -o requirements/.all.txt

@@ -2,6 +2,8 @@
 
     python examples/conversations.py                        results in ./conversations-replies
     python examples/conversations.py --service-recovered    the second pass: what failed is tried again
+    python examples/conversations.py --purge 100            the 100 oldest go with their turns, once their backup is verified
+    python examples/conversations.py --bring-back BACKUP    and come back
 
 Stop it whenever you like, with Ctrl-C, kill -9 or the power switch, and start it again with the same command. One half of
 the conversations teaches the service how to reply (service.py, replying.py), the other half is what it replies to.
@@ -22,6 +24,7 @@ from pathlib import Path
 import dialogues
 from replying import Replier
 from service import Overloaded, Service
+from sqlalchemy import column
 from tables import Tables
 
 import waycairn as wc
@@ -59,6 +62,25 @@ def reply_to_all(
         lines.write(json.dumps({"id": item.value.id, "replies": item.result.replies}, ensure_ascii=False) + "\n")
 
 
+def purge(store: wc.Store, database: Path, old: list[dialogues.Conversation]) -> None:
+    """Nothing goes before all of it is durable in the store, read back and compared; and nothing goes that changed since."""
+    oldest = wc.rows(
+        f"sqlite:///{database}",
+        "conversations",
+        where=column("id").in_([one.id for one in old]),
+        children={"turns": "conversation"},
+    )
+    with store.safeguard(oldest, keep="30d") as backup:
+        backup.delete()
+    of = ", ".join(f"{one.records} {name.removesuffix('.jsonl')}" for name, one in backup.members.items())
+    print(f"purged {of}; to bring them back: --bring-back {backup.id}")
+
+
+def bring_back(store: wc.Store, backup: str) -> None:
+    back = store.restore(backup)
+    print(f"brought back {', '.join(f'{count} {table}' for table, count in back.details.items())}")
+
+
 def tell(run: wc.Run, service: Service, tables: Tables, replies: Path) -> None:
     """What there is now, and what proves it."""
     calls, (turns, digest) = service.calls(), tables.digest()
@@ -82,6 +104,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, help="seconds a call may take")
     parser.add_argument("--latency", type=float, default=0.1, help="seconds a call takes on average (default 0.1)")
     parser.add_argument("--service-recovered", action="store_true", help="nothing is refused any longer")
+    parser.add_argument(
+        "--purge", type=int, metavar="N", help="delete the N oldest, the first of the file, with a backup"
+    )
+    parser.add_argument("--bring-back", metavar="BACKUP", help="what a purge deleted")
     parser.add_argument("--crash-after", type=int, metavar="N", help="die by SIGKILL in the middle of the Nth answer")
     return parser.parse_args()
 
@@ -101,6 +127,10 @@ def main() -> None:
         store.run("conversations", key=given.data.stem, fingerprint={"data": data}) as run,
     ):
         reply_to_all(run, service, asked, tables, given)
+        if given.purge:
+            purge(store, folder / "replies.db", asked[: given.purge])
+        if given.bring_back:
+            bring_back(store, given.bring_back)
         tell(run, service, tables, folder / "replies.jsonl")
 
 

@@ -1,5 +1,6 @@
 """Fixtures that start something real."""
 
+import os
 import signal
 from contextlib import ExitStack
 
@@ -13,6 +14,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # The suites of waycairn.testing are no test files, so pytest has to be told to explain their assertions.
 pytest.register_assert_rewrite("waycairn.testing")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_bytecode_of_jobs():
+    """What jobs import is compiled by make, and a job leaves in its folder what it made and nothing else."""
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

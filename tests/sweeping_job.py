@@ -1,7 +1,7 @@
 """Jobs for the tests of sweeps: one that saves what others drop, one that sweeps all the time.
 
     python sweeping_job.py save STORE NUMBER SAVES
-    python sweeping_job.py sweep STORE NUMBER 0         until there is a file `done` beside the store
+    python sweeping_job.py sweep STORE NUMBER 0         until there is a file `done` beside the store; `sweeps NUMBER` says that it began
 
 Each prints how long its saves or sweeps took, as a JSON list of milliseconds.
 """
@@ -45,10 +45,11 @@ def save(store: wc.Store, number: str, saves: int) -> list[float]:
     return took
 
 
-def sweep(store: wc.Store, _number: str, _saves: int) -> list[float]:
+def sweep(store: wc.Store, number: str, _saves: int) -> list[float]:
     took = []
     while not Path(store.url).with_name("done").exists():
         took.append(store.sweep(grace="1h").seconds)
+        Path(store.url).with_name(f"sweeps {number}").touch()
     return took
 
 

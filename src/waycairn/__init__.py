@@ -12,6 +12,7 @@ fold        what the owner does with the results of items, one after the other; 
 queue       an input that grows while it is worked through
 cut         what one commit holds together; lies between items, steps and phases, never inside one
 checkpoint  an immutable, verified snapshot of a state
+backup      a verified export made before a delete, kept for a time, restorable
 chunk       a piece of encoded state, named by its content
 pack        a file that holds many chunks
 """
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from waycairn.codec import register
     from waycairn.model.retry import Retry
     from waycairn.work.aio import AsyncRun
-    from waycairn.work.face import latest, run, save
+    from waycairn.work.face import latest, restore, rows, run, safeguard, save
     from waycairn.work.run import Run
     from waycairn.work.store import Store
     from waycairn.work.store import open_store as open  # noqa: A004 - wc.open, like gzip.open
@@ -53,7 +54,10 @@ __all__ = [
     "latest",
     "open",
     "register",
+    "restore",
+    "rows",
     "run",
+    "safeguard",
     "save",
 ]
 
@@ -65,7 +69,10 @@ _LAZY = {
     "latest": ("waycairn.work.face", "latest"),
     "open": ("waycairn.work.store", "open_store"),
     "register": ("waycairn.codec", "register"),
+    "restore": ("waycairn.work.face", "restore"),
+    "rows": ("waycairn.work.face", "rows"),
     "run": ("waycairn.work.face", "run"),
+    "safeguard": ("waycairn.work.face", "safeguard"),
     "save": ("waycairn.work.face", "save"),
 }
 """Loaded at first use, so that `import waycairn` costs a few milliseconds in programs that may not use it."""

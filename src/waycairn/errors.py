@@ -23,6 +23,8 @@
     │   ├── RunIsHeld              another living owner holds the run
     │   ├── RunNotFound
     │   ├── RunNotCompleted        fresh=True would throw away unfinished work
+    │   ├── CannotStart            the recorded command of the run is not started again
+    │   ├── CannotCancel           its process cannot be asked to stop from here
     │   ├── RunClosed              the run was left; nothing more can be committed through it
     │   ├── CheckpointNotFound
     │   ├── CheckpointPinned       delete refused: the checkpoint is pinned
@@ -31,9 +33,21 @@
     │   └── StateAhead             an old step was replayed beside a newer state that then changed
     ├── ItemsOverlap               two items were open at once beside a state or a growing output
     ├── StreamError
+    │   ├── StreamNotFound
     │   ├── TooManyDeadLetters     more lines of a stream are unusable than was allowed
     │   ├── FilesUnreadable        files of a stream could not be read, and all was to be
     │   └── LineUnusable           a line could not be used, and on_error="stop" was asked for
+    ├── BackupError
+    │   ├── BackupRefused          the delete was refused: its backup is not durable, read back and verified
+    │   ├── BackupNotFound
+    │   ├── BackupExpired          its payload is gone
+    │   ├── SourceChanged          what is to be deleted is not what was exported; nothing was deleted
+    │   ├── WouldOverwrite         a restore would replace what is there, and was not told to
+    │   └── SchemaChanged          the place cannot take what the backup holds
+    ├── AccountError
+    │   ├── AccountNotFound
+    │   ├── AccountExists          the name is taken
+    │   └── LastAdmin              nobody would be left who may change accounts
     ├── SettingsInvalid            a setting is wrong or unknown; nothing was started
     ├── ItemFailed                 an item failed in a worker process, and on_error="raise" was asked for
     └── UnknownType                stored data names a type that the caller did not pass or register
@@ -51,6 +65,15 @@ import inspect
 from typing import Any
 
 __all__ = [
+    "AccountError",
+    "AccountExists",
+    "AccountNotFound",
+    "BackupError",
+    "BackupExpired",
+    "BackupNotFound",
+    "BackupRefused",
+    "CannotCancel",
+    "CannotStart",
     "CheckpointNotFound",
     "CheckpointPinned",
     "CommitUnknown",
@@ -64,6 +87,7 @@ __all__ = [
     "KeyMissing",
     "KeyWrong",
     "KeysChanged",
+    "LastAdmin",
     "LineUnusable",
     "NotEncrypted",
     "OwnershipLost",
@@ -72,7 +96,9 @@ __all__ = [
     "RunIsHeld",
     "RunNotCompleted",
     "RunNotFound",
+    "SchemaChanged",
     "SettingsInvalid",
+    "SourceChanged",
     "StateAhead",
     "StepChanged",
     "Stop",
@@ -84,12 +110,14 @@ __all__ = [
     "StoreTooNew",
     "StoreUnreachable",
     "StreamError",
+    "StreamNotFound",
     "SweptMeanwhile",
     "TooManyDeadLetters",
     "UnknownType",
     "UnsafeFileSystem",
     "UsedAfterFork",
     "WaycairnError",
+    "WouldOverwrite",
     "WriteFailed",
 ]
 
@@ -198,6 +226,14 @@ class RunNotCompleted(RunError):
     """The run is unfinished, and fresh=True replaces completed runs only. Nothing was changed."""
 
 
+class CannotStart(RunError):
+    """How the run was started is not recorded, or cannot be done again. Nothing was started. Start the job yourself."""
+
+
+class CannotCancel(RunError):
+    """The process that works on the run cannot be asked to stop from here. Nothing was changed."""
+
+
 class RunClosed(RunError):
     """The run was left; nothing more can be committed through it. Enter it again."""
 
@@ -234,6 +270,10 @@ class StreamError(WaycairnError):
     """The stream could not do what was asked. What was committed stands."""
 
 
+class StreamNotFound(StreamError):
+    """There is no such stream."""
+
+
 class TooManyDeadLetters(StreamError):
     """More lines of a stream are unusable than was allowed. The newest batch was not consumed."""
 
@@ -244,6 +284,50 @@ class FilesUnreadable(StreamError):
 
 class LineUnusable(StreamError):
     """A line of a stream cannot be used. Nothing of its batch was committed. Mend the line or the parser, and run again."""
+
+
+class BackupError(WaycairnError):
+    """The backup could not do what was asked. Nothing was deleted."""
+
+
+class BackupRefused(BackupError):
+    """The delete was refused, because its backup is not durable, read back and verified. Nothing was deleted."""
+
+
+class BackupNotFound(BackupError):
+    """There is no such backup. See `waycairn backup list`."""
+
+
+class BackupExpired(BackupError):
+    """The time of this backup is over, and its payload is gone."""
+
+
+class SourceChanged(BackupError):
+    """What is to be deleted changed since it was exported. Nothing was deleted. Make a new backup, and delete with that."""
+
+
+class WouldOverwrite(BackupError):
+    """The restore would replace what is there. Nothing was changed. Restore to another place, or with overwrite=True."""
+
+
+class SchemaChanged(BackupError):
+    """The place that is restored to cannot take what the backup holds. Nothing was changed."""
+
+
+class AccountError(WaycairnError):
+    """The account could not be made or changed."""
+
+
+class AccountNotFound(AccountError):
+    """There is no such account. Nothing was changed. See `waycairn user list`."""
+
+
+class AccountExists(AccountError):
+    """There is an account of that name. Nothing was changed. Choose another name."""
+
+
+class LastAdmin(AccountError):
+    """It is the last admin who can act. Nothing was changed. Make another account admin first."""
 
 
 class SettingsInvalid(WaycairnError, ValueError):

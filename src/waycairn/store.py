@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +17,7 @@ from waycairn.errors import StoreError, SweptMeanwhile
 from waycairn.measuring import NoMeter
 from waycairn.model.drafts import CheckpointDraft, ComputedDraft, Draft, StepDraft
 from waycairn.model.encoded import Encoded
-from waycairn.model.ids import CheckpointId, checkpoint_id
+from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
 from waycairn.model.records import (
     ChunkPlace,
     Commit,
@@ -40,7 +39,7 @@ from waycairn.world.crashpoints import crashpoint
 from waycairn.world.randomness import new_operation_id
 
 if TYPE_CHECKING:
-    from waycairn.chunks import ChunkReader, ChunkWriter, Examined, IndexTable, OpenState, Roots
+    from waycairn.chunks import ChunkReader, ChunkWriter, Examined, IndexTable, OpenState, Roots, StateStream
     from waycairn.crypto.locksmith import Locksmith
 
 __all__ = ["CheckpointDraft", "ComputedDraft", "Draft", "StepDraft", "StoreCore"]
@@ -122,10 +121,22 @@ class StoreCore:
             history.note(history.Committed.of(commit))
         self._tell(commit, None if commit.checkpoint is None else checkpoint_id(commit.run, commit.sequence))
 
+    def carry_steps(self, draft: Draft, source: RunId, steps: Sequence[StepResult]) -> bool:
+        """Make a cut durable whose steps are the same as steps of another run, without reading them. False, and nothing
+        changed, if one of them is not there any more."""
+        commit = structs.replace(self._place(draft, anew=False), steps=steps)
+        if not self.catalog.carry_steps(commit, source):
+            return False
+        if history.is_on():
+            history.note(history.Committed.of(commit))
+        self._tell(commit, None)
+        return True
+
     def _tell(self, commit: Commit, saved: CheckpointId | None) -> None:
         """Who measures, and who asked to be told: behind everything that makes it durable."""
         if commit.checkpoint is not None:
             self.meter.record("save.bytes", commit.checkpoint.stored.new_bytes)
+            self.meter.record("save.raw", commit.checkpoint.stored.raw_bytes)
         if self.listener is not None:
             self.listener.committed(commit, saved)
 
@@ -234,7 +245,7 @@ class StoreCore:
 
     def _place_results(self, draft: Draft, written: _Written) -> list[DoneItems]:
         stored = {loop: self._write(encoded, written) for loop, encoded in draft.results.items()}
-        return [replace(done, results=stored.get(done.loop)) for done in draft.items]
+        return [structs.replace(done, results=stored.get(done.loop)) for done in draft.items]
 
     def _place_computed(self, item: ComputedDraft, written: _Written) -> ComputedItem:
         return ComputedItem(loop=item.loop, digest=item.digest, key=item.key, result=self._write(item.encoded, written))
@@ -321,6 +332,28 @@ class StoreCore:
     def open(self, stored: Stored) -> OpenState:
         """What lies in the store, for a caller who decides which buffers are read and where to. Raises Damaged."""
         return self._reader.open(stored)
+
+    def stream(self, stored: Stored) -> StateStream:
+        """To read all of it as it lies in chunks, verified, in little memory. Raises Damaged."""
+        return self._reader.stream(stored)
+
+    def keep(self, encoded: Encoded) -> Stored:
+        """Make the chunks of a state durable ahead of the transaction that will name it. A sweep that comes before that takes
+        them: it has to look whether they are there, see `ports.MovingRows.put_run`."""
+        for _ in range(_WRITTEN_AGAIN):
+            try:
+                return self._keep(encoded, anew=False)
+            except SweptMeanwhile:
+                self._writer.forget()
+        return self._keep(encoded, anew=True)
+
+    def _keep(self, encoded: Encoded, *, anew: bool) -> Stored:
+        stored, data = self._writer.write(encoded, anew=anew)
+        if data is not None:
+            self.catalog.add_chunks(data, self.clock.now())
+            crashpoint("store.kept")
+            self._writer.committed(data)
+        return stored
 
     def verify(self, stored: Stored) -> None:
         """Read everything and compare it with its hashes. Raises Damaged naming what differs."""

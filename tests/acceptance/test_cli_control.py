@@ -5,10 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+import waycairn as wc
 from commands import WAYCAIRN, document, environment, on_terminal, run_job, start_job, waycairn
+from waycairn.process import send_signal
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +177,10 @@ def test_discard_begins_anew(place):
     assert runs[0]["entered"] == 1
 
 
-@pytest.mark.parametrize("act", ["discard", "takeover", "delete"])
+@pytest.mark.parametrize("act", ["discard", "cancel", "takeover", "delete"])
 def test_destructive_acts_need_consent(stopped, place, act):
     """Nobody to ask and no --yes: wrong use, nothing changed."""
-    where, run = (stopped[0], "held") if act == "takeover" else (place, "lost")
+    where, run = (stopped[0], "held") if act in {"takeover", "cancel"} else (place, "lost")
     before = document("show", run, at=where)
     ran = waycairn(act, run, at=where)
     assert ran.returncode == 2
@@ -300,3 +303,32 @@ def test_quiet_acts_say_nothing(place):
     spoken = waycairn("delete", "lost", "--yes", at=place).stdout
     assert spoken.startswith("run ")
     assert spoken.endswith("is deleted\n")
+
+
+# -- cancel --------------------------------------------------------------------------------------------------
+
+
+def test_cancel_asks_the_owner_to_stop(stopped):
+    """SIGTERM comes to that process, and the run can be resumed; a run that nobody works on is refused, with code 1."""
+    place, job = stopped
+    told = document("cancel", "held", "--yes", at=place)["run"]
+    assert (told["name"], told["owner"]["pid"]) == ("held", job.pid)
+    job.send_signal(signal.SIGCONT)
+    assert job.wait(60) == 143
+    assert _status(place, "held") == "interrupted"
+    ran = waycairn("cancel", "held", "--yes", at=place)
+    assert ran.returncode == 1
+    assert "no living process works on it" in ran.stderr
+    assert waycairn("resume", "held", at=place).returncode == 0
+
+
+def test_a_process_of_another_host_is_not_signalled(stopped):
+    """Its number may be anybody's here: refused, and nothing is sent; so too if the number went to a later process."""
+    place, job = stopped
+    with wc.open(place / ".waycairn") as store:
+        owner = store.holder(store.find("held"))
+        assert send_signal(owner, 0)
+        assert not send_signal(replace(owner, boot="another"), signal.SIGKILL)
+        assert not send_signal(replace(owner, started=owner.started + 1), signal.SIGKILL)
+        assert not send_signal(replace(owner, pid=2**22 + 1), signal.SIGKILL)
+    assert job.poll() is None

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,10 +24,10 @@ ASKED = [json.loads(line) for line in DATA.read_text("utf-8").splitlines()][1::2
 """The conversations that are replied to, as the file has them."""
 
 
-def _start(script, *options):
+def _start(script, *options, **variables):
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("WAYCAIRN", "FORCE_COLOR"))
-    }
+    } | variables
     command = [sys.executable, EXAMPLES / script, *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -38,8 +39,8 @@ class Job:
         self.place = place
         self._options = ("--store", place / "store", "--output-dir", place, *options)
 
-    def start(self, *options):
-        return _start("conversations.py", *self._options, *options)
+    def start(self, *options, **variables):
+        return _start("conversations.py", *self._options, *options, **variables)
 
     def finish(self, *options):
         process = self.start(*options)
@@ -54,6 +55,12 @@ class Job:
             time.sleep(0.002)
         time.sleep(later)
         process.kill()
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL, said
+
+    def die_at(self, crash_point, *options):
+        """SIGKILL at a named place; see waycairn.world.crashpoints."""
+        process = self.start(*options, WAYCAIRN_CRASH=crash_point)
         said, _ = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, said
 
@@ -171,3 +178,20 @@ def test_killed_in_the_middle_of_a_fold(golden, tmp_path):
     assert job.tables() == golden.tables()
     again = job.calls() - golden.first_calls
     assert set(again.values()) == {1}, "an answer was asked for twice after one death"
+
+
+def test_old_conversations_are_purged_and_brought_back(golden, tmp_path):
+    """Those and their turns: all of them after a kill before their delete is committed, none when it is done, and brought back
+    they are what they were."""
+    job = Job(shutil.copytree(golden.place, tmp_path / "place"), RECOVERED)
+    conversations, turns = golden.tables()
+    old = {one["conversation_id"] for one in ASKED[:100]}
+    job.die_at("backup.rows.delete", "--purge", "100")
+    assert job.tables() == (conversations, turns)
+    said = job.finish("--purge", "100")
+    assert job.tables() == (
+        [row for row in conversations if row[0] not in old],
+        [row for row in turns if row[0] not in old],
+    )
+    job.finish("--bring-back", re.search(r"--bring-back (\w+)", said).group(1))
+    assert job.tables() == (conversations, turns)

@@ -350,7 +350,7 @@ def test_monitoring_can_be_off(tmp_path):
     with opened(tmp_path, monitoring=False) as store:
         store.save("value", 1)
         assert HealthTask(store.core)() is None
-        assert [row.name for row in store.core.catalog.measured()] == ["save", "save.bytes"]
+        assert [row.name for row in store.core.catalog.measured()] == ["save", "save.bytes", "save.raw"]
 
 
 def test_a_store_that_is_away_is_told(tmp_path, caplog):

@@ -5,28 +5,21 @@ import hashlib
 import hmac
 import json
 import os
-import socket
-import ssl
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-import waycairn as wc
+from told import Hook, Mailbox, mail, mail_server, opened
 from waycairn.cli import notifying
 from waycairn.cli.output import Face, Refused
 from waycairn.model.notification_settings import ChannelSettings, NotificationSettings
-from waycairn.model.settings import Settings
 from waycairn.upkeep.notifying import Notification, Sender, Undeliverable, deliver
 
 SAID = Notification(
@@ -41,48 +34,6 @@ SAID = Notification(
 
 
 # -- a webhook ------------------------------------------------------------------------------------------------------
-
-
-class Hook:
-    """A real server; `answers` are given one after the other, then 200."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.got = []
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.got.append((dict(self.headers), body))
-                answer = hook.answers.pop(0) if hook.answers else 200
-                if answer == "slow":
-                    time.sleep(0.5)
-                    answer = 200
-                self.send_response(answer if isinstance(answer, int) else 302)
-                if isinstance(answer, str):
-                    self.send_header("Location", answer)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-    def channel(self, **more):
-        return ChannelSettings(name="hook", kind="webhook", url=self.url, **{"timeout": 5.0, **more})
 
 
 def test_a_webhook_gets_the_document():
@@ -169,64 +120,6 @@ def test_a_webhook_that_does_not_answer_is_given_up():
 # -- e-mail ---------------------------------------------------------------------------------------------------------
 
 
-class Mailbox:
-    def __init__(self, refuse=None):
-        self.refuse = refuse
-        self.got = []
-
-    async def handle_RCPT(self, server, session, envelope, address, options):
-        if self.refuse:
-            return self.refuse
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server, session, envelope):
-        self.got.append((envelope.mail_from, envelope.rcpt_tos, envelope.content, session.ssl is not None))
-        return "250 OK"
-
-
-def authenticator(server, session, envelope, mechanism, data):
-    ok = (data.login, data.password) == (b"wc", b"pa55")
-    return AuthResult(success=ok, handled=ok)
-
-
-@contextmanager
-def mail_server(box, certificate=None, *, is_tls=False):
-    context = None
-    if certificate is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate)
-    controller = Controller(
-        box,
-        hostname="127.0.0.1",
-        port=0,
-        ssl_context=context if is_tls else None,
-        tls_context=None if is_tls else context,
-        require_starttls=context is not None and not is_tls,
-        authenticator=authenticator if context else None,
-        auth_require_tls=not is_tls,
-    )
-    controller._trigger_server = lambda: _knock(
-        controller, is_tls=is_tls
-    )  # its own goes to the port that was asked for, 0
-    controller.start()
-    try:
-        yield controller.server.sockets[0].getsockname()[1]
-    finally:
-        controller.stop()
-
-
-def _knock(controller, *, is_tls):
-    with socket.create_connection(controller.server.sockets[0].getsockname()) as connection:
-        if not is_tls:
-            connection.recv(100)
-            return
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with context.wrap_socket(connection) as encrypted:
-            encrypted.recv(100)
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """Key and certificate of localhost, signed by itself."""
@@ -250,20 +143,6 @@ def certificate(tmp_path_factory):
     )
     path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return path
-
-
-def mail(port, security, **more):
-    return ChannelSettings(
-        name="mail",
-        kind="smtp",
-        host="localhost" if security != "none" else "127.0.0.1",
-        port=port,
-        security=security,
-        sender="waycairn@example.org",
-        to=["a@example.org", "b@example.org"],
-        timeout=5.0,
-        **more,
-    )
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -357,14 +236,6 @@ def _lives(pid):
 
 
 # -- in the background -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def opened(place, *channels, **more):
-    with wc.open(place) as store:
-        notifications = NotificationSettings(channels=channels, **{"backoff": 0.01, **more})
-        store.core.settings = replace(store.core.settings or Settings(), notifications=notifications)
-        yield store
 
 
 def failures(store):

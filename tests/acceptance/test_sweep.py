@@ -370,21 +370,20 @@ def test_saves_beside_sweeps(tmp_path):
     saves_each = 30
     wc.open(tmp_path / "store").close()
     environment = {**os.environ, "WAYCAIRN_HISTORY": str(tmp_path / "history")}
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, str(JOB), act, str(tmp_path / "store"), str(number), str(saves_each)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number, act in enumerate(["save", "save", "save", "sweep", "sweep"])
-    ]
-    told = [job.communicate()[0] for job in jobs[:3]]
+
+    def begin(act, number):
+        words = [sys.executable, str(JOB), act, str(tmp_path / "store"), str(number), str(saves_each)]
+        return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+
+    sweepers = [begin("sweep", number) for number in (3, 4)]
+    while not all((tmp_path / f"sweeps {number}").exists() for number in (3, 4)):
+        assert [job.poll() for job in sweepers] == [None, None]
+        time.sleep(0.01)
+    savers = [begin("save", number) for number in range(3)]
+    saves = sorted(one for job in savers for one in json.loads(job.communicate()[0]))
     (tmp_path / "done").touch()
-    told += [job.communicate()[0] for job in jobs[3:]]
-    assert [job.returncode for job in jobs] == [0] * 5
-    saves = sorted(one for lines in told[:3] for one in json.loads(lines))
-    sweeps = sorted(one for lines in told[3:] for one in json.loads(lines))
+    sweeps = sorted(one for job in sweepers for one in json.loads(job.communicate()[0]))
+    assert [job.returncode for job in (*savers, *sweepers)] == [0] * 5
     assert len(saves) == 3 * saves_each
     assert len(sweeps) > 10
     print(

@@ -2,7 +2,7 @@
 
 DCP_TESTS names a copy of PyTorch's test/distributed/checkpoint/test_file_system_checkpoint_cpu.py (it is in the source of
 PyTorch, not in its wheel, and belongs to PyTorch). It is run as it is; only the two classes are exchanged. Run by
-`make conformance DCP_TESTS=path`.
+`DCP_TESTS=path .venv/bin/python tests/conformance/torch_dcp.py`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ def load(path: Path) -> ModuleType:
 def main() -> int:
     tests = os.environ.get("DCP_TESTS")
     if not tests:
-        print(
-            "skipped: PyTorch's tests were not given (make conformance DCP_TESTS=path/to/test_file_system_checkpoint_cpu.py)"
-        )
+        print("skipped: PyTorch's tests were not given (DCP_TESTS=path/to/test_file_system_checkpoint_cpu.py)")
         return 0
     if importlib.util.find_spec("torch") is None:
         print("skipped: torch is not installed")

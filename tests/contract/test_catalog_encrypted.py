@@ -15,7 +15,9 @@ from waycairn.testing.catalog_damage import DamageContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_measurements import MeasureContract
+from waycairn.testing.catalog_moving import MovingContract
 from waycairn.testing.catalog_retention import RetentionContract
+from waycairn.testing.catalog_run_pages import RunPageContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sweeps import SweepContract
@@ -37,6 +39,7 @@ class _Encrypted:
 class TestEncryptedSqlite(
     _Encrypted,
     RunContract,
+    RunPageContract,
     CommitContract,
     HistoryContract,
     ItemContract,
@@ -46,6 +49,7 @@ class TestEncryptedSqlite(
     ChunkContract,
     SweepContract,
     CopyContract,
+    MovingContract,
     UpkeepContract,
     DamageContract,
     MeasureContract,
@@ -58,7 +62,7 @@ class TestEncryptedSqlite(
 
 
 @pytest.mark.torture  # the plans are checked for both databases in tests/unit/test_catalog_sealed_plan.py
-class TestEncryptedPostgres(_Encrypted, ItemContract, SessionContract, CheckpointContract):
+class TestEncryptedPostgres(_Encrypted, ItemContract, SessionContract, CheckpointContract, MovingContract):
     @pytest.fixture
     def address(self, postgres_schema):
         return postgres_schema

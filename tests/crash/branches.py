@@ -34,10 +34,8 @@ def go(store: wc.Store, told: Told, name: str, last: int, word: str = "") -> Non
 
 
 def fork_and_go_on(store: wc.Store, told: Told) -> None:
-    trunk = find(store, "trunk")
-    if trunk is None or trunk.status != "completed":
-        go(store, told, "trunk", TRUNK)
     if find(store, "branch") is None:
+        go(store, told, "trunk", TRUNK)  # completed or not: so it lies where this folder is now, after a cut elsewhere
         store.fork("trunk", marked(store, "trunk"), "branch")
         told("fork 1")
     go(store, told, "branch", BRANCH)

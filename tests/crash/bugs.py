@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from crash import branch_mistakes
+from crash import backing_mistakes, branch_mistakes
 from crash.mistakes import MISTAKES
 from crash.stream_bugs import STREAM_BUGS
 from waycairn.model.records import Commit
@@ -219,6 +219,7 @@ def lock_in_children() -> None:
 BUGS = {
     **MISTAKES,
     **branch_mistakes.MISTAKES,
+    **backing_mistakes.MISTAKES,
     **STREAM_BUGS,
     "commit-twice": commit_twice,
     "lease-by-wall-clock": lease_by_wall_clock,

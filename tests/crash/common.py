@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ def open_store(*, create: bool = True) -> wc.Store:
     if deadline:
         catalog.open_catalog = functools.partial(OPEN_CATALOG, deadline=float(deadline))
     return wc.open(address, packs=Path(STORE, "packs"), create=create)
+
+
+def looking() -> tempfile.TemporaryDirectory[str]:
+    """A folder for whoever looks: elsewhere, since where the job works may be no room, and in memory, if there is such a place."""
+    memory = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(prefix="waycairn-look-", dir=memory if memory.is_dir() else None)
 
 
 def blob(number: int, size: int = LARGE) -> bytes:

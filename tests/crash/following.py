@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -13,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import waycairn as wc
-from crash.common import Acks, Told, Workload
+from crash.common import Acks, Told, Workload, looking
 from waycairn.errors import WriteFailed
 
 SINK = Path("sink.db")
@@ -136,10 +137,14 @@ def _asked(query: str, database: Path = SINK) -> list[Any]:
     """Nothing, as long as there is no such table."""
     if not database.exists():
         return []
-    with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        with suppress(sqlite3.OperationalError):
-            return connection.execute(query).fetchall()
+    with looking() as folder:  # a database with a log cannot be opened where there is no room
+        for path in database.parent.glob(f"{database.name}*"):
+            if not path.name.endswith("-shm"):
+                shutil.copy(path, folder)
+        with closing(sqlite3.connect(Path(folder, database.name))) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            with suppress(sqlite3.OperationalError):
+                return connection.execute(query).fetchall()
     return []
 
 

@@ -11,10 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, select, update
-
 import waycairn as wc
 from crash.common import STORE, Acks, Told, Workload, blob, check_pages, open_store, save_pages
+from waycairn.catalog.sql import delete, select, update
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, chunks, counters, packs
 from waycairn.chunks.referring import runs_in
@@ -38,7 +37,7 @@ def page(number: int) -> dict[str, Any]:
 
 
 def mend(store: wc.Store, told: Told) -> None:
-    store.repair()  # of what a killed one left: numbers that begin anew are those of others
+    put_right(store)  # what one left that was killed or met an error: a wrong byte, numbers that begin anew
     save_pages(store, told, "kept", page, LAST)
     while not store.latest("mended"):
         _lose_rows(store)
@@ -47,14 +46,16 @@ def mend(store: wc.Store, told: Told) -> None:
         told("rows 1")
         _set_byte(store, 2, wrong=True)
         # When it was mended before and the job died, that byte is not read any more.
-        assert {broken.name for broken in store.verify().broken} <= {_record(store, 2).id}
+        broken = {broken.name for broken in store.verify().broken}
+        assert broken <= {_record(store, 2).id}, broken
         # From another process's point of view: what this one remembers hides what the catalog has forgotten.
         with closing(open_store()) as other:
             again = other.save("again", [blob(102), "again"])
             assert other.load(again) == [blob(102), "again"], "a damaged chunk was found again"
         told("again 1")
-        assert store.repair().lost == 0
-        assert store.load(_record(store, 2).id) == page(2)
+        repaired = store.repair()
+        assert repaired.lost == 0, repaired
+        assert store.load(_record(store, 2).id) == page(2), "the damaged page was not mended"
         _set_byte(store, 2, wrong=False)
         store.save("mended", True)
         told("mended 1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -385,7 +384,7 @@ def numbers_given_again() -> None:
     from waycairn.catalog.damage import DamagePart
 
     mend = DamagePart.mend
-    DamagePart.mend = lambda self, mending, epoch: mend(self, dataclasses.replace(mending, behind=0), epoch)
+    DamagePart.mend = lambda self, mending, epoch: mend(self, replace(mending, behind=0), epoch)
 
 
 MISTAKES = {

@@ -51,9 +51,9 @@ def save_and_optimize(store: wc.Store, told: Told) -> None:
     repacking.AT_ONCE = 100  # a switch of many chunks takes several transactions
     done = store.latest("moved", {"page": 0})["page"]
     for page in range(done + 1, LAST + 1):
-        store.save("moved", moved(page), keep=2)
-        told(f"page {page}")
         store.save("little", {"page": page, "data": blob(page, LITTLE)}, keep=1)
+        store.save("moved", moved(page), keep=2)  # last: it says which pages are done
+        told(f"page {page}")
         _sweep_slowly(store)
         optimize(store.core, settings=EAGER)
     optimize(store.core, settings=EAGER, recompress=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crash import (
+    backing,
     batches,
     branches,
     encrypted,
@@ -21,6 +22,10 @@ from crash import (
     keeping,
     keeping_keys,
     learning,
+    leaving,
+    leaving_paths,
+    leaving_rows,
+    leaving_runs,
     mending,
     moving,
     running,
@@ -77,6 +82,10 @@ WORKLOADS = {
     **branches.WORKLOADS,
     **mending.WORKLOADS,
     **keeping.WORKLOADS,
+    **backing.WORKLOADS,
+    **leaving_paths.WORKLOADS,
+    **leaving_rows.WORKLOADS,
+    **leaving_runs.WORKLOADS,
 }
 
 
@@ -124,7 +133,15 @@ def outcome() -> dict[str, Any]:
                     "outputs": {one.path: one.length for one in rows.outputs(run.id).values()},
                     "newest": {role: repr(store.load(one.id)) for role, one in newest.items() if one},
                 }
+        backups = sorted((one.kind, one.records, one.pinned) for one in leaving.whole(store))
         if isinstance(store.core.ownership, FileOwnership):
             store.core.ownership.sweep()
     owners = sorted(path.name for path in Path(STORE, "owners").glob("*"))
-    return {"files": files, "runs": runs, "owners": owners, "sinks": {str(path): sink_outcome(path) for path in sinks}}
+    return {
+        "files": files,
+        "runs": runs,
+        "owners": owners,
+        "backups": backups,
+        "rows": repr(leaving_rows.found_in(leaving_rows.DATABASE)) if leaving_rows.DATABASE.exists() else "",
+        "sinks": {str(path): sink_outcome(path) for path in sinks},
+    }

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from blake3 import blake3
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
+from msgspec import structs
 
 from waycairn.catalog.points import decode_points, encode_points
 from waycairn.chunks import manifest, pack_file
@@ -133,7 +134,7 @@ def test_pack():
 def test_encrypted_pack():
     """The same pack of an encrypted store: what is in it opens with the key that follows from store, pack and data key."""
     header = pack_file.header(STORE, PACK, 4096, 1)
-    block = replace(BLOCK, stored_length=31)
+    block = structs.replace(BLOCK, stored_length=31)
     key = VAULT.pack_key(PACK)
     stored = encrypted(key, CONTENT, 4096, context_of_block(RAW, 15, 31, None))
     footer = encrypted(key, pack_file.footer([block]), 8192, context_of_footer(header))

@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from waycairn.model.health import WEIGHTS
+from waycairn.model.health_acts import WHY, HealthAct
 from waycairn.model.measures import MEASURES
 from waycairn.model.notification_settings import ChannelSettings
 from waycairn.upkeep.prometheus import METRICS
@@ -23,6 +24,11 @@ def test_the_weights_of_health():
     """Every check with its points, and no other."""
     expected = [(check, str(one.warning), str(one.critical), one.what) for check, one in WEIGHTS.items()]
     assert rows("health.md", "The score") == expected
+
+
+def test_the_acts_of_issues():
+    """Each with what it does."""
+    assert [(act, why) for act, _, why in rows("health.md", "Acts")] == [(act.value, WHY[act]) for act in HealthAct]
 
 
 def test_the_names_of_what_is_measured():

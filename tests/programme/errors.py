@@ -9,10 +9,14 @@ then it must end as it does without. See `flushes` for those that fail and lose 
 from __future__ import annotations
 
 import errno
+import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import product, zip_longest
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product, repeat, zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 from programme import system_calls
 from programme.faulty_job import JOBS, FaultyJobs
@@ -21,10 +25,25 @@ from programme.refusing import Fault
 from programme.tally import Budget, Tally
 from programme.victim import in_memory
 
-__all__ = ["missing", "run", "sweep"]
+__all__ = ["Way", "missing", "run", "sweep"]
 
-Plan = Callable[[Mapping[str, int]], Iterator[list[Fault]]]
-"""From the calls of a job to lists of faults, one list a kind."""
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to fail of one kind of call, at any of its calls."""
+
+    fault: Callable[[int], Fault]
+    count: int
+
+    def shuffled(self, chance: random.Random) -> Iterator[Fault]:
+        """Made when they are asked for: in all jobs together there are a million, and a test run tries some hundred."""
+        yield from map(self.fault, chance.sample(range(1, self.count + 1), self.count))
+
+
+Plan = Callable[[Mapping[str, int]], Iterator[Way]]
+"""From the calls of a job to the ways in which they can fail."""
 
 _ROOM = (errno.ENOSPC, errno.EDQUOT)
 ERRORS = {
@@ -52,27 +71,35 @@ def missing() -> str | None:
     return system_calls.missing()
 
 
-def faults(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
-    """All errors at all calls, one list for each kind of call and way to fail."""
+def faults(calls: Mapping[str, int]) -> Iterator[Way]:
+    """All errors at all calls."""
     for kind, count in sorted(calls.items()):
         for error in ERRORS[kind]:
             # A call that is interrupted for ever is made again for ever; SQLite tries locks again for ten seconds.
             for lasts in ("once",) if error == errno.EINTR or kind == "range lock" else ("once", "for ever", "dead"):
-                yield [Fault(kind, number, error, lasts) for number in range(1, count + 1)]
+                yield Way(partial(Fault, kind, error=error, lasts=lasts), count)
         if kind == "write":
             for error, lasts in product((errno.EIO, *_ROOM), ("once", "for ever", "dead")):
-                yield [Fault(kind, number, error, lasts, short=True) for number in range(1, count + 1)]
+                yield Way(partial(Fault, kind, error=error, lasts=lasts, short=True), count)
 
 
 def _mixed(budget: Budget, scenes: Sequence[FaultyScene], plan: Plan) -> Iterator[tuple[FaultyScene, Fault]]:
-    """One of each list of each scene in turn: reads are many and renames are few, and neither is to crowd out the
-    other."""
-    lists = [[(scene, fault) for fault in group] for scene in scenes for group in plan(scene.calls)]
+    """The scenes in turn, and of each its ways in turn: reads are many and renames are few, and neither is to crowd out
+    the other."""
     chance = budget.chance("order")
-    chance.shuffle(lists)
-    for one in lists:
-        chance.shuffle(one)
-    return (pair for turn in zip_longest(*lists) for pair in turn if pair)
+    scenes = chance.sample(scenes, len(scenes))
+    ways = _in_turn([(scene, way) for way in _shuffled(plan(scene.calls), chance)] for scene in scenes)
+    return _in_turn([zip(repeat(scene), way.shuffled(chance)) for scene, way in ways])
+
+
+def _shuffled(things: Iterable[Thing], chance: random.Random) -> list[Thing]:
+    every = list(things)
+    chance.shuffle(every)
+    return every
+
+
+def _in_turn(groups: Iterable[Iterable[Thing]]) -> Iterator[Thing]:
+    return (thing for turn in zip_longest(*groups) for thing in turn if thing)
 
 
 def run(
@@ -106,7 +133,7 @@ def sweep(  # noqa: PLR0917 - two calls
 ) -> Tally:
     """The faults that `plan` makes of the calls of each workload; `kind` is what the tally calls them."""
     began = time.monotonic()
-    with in_memory(folder) as place, FaultyJobs() as jobs:
+    with in_memory(folder) as place, FaultyJobs(workloads) as jobs:
         scenes = _scenes(jobs, place, workloads)
         for scene, fault in _named(scenes, only) if only else _mixed(budget, scenes, plan):
             if budget.is_spent or tally.delivered.total() == budget.most or (bug and tally.bad):
@@ -141,6 +168,7 @@ def _try(tally: Tally, kind: str, scene: FaultyScene, fault: Fault, bug: str) ->
     if not ending.refused:
         return
     tally.delivered[kind] += 1
+    tally.touched |= {scene.order.workload, fault.kind}
     try:
         wrong = scene.judge(ending, fault.error)
     except Exception as error:

@@ -1,6 +1,6 @@
 """Runs jobs whose system calls fail as planned, by forking a warm process: 20 ms each.
 
-    python faulty_job.py
+    python faulty_job.py WORKLOAD...
 
 reads one order a line (JSON: see `Order`) and answers with one line (see `Ending`).
 """
@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
@@ -67,11 +68,14 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultyJobs(AbstractContextManager["FaultyJobs"]):
-    """The process that forks jobs; ended at the end of the block."""
+    """The process that forks jobs of these workloads; ended at the end of the block."""
+
+    def __init__(self, workloads: Iterable[str]) -> None:
+        self._workloads = tuple(workloads)
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, *self._workloads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 
@@ -194,8 +198,8 @@ def _watch(order: Order, channel: socket.socket) -> dict[str, object]:
     return {"seen": dict(report.seen), "refused": report.refused}
 
 
-def _warm_up() -> None:
-    """Everything that a job imports, and every statement compiled, before the forks."""
+def _warm_up(workloads: Iterable[str]) -> None:
+    """Everything that one of these jobs imports, and every statement compiled, before the forks."""
     import gc
     import tempfile
 
@@ -204,15 +208,15 @@ def _warm_up() -> None:
     from crash.workloads import STORE
 
     with tempfile.TemporaryDirectory(prefix="waycairn-jobs-") as folder, contextlib.chdir(folder):
-        for workload in JOBS.values():
+        for name in workloads:
             # Opened for each: one of them sets back the numbers that an open store has taken for itself.
             with wc.open(STORE) as store:
-                workload.run(store, lambda _: None)
+                JOBS[name].run(store, lambda _: None)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all of it
 
 
 if __name__ == "__main__":
-    _warm_up()
+    _warm_up(sys.argv[1:])
     for line in sys.stdin:
         print(msgspec.json.encode(_run(msgspec.json.decode(line, type=Order))).decode(), flush=True)

@@ -22,7 +22,7 @@ HONEST = {
     f"{error.__module__}.{error.__qualname__}"
     for error in (
         *(errors.StoreFull, errors.StoreReadOnly, errors.WriteFailed, errors.StoreUnreachable, errors.StoreBusy),
-        *(errors.Damaged, errors.UnsafeFileSystem, errors.StoreNotFound, errors.FilesUnreadable),
+        *(errors.Damaged, errors.UnsafeFileSystem, errors.StoreNotFound, errors.FilesUnreadable, errors.BackupError),
     )
 }
 """What a job may end with; StoreNotFound where it cannot be seen that there is one."""

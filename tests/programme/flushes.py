@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from programme.errors import missing, sweep
+from programme.errors import Way, missing, sweep
 from programme.faulty_job import JOBS
 from programme.refusing import Fault
 from programme.tally import Budget, Tally
@@ -28,7 +29,7 @@ def run(
     return sweep(Tally("flushes"), "lost flushes", lost, budget, folder, workloads, bug=bug, only=only)
 
 
-def lost(calls: Mapping[str, int]) -> Iterator[list[Fault]]:
+def lost(calls: Mapping[str, int]) -> Iterator[Way]:
     """Every flush: of packs, outputs, the catalog and its log."""
     for loses in ("late", "at once"):
-        yield [Fault("flush", number, errno.EIO, loses=loses) for number in range(1, calls["flush"] + 1)]
+        yield Way(partial(Fault, "flush", error=errno.EIO, loses=loses), calls["flush"])

@@ -113,7 +113,7 @@ def run(
     outcome names it."""
     tally = Tally("full")
     began = time.monotonic()
-    with in_memory(folder) as place, small_disk() as disk, FaultyJobs() as jobs:
+    with in_memory(folder) as place, small_disk() as disk, FaultyJobs(workloads) as jobs:
         store = empty_store(place)
         cases = [case for name in workloads for case in _cases(jobs, name, store, disk, bug)]
         for case in [case for case in cases if str(case) == only] if only else _mixed(budget, cases):

@@ -148,7 +148,7 @@ def look_through(taped: Taped, unit: Unit, scratch: Path, looked: Looked) -> Ite
 
 def _states(taped: Taped, unit: Unit) -> Iterator[tuple[State, str]]:
     """Seed after seed, in both models; of each a share of what is wanted, spread over the tape."""
-    share = 1.0 if unit.bug else min(1.0, unit.most / (8 * len(taped.tape)))  # about three times what is wanted
+    share = 1.0 if unit.bug else min(1.0, unit.most / (16 * len(taped.tape)))  # about three times what is wanted
     for seed in range(SEEDS):
         for model in Model:
             chance = Budget(0, seed=unit.seed).chance(f"{unit.workload} {unit.number} {model} {seed}")

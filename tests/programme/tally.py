@@ -58,6 +58,8 @@ class Tally:
     """Faults that really happened, by kind: "kills", "power-loss states", "I/O errors", "bit flips"..."""
     bad: list[str] = field(default_factory=list)
     """Each names the fault, so that it can be had again, and what was wrong then."""
+    touched: set[str] = field(default_factory=set)
+    """What met a fault, where a harness tells: jobs, kinds of calls."""
     seconds: float = 0.0
 
     @property

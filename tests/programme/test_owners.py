@@ -36,7 +36,7 @@ def test_a_planted_bug_is_found(postgres_server, tmp_path, bug, scenario, tries)
 
 def test_many_processes_save_into_one_store(tmp_path):
     """Killed at random and started again: nothing acknowledged is lost, nothing doubled, everyone alive ends."""
-    tally = many.run(Budget(8), tmp_path, processes=16)
+    tally = many.run(Budget(8), tmp_path, processes=50)
     print(tally)
     assert tally.passed, tally.bad
     assert tally.delivered["kills"] >= 5

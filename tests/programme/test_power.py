@@ -10,7 +10,8 @@ from programme.tally import Budget
 
 pytestmark = pytest.mark.skipif(power.missing() is not None, reason=f"no recording file system: {power.missing()}")
 
-STATES = 20_000
+STATES = 12_000
+"""Some 340 of each workload; `make torture` goes through hundreds of thousands."""
 BUGS = [(mutant.bug, *mutant.given["workloads"]) for mutant in quick("power")]
 BUGS += [("commit-before-pack", "pages")]
 """A kill finds that one, too."""

@@ -5,15 +5,16 @@ Every table and every column takes part, by what `tables` says of it: one that i
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Boolean, Double, Integer, LargeBinary, bindparam, insert, select
 
 from waycairn.catalog import open_catalog
 from waycairn.catalog.opening import open_database
+from waycairn.catalog.phrases import meant
+from waycairn.catalog.plan import names_of_row
 from waycairn.catalog.protection import Protection, is_touched, protection_of
-from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import Json, metadata, runs
 from waycairn.crypto import AesVault, GivenKeys
@@ -37,10 +38,10 @@ def value(column, row):
     if column.type is Json:
         return f'{{"planted":"{column.name} {row}"}}'
     for kind, made in ((Boolean, True), (Integer, row), (Double, row + 0.5)):
-        if isinstance(column.type, kind):
+        if isinstance(meant(column).type, kind):
             return made
     text = f"planted {column} {row}"
-    return text.encode() if isinstance(column.type, LargeBinary) else text
+    return text.encode() if isinstance(meant(column).type, LargeBinary) else text
 
 
 def added(table):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
-
 import pytest
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-import waycairn.catalog
+from known_texts import statements
 from waycairn.catalog.parts import NUM
 from waycairn.catalog.protection import is_touched
 from waycairn.catalog.sealed_plan import plan_of
@@ -17,17 +14,6 @@ from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import checkpoints, failures, iterations, runs, steps
 
 DIALECTS = {"sqlite": sqlite.dialect(paramstyle="qmark"), "postgresql": postgresql.psycopg.dialect()}
-
-
-def statements() -> list[Statement]:
-    """All that stand in the catalog's modules by name."""
-    found: dict[int, Statement] = {}
-    for module in pkgutil.iter_modules(waycairn.catalog.__path__, "waycairn.catalog."):
-        if not module.ispkg:
-            for value in vars(import_module(module.name)).values():
-                many = value if isinstance(value, tuple) else (value,)
-                found |= {id(one): one for one in many if isinstance(one, Statement)}
-    return list(found.values())
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

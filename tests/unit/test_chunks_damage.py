@@ -1,11 +1,12 @@
 """Damage is told and never read: every byte of every structure, flipped, cut off or zeroed."""
 
+import dataclasses
 import random
 import zlib
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from chunk_index import INFO, SqliteIndex
 from waycairn.blobs import LocalBlobs
@@ -95,16 +96,16 @@ def test_every_bit_of_a_manifest(make):
         saved = make(encoded)
         manifest = saved.stored.manifest
         changed = [*flips(manifest), *(manifest[:length] for length in range(len(manifest))), manifest + b"\0"]
-        outcomes = Counter(saved.outcome(replace(saved.stored, manifest=bad)) for bad in changed[:8000])
+        outcomes = Counter(saved.outcome(structs.replace(saved.stored, manifest=bad)) for bad in changed[:8000])
         assert outcomes == {"damaged": min(8000, len(changed))}
 
 
 def test_every_bit_of_a_root(make):
     """The root proves the manifest, so it is proved by it."""
     saved = make(inline_state())
-    outcomes = Counter(saved.outcome(replace(saved.stored, root=bad)) for bad in flips(saved.stored.root))
+    outcomes = Counter(saved.outcome(structs.replace(saved.stored, root=bad)) for bad in flips(saved.stored.root))
     assert outcomes == {"damaged": 256}
-    assert saved.outcome(replace(saved.stored, raw_bytes=saved.stored.raw_bytes + 1)) == "damaged"
+    assert saved.outcome(structs.replace(saved.stored, raw_bytes=saved.stored.raw_bytes + 1)) == "damaged"
 
 
 def test_a_manifest_with_a_right_checksum_and_wrong_content(make):
@@ -112,7 +113,7 @@ def test_a_manifest_with_a_right_checksum_and_wrong_content(make):
     saved = make(inline_state())
     head, body = saved.stored.manifest[:2], saved.stored.manifest[6:]
     outcomes = Counter(
-        saved.outcome(replace(saved.stored, manifest=head + zlib.crc32(bad).to_bytes(4, "little") + bad))
+        saved.outcome(structs.replace(saved.stored, manifest=head + zlib.crc32(bad).to_bytes(4, "little") + bad))
         for bad in flips(body)
     )
     assert set(outcomes) == {"damaged"}
@@ -185,7 +186,7 @@ def test_one_pack_under_the_name_of_another(make):
     assert one.outcome() == "damaged"
     with pytest.raises(Damaged, match="wrong name"):
         check_pack(one.blobs, INFO, pack.id)
-    stranger = replace(INFO, id="another-store")
+    stranger = dataclasses.replace(INFO, id="another-store")
     with pytest.raises(Damaged, match="another store"):
         check_pack(other.blobs, stranger, other.data.packs[0].id)
 
@@ -274,6 +275,6 @@ def test_decoding_garbage_is_damage():
 def test_a_newer_manifest_is_not_guessed_at(make):
     """Version 2 is not read as version 1."""
     saved = make(inline_state())
-    newer = replace(saved.stored, manifest=b"\x02" + saved.stored.manifest[1:])
+    newer = structs.replace(saved.stored, manifest=b"\x02" + saved.stored.manifest[1:])
     with pytest.raises(Damaged, match="version 2"):
         saved.read(newer)

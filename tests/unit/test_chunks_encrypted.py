@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from chunk_index import INFO, SqliteIndex
 from waycairn.blobs import LocalBlobs
@@ -259,7 +260,7 @@ def test_what_the_index_says_of_a_block_is_bound_to_it(place, changed):
     """An index that lies about codec or lengths opens nothing."""
     stored, data = two_blocks(place, 1)
     with closing(SqliteIndex()) as lying:
-        blocks = [replace(block, **changed) for block in data.blocks]
+        blocks = [structs.replace(block, **changed) for block in data.blocks]
         assert lying.commit(type(data)(packs=data.packs, blocks=blocks, chunks=data.chunks))
         with pytest.raises(Damaged):
             ChunkReader(lying, place.blobs, SEALED).open(stored).fetch(0)

@@ -10,8 +10,11 @@ import time
 import timeit
 
 import pytest
+from sqlalchemy import text
 
 import waycairn as wc
+from waycairn.catalog.opening import open_database
+from waycairn.catalog.statement import Statement
 from waycairn.errors import Damaged, OwnershipLost, StoreBusy
 from waycairn.measuring import NoMeter, Recorder
 from waycairn.model.histogram import Histogram
@@ -323,3 +326,13 @@ def test_takeovers_are_counted(tmp_path):
         store.core.meter.flush()
         found = told(store)
     assert (found["takeovers"], found["takeovers.forced"], found["ownership.lost"]) == (1, 1, 1)
+
+
+def test_what_is_measured_is_flushed(tmp_path):
+    """Frames of the log that are not would be lost with a flush of somebody else's that fails, and with them what he commits
+    behind them: see the harness of lost flushes."""
+    wc.open(tmp_path / "store").close()
+    database = open_database(f"sqlite:///{tmp_path}/store/catalog.db", "power", create=False, deadline=1)
+    asked = Statement("synchronous", "How commits are flushed; 2 is FULL.", text("PRAGMA synchronous"))
+    assert database.write_softly(lambda session: session.one(asked)) == (2,)
+    database.close()

@@ -57,6 +57,9 @@ CASES = [
     ("takeovers", "warning", {"takeovers": 4}),
     ("takeovers", "critical", {"takeovers": 21}),
     ("streams", "warning", {"away": [RUN]}),
+    ("backups", "critical", {"damaged_backups": [RUN]}),
+    ("backups", "warning", {"cut_off_deletes": [RUN]}),
+    ("backups", "info", {"leaving_backups": [RUN]}),
     ("verification", "warning", {"verified_age": 31 * DAY}),
     ("verification", "critical", {"verified_age": 181 * DAY}),
     ("verification", "warning", {"verified_age": None}),
@@ -95,6 +98,18 @@ def test_each_check(check, severity, facts):
     }[severity]
     assert (health.status, health.exit_code) == (status, code)
     assert health.recommendations == ([issue.do] if issue.do else [])
+
+
+@pytest.mark.parametrize(("check", "severity", "facts"), CASES)
+def test_acts_are_named(check, severity, facts):
+    """What is recommended as a command is named; what lies outside of the store is not."""
+    (issue,) = issues_of(replace(WELL, **facts), SETTINGS)
+    named = {"damage": "repair", "disk": "sweep", "sweep": "sweep", "leftovers": "sweep", "fragmentation": "optimize"}
+    named |= {"verification": "verify", "load failures": "verify", "orphans": "runs", "overdue runs": "runs"}
+    backups = "repair" if severity == "critical" else "backups"
+    assert issue.act == {**named, "streams": "streams", "backups": backups}.get(check)
+    if issue.act in {"sweep", "optimize", "verify", "repair"}:
+        assert f"waycairn {issue.act}" in issue.do
 
 
 def test_every_weight_has_a_case():

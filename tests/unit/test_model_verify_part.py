@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from waycairn.model.damage import PackRow
 from waycairn.model.ids import PackId
@@ -27,7 +26,7 @@ def test_everything_is_read_in_so_many_runs(sizes, parts):
     share = Part.parse(f"/{parts}")
     for run in range(1, parts + 1):
         chosen = share.packs(rows)
-        rows = [dataclasses.replace(row, verified=float(run)) if row.id in chosen else row for row in rows]
+        rows = [replace(row, verified=float(run)) if row.id in chosen else row for row in rows]
     assert all(row.verified for row in rows)
     assert {block for turn in range(parts) for block in range(50) if share.has_inline(block, turn)} == set(range(50))
 

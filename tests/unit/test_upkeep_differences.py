@@ -119,6 +119,15 @@ def test_a_copy_does_not_differ(state):
     assert list(differences(state, copy.deepcopy(state))) == []
 
 
+def test_numbers_whose_squares_are_infinite():
+    """They are compared; there is no norm of them, and nobody is warned."""
+    old = np.array([1.5e154 + 0j, 1e308])
+    assert list(differences(old, old.copy())) == []
+    (found,) = differences(old, -old)
+    assert found.array.elements == 2
+    assert found.array.norm is None
+
+
 @given(st.dictionaries(st.text(max_size=3), st.integers()), st.dictionaries(st.text(max_size=3), st.integers()))
 def test_applying_the_differences_gives_the_new_state(old, new):
     """They are complete: what was found leads from one to the other."""

@@ -195,6 +195,8 @@ BROKEN = {
     "a count of failures is wrong": ("I4", "UPDATE runs SET failed = 0 WHERE name = 'batch'"),
     "rows of a commit that never was": ("I4", "UPDATE steps SET sequence = 99"),
     "a cut counts wrong": ("I4", "UPDATE items SET count = count + 1"),
+    "an entry of an epoch that never was": ("I5", "UPDATE entries SET epoch = epoch + 9"),
+    "an entry behind a commit that never was": ("I5", "UPDATE entries SET sequence = 999"),
     "a later epoch below": ("I5", "UPDATE checkpoints SET epoch = 2 WHERE reason = 'pace'"),
     "the index names a pack that nobody knows": ("I6", "DELETE FROM packs"),
     "a chunk lies nowhere": ("I6", "DELETE FROM blocks WHERE number = (SELECT max(number) FROM blocks)"),

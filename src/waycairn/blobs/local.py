@@ -12,7 +12,7 @@ from waycairn.blobs.direct import bypass_cache, use_cache
 from waycairn.blobs.large_pack import THREADS, LargePack
 from waycairn.blobs.slabs import SlabPool
 from waycairn.blobs.small_pack import SmallPack
-from waycairn.blobs.unfinished import SUFFIX, Unfinished, is_left, remove_if_left
+from waycairn.blobs.unfinished import SUFFIX, Unfinished, remove_if_left
 from waycairn.errors import Damaged
 from waycairn.model.ids import PackId
 from waycairn.ports import BlobCapabilities, BlobInfo, BlobWriter
@@ -33,7 +33,7 @@ class LocalBlobs:
 
     def __init__(self, directory: os.PathLike[str] | str) -> None:
         """`directory` is created with the first pack."""
-        self._directory = Path(directory)
+        self.directory = Path(directory)
         self._pool = SlabPool(keep=THREADS)
         self._lock = threading.Lock()
         self._durable_folders: set[str] | None = None
@@ -52,21 +52,21 @@ class LocalBlobs:
         """Where the pack lies, or would lie."""
         if not _is_name(name):
             raise ValueError(f"{name!r} is not the name of a pack; they are 32 hexadecimal characters")
-        return self._directory / name[:2] / name
+        return self.directory / name[:2] / name
 
     def _prepare_folder(self, folder: Path) -> None:
         """The folder exists and its name is durable. That another process made it does not say that it flushed it."""
         with self._lock:
             if self._durable_folders is None:
-                make_directory(self._directory)
-                present = {entry.name for entry in os.scandir(self._directory)}
-                flush_directory(self._directory)
+                make_directory(self.directory)
+                present = {entry.name for entry in os.scandir(self.directory)}
+                flush_directory(self.directory)
                 self._durable_folders = present
             if folder.name not in self._durable_folders:
                 crashpoint("pack.mkdir")
                 folder.mkdir(mode=0o700, exist_ok=True)
                 crashpoint("pack.mkdir.flush")
-                flush_directory(self._directory)
+                flush_directory(self.directory)
                 crashpoint("pack.mkdir.done")
                 self._durable_folders.add(folder.name)
 
@@ -116,11 +116,11 @@ class LocalBlobs:
 
     def now(self) -> float:
         """As the file system sees it: the folder is touched and looked at, so that nothing new has to find room."""
-        if not self._directory.exists():
+        if not self.directory.exists():
             return SystemClock.now()  # no pack was ever written
-        with translated("the folder of the packs", self._directory):
-            os.utime(self._directory)
-            return self._directory.stat().st_mtime
+        with translated("the folder of the packs", self.directory):
+            os.utime(self.directory)
+            return self.directory.stat().st_mtime
 
     def delete_unfinished(self, before: float, *, dry_run: bool = False) -> int:
         """Remove what saves that died left behind, if it was not touched since `before` (seconds since 1970)."""
@@ -129,12 +129,12 @@ class LocalBlobs:
             for entry in self._entries()
             if entry.name.endswith(SUFFIX) and (stat := _stat(entry)) and stat.st_mtime < before
         )
-        return sum(map(is_left if dry_run else remove_if_left, old))
+        return sum(remove_if_left(path, dry_run=dry_run) for path in old)
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         try:
-            with reading(self._directory):
-                for folder in sorted(self._directory.iterdir()):
+            with reading(self.directory):
+                for folder in sorted(self.directory.iterdir()):
                     if folder.is_dir():
                         yield from os.scandir(folder)
         except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from waycairn.blobs.local import LocalBlobs
@@ -46,6 +46,11 @@ class PlacedBlobs:
 
     def _path(self, place: str) -> Path:
         return self._base / place / self._folder
+
+    def folders(self, places: Iterable[str]) -> list[Path]:
+        """Of the main place, if that is a folder, and of these."""
+        main = [self._main.directory] if isinstance(self._main, LocalBlobs) else []
+        return [*main, *map(self._path, places)]
 
     def create(self, name: PackId, size_hint: int) -> BlobWriter:
         return self._main.create(name, size_hint)

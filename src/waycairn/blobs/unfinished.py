@@ -57,9 +57,9 @@ class Unfinished:
             os.close(handle)
 
 
-def remove_if_left(path: Path) -> bool:
+def remove_if_left(path: Path, *, dry_run: bool = False) -> bool:
     """Remove the file of a writer that died; false, and nothing changed, if its writer lives, or if it has its name or is
-    gone by now."""
+    gone by now. With `dry_run` it is only told."""
     with translated("the removal of an unfinished pack", path):
         try:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -68,23 +68,12 @@ def remove_if_left(path: Path) -> bool:
         try:
             if _is_written(handle):
                 return False
+            if dry_run:
+                return True
             crashpoint("pack.unfinished.delete")
             path.unlink(missing_ok=True)
             crashpoint("pack.unfinished.deleted")
             return True
-        finally:
-            os.close(handle)
-
-
-def is_left(path: Path) -> bool:
-    """Whether it is the file of a writer that died."""
-    with translated("an unfinished pack", path):
-        try:
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            return not _is_written(handle)
         finally:
             os.close(handle)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, insert, select, update
-
 from waycairn.catalog.columns import (
+    ESCAPE,
     decode_json,
     decode_maybe,
     decode_text,
@@ -20,10 +20,12 @@ from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import Part
 from waycairn.catalog.riding import Rider, riding
 from waycairn.catalog.shapes import reads
+from waycairn.catalog.sql import ColumnElement, Integer, bindparam, delete, insert, or_, select, update
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import audit, upkeep
 from waycairn.errors import Damaged
-from waycairn.model.audit import BEGINNING, AuditEntry, AuditRow, Outcome, chain_hash
+from waycairn.model.audit import BEGINNING, AuditEntry, AuditFilter, AuditRow, Outcome, chain_hash
+from waycairn.model.ids import RunId
 from waycairn.model.records import StoreInfo
 
 HOLD_CHAIN = Statement(
@@ -63,14 +65,41 @@ AUDIT_AFTER = Statement(
     .order_by(audit.c.number)
     .limit(bindparam("limit", type_=Integer)),
 )
-AUDIT_BEFORE = Statement(
-    "audit_before",
-    "A bounded number of rows, the newest first.",
+AUDIT_OF = Statement(
+    "audit_of",
+    "What was done to something, or to what its id begins with, the newest first.",
     select(*_ROW)
-    .where(audit.c.number < bindparam("before"))
+    .where(or_(audit.c.object == bindparam("what"), audit.c.object.like(bindparam("below"))))
     .order_by(audit.c.number.desc())
     .limit(bindparam("limit", type_=Integer)),
 )
+
+_WANTED: Mapping[str, ColumnElement[bool]] = {
+    "since": audit.c.at >= bindparam("since"),
+    "until": audit.c.at < bindparam("until"),
+    # A little more than `AuditFilter.admits`, which looks once more: names are parts of a text, which may be escaped.
+    "actor": or_(
+        audit.c.actor.like(bindparam("actor"), escape="\\"), audit.c.actor.like(bindparam("escaped"), escape="\\")
+    ),
+    "act": or_(audit.c.act == bindparam("act"), audit.c.act.like(bindparam("family"), escape="\\")),
+    "object": audit.c.object == bindparam("object"),
+    "outcome": audit.c.outcome == bindparam("outcome"),
+}
+
+
+@cache
+def _audit_before(narrowed: tuple[str, ...]) -> Statement:
+    return Statement(
+        "audit_before",
+        "A bounded number of rows that match, the newest first.",
+        select(*_ROW)
+        .where(audit.c.number < bindparam("before"), *(_WANTED[name] for name in narrowed))
+        .order_by(audit.c.number.desc())
+        .limit(bindparam("limit", type_=Integer)),
+    )
+
+
+AUDIT_BEFORE = _audit_before(())
 GET_AUDIT = Statement(
     "get_audit",
     "The row with the highest number up to one.",
@@ -84,6 +113,7 @@ _NOTED = "audit"
 """The row of `upkeep` that notes the newest one."""
 _PAGE = 256
 _LAST = 2**62
+_ALL = AuditFilter()
 
 
 class AuditPart(Part):
@@ -110,11 +140,17 @@ class AuditPart(Part):
             yield from map(_row_of, rows)
             values["after"] = rows[-1][0]
 
-    def audit_before(self, number: int | None) -> Iterator[AuditRow]:
-        values: dict[str, Any] = {"before": _LAST if number is None else number, "limit": _PAGE}
-        while rows := self._database.read(lambda session: session.all(AUDIT_BEFORE, values)):
-            yield from map(_row_of, rows)
+    def audit_before(self, number: int | None, which: AuditFilter = _ALL) -> Iterator[AuditRow]:
+        wanted = _wanted(which)
+        values: dict[str, Any] = {**wanted, "before": _LAST if number is None else number, "limit": _PAGE}
+        statement = _audit_before(tuple(name for name in _WANTED if name in wanted))
+        while rows := self._database.read(lambda session: session.all(statement, values)):
+            yield from filter(which.admits, map(_row_of, rows))
             values["before"] = rows[-1][0]
+
+    def audit_of_run(self, run: RunId, limit: int) -> Sequence[AuditRow]:
+        values = {"what": run, "below": f"{run}.%", "limit": limit}
+        return [_row_of(row) for row in self._database.read(lambda session: session.all(AUDIT_OF, values))]
 
     def newest_audit(self) -> tuple[int, bytes] | None:
         row = self._database.read(lambda session: session.one(NEWEST_NOTED, {"whose": _NOTED}))
@@ -151,6 +187,26 @@ def _cut(session: Session, secret: bytes, through: int, entry_of: Callable[[Audi
     removed = session.change(CUT_AUDIT, {"through": last.number})
     append(session, secret, entry_of(last, removed))
     return removed
+
+
+def _wanted(which: AuditFilter) -> dict[str, Any]:
+    """Parameters of `_WANTED`: those that narrow."""
+    values: dict[str, Any] = {
+        "since": which.since,
+        "until": which.until,
+        "actor": None if which.actor is None else f"%{_literal(encode_text(which.actor))}%",
+        "escaped": None if which.actor is None else f"{_literal(ESCAPE)}%",
+        "act": which.act,
+        "family": None if which.act is None else f"{_literal(which.act)}.%",
+        "object": encode_maybe(which.object),
+        "outcome": None if which.outcome is None else which.outcome.value,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _literal(text: str) -> str:
+    """In a pattern of LIKE."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _values_of(row: AuditRow) -> dict[str, Any]:

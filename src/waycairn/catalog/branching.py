@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import structs
-from sqlalchemy import String, bindparam, func, null, or_, select, update
 
 from waycairn.catalog.checkpoints import ADD_CHECKPOINT
-from waycairn.catalog.columns import decode_json, decode_place, encode_place, identity
+from waycairn.catalog.columns import decode_place, encode_place, identity
 from waycairn.catalog.commits import ADD_STEP, GET_NUM, LIST_STEPS, OUTPUTS, SET_OUTPUT
 from waycairn.catalog.database import Row, Session
-from waycairn.catalog.history import FACTS_AT, Cut, PhaseCut, cut_back, no_such_cut, phases_at
+from waycairn.catalog.entries import lose_entry
+from waycairn.catalog.history import Cut, PhaseCut, cut_back, facts_at, no_such_cut, phases_at
 from waycairn.catalog.items import copy_items
 from waycairn.catalog.parts import NUM, RUN_ID, Part, Target, missing, refuse_unless_ours
 from waycairn.catalog.rows import (
@@ -27,11 +27,13 @@ from waycairn.catalog.rows import (
     values_of_run,
     values_of_step,
 )
-from waycairn.catalog.runs import ADD_RUN, GIVE_UP_IDENTITY, TAKE_PHASES
+from waycairn.catalog.runs import ADD_RUN, GIVE_UP_IDENTITY, HOLD_TAKEN, TAKE_PHASES
 from waycairn.catalog.session import copy_journal
+from waycairn.catalog.sql import String, bindparam, func, null, or_, select, update
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, items, runs
 from waycairn.catalog.waiting import copy_waiting
+from waycairn.model.entries import Ending
 from waycairn.model.forking import NewFork
 from waycairn.model.ids import RunId, checkpoint_id
 from waycairn.model.records import NewRun
@@ -126,35 +128,34 @@ class BranchPart(Part):
         self._database.write(lambda session: _reopen(session, run, epoch, sequence, now))
 
     def outputs_at(self, run: RunId, sequence: int) -> Mapping[str, int]:
-        cuts = self._database.read(lambda session: _tree(session, run, sequence))
-        return {path: length for cut in cuts for path, length in self._lengths(cut).items() if cut.sequence}
-
-    def _lengths(self, cut: Cut) -> dict[str, int]:
-        return self._database.read(lambda session: _lengths_at(session, cut))[0]
+        tree = self._database.read(lambda session: _tree(session, run, sequence))
+        return {path: length for cut, lengths in tree if cut.sequence for path, length in lengths.items()}
 
     def cuts_at(self, run: RunId, sequence: int) -> Mapping[RunId, int]:
-        cuts = self._database.read(lambda session: _tree(session, run, sequence))
-        return {cut.id: cut.sequence for cut in cuts}
+        tree = self._database.read(lambda session: _tree(session, run, sequence))
+        return {cut.id: cut.sequence for cut, _ in tree}
 
     def add_fork(self, fork: NewFork, now: float) -> bool:
         return self._database.write(lambda session: _add_fork(session, fork, now))
 
 
-def _tree(session: Session, run: RunId, sequence: int) -> list[Cut]:
-    """A run and the phases below it, as they stood at its cut."""
+def _tree(session: Session, run: RunId, sequence: int) -> list[tuple[Cut, dict[str, int]]]:
+    """A run and the phases below it, as they stood at its cut, with the lengths of their outputs."""
     row = session.one(GET_NUM, {"id": run})
     if row is None:
         missing(run)
-    found: list[Cut] = [Cut(run, row[0], sequence)]
-    for cut in found:  # which grows
-        found += phases_at(session, cut, _lengths_at(session, cut)[1])
+    cuts: list[Cut] = [Cut(run, row[0], sequence)]
+    found = []
+    for cut in cuts:  # which grows
+        lengths, told = _lengths_at(session, cut)
+        found.append((cut, lengths))
+        cuts += phases_at(session, cut, told)
     return found
 
 
 def _lengths_at(session: Session, cut: Cut) -> tuple[dict[str, int], Mapping[str, Any]]:
     """Of the outputs of one run, and what its checkpoint tells besides. Of a phase that did nothing since, those of now."""
-    found = session.one(FACTS_AT, {RUN_ID: cut.id, "num": cut.num, "number": cut.sequence})
-    lengths, told = (decode_json(found[0]), decode_json(found[1])) if found else ({}, {})
+    lengths, told = facts_at(session, cut) or ({}, {})
     if isinstance(cut, PhaseCut) and cut.is_newest:
         lengths = {decode_place(place)[0]: length for place, length in session.all(OUTPUTS, {"id": cut.id})}
     return lengths, told
@@ -162,10 +163,12 @@ def _lengths_at(session: Session, cut: Cut) -> tuple[dict[str, int], Mapping[str
 
 def _reopen(session: Session, run: RunId, epoch: int, sequence: int, now: float) -> None:
     # 1. The fence.
-    row = session.one(HOLD_AND_REOPEN, {"of": run, "was": epoch, "now": now})
-    if row is None:
+    held = session.one(HOLD_TAKEN, {"of": run, "was": epoch})
+    row = None if held is None else session.one(HOLD_AND_REOPEN, {"of": run, "was": epoch, "now": now})
+    if held is None or row is None:
         refuse_unless_ours(session, run, epoch)
         return
+    lose_entry(session, held[0], epoch, held[2], Ending.ORPHANED)
     session.change(TAKE_PHASES, {"of": run, "was": epoch, "now": now})
     if session.one(HOLD_CUT, {RUN_ID: run, "id": run, "num": row[0], "number": sequence}) is None:
         no_such_cut(run, sequence)
@@ -253,6 +256,14 @@ class _Taking:
     def _add_phase(self, above: NewRun, phase: PhaseCut) -> None:
         facts = self._session.one(HOLD_SOURCE, {"id": phase.id})
         assert facts is not None
-        new = NewRun(id=new_run_id(), root=above.root, parent=above.id, name=phase.name, key=None, owner=None)
+        new = NewRun(
+            id=new_run_id(),
+            root=above.root,
+            parent=above.id,
+            name=phase.name,
+            key=None,
+            owner=None,
+            account=above.account,
+        )
         self._session.change(ADD_RUN, values_of_run(new, self._now))
         self.take(new, phase, facts)

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, String, bindparam, delete, insert, select, update
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.columns import encode_maybe, encode_text
 from waycairn.catalog.database import Session, Values, in_batches
 from waycairn.catalog.filters import any_values, holds_tag, one_of, tag_values
 from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.rows import CHECKPOINT_COLUMNS, checkpoint_of
+from waycairn.catalog.sql import Boolean, ClauseElement, Integer, String, bindparam, delete, insert, select, update
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import checkpoints, runs
 from waycairn.model.ids import RunId
@@ -119,8 +117,8 @@ def _list_checkpoints(
                 checkpoints.c.created.desc(), checkpoints.c.run.desc(), checkpoints.c.sequence.desc()
             )
         chosen = chosen.limit(bindparam("limit", type_=Integer)) if limited else chosen
-        assert isinstance(chosen, ClauseElement)
-        return chosen
+        element: ClauseElement = chosen
+        return element
 
     return Statement("list_checkpoints", "Checkpoints that match, newest first.", build)
 

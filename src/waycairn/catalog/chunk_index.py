@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import (
+from waycairn.catalog.database import Row, Session, in_batches
+from waycairn.catalog.filters import any_values, list_values, listed, one_of
+from waycairn.catalog.parts import Part
+from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunks_of, values_of_block, values_of_chunk
+from waycairn.catalog.shapes import damaged_row, nonsense_of, reads
+from waycairn.catalog.sql import (
     BigInteger,
     Column,
     ColumnElement,
@@ -18,12 +23,6 @@ from sqlalchemy import (
     select,
     update,
 )
-
-from waycairn.catalog.database import Row, Session, in_batches
-from waycairn.catalog.filters import any_values, list_values, listed, one_of
-from waycairn.catalog.parts import Part
-from waycairn.catalog.rows import CHUNK_COLUMNS, block_of, chunk_id, chunks_of, values_of_block, values_of_chunk
-from waycairn.catalog.shapes import damaged_row, nonsense_of, reads
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, chunks, counters, damaged, packs
 from waycairn.errors import SweptMeanwhile

@@ -9,7 +9,7 @@ from typing import Any
 _WRAP = "$text"
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _EMPTY: dict[type, str] = {list: "[]", tuple: "[]", dict: "{}"}
-_ESCAPE = "\x1b"
+ESCAPE = "\x1b"
 LONGEST_PLACE = 2500
 """Characters. PostgreSQL cannot index an entry of more than 2,704 bytes."""
 
@@ -53,14 +53,14 @@ def decode_json(text: str | None) -> Any:
 def encode_text(text: str) -> str:
     """Text for a TEXT column: NUL and lone surrogates (file names that are not UTF-8 have them) are escaped."""
     storable = text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-    if storable and "\0" not in text and not text.startswith(_ESCAPE):
+    if storable and "\0" not in text and not text.startswith(ESCAPE):
         return text
-    return _ESCAPE + text.encode("unicode_escape").decode("ascii")
+    return ESCAPE + text.encode("unicode_escape").decode("ascii")
 
 
 def decode_text(text: str) -> str:
     """AttributeError for what is no text."""
-    if not text.startswith(_ESCAPE):
+    if not text.startswith(ESCAPE):
         return text
     return text[1:].encode("ascii").decode("unicode_escape")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, case, func, insert, literal_column, null, select, update
-
 from waycairn.catalog.checkpoints import ADD_CHECKPOINT, DROP_CHECKPOINT, DROP_OLDER_VALUES
 from waycairn.catalog.chunk_index import add_data
 from waycairn.catalog.columns import (
@@ -18,6 +16,7 @@ from waycairn.catalog.columns import (
     identity,
 )
 from waycairn.catalog.database import Database, Row, Session
+from waycairn.catalog.entries import LEAVE_ENTRY
 from waycairn.catalog.items import add_items
 from waycairn.catalog.parts import FENCE_STATE, NUM, RUN_ID, Part, lost, missing
 from waycairn.catalog.rows import (
@@ -30,6 +29,7 @@ from waycairn.catalog.rows import (
 from waycairn.catalog.runs import ADD_RUN
 from waycairn.catalog.session import EncodedJournal
 from waycairn.catalog.shapes import nonsense_of, reads
+from waycairn.catalog.sql import Integer, bindparam, case, func, insert, literal_column, null, select, update
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import outputs, runs, steps
 from waycairn.catalog.waiting import add_waiting
@@ -92,6 +92,11 @@ GET_STEP = Statement(
     "One step.",
     select(*STEP_COLUMNS).where(steps.c.run == NUM, steps.c.place == bindparam("place")),
 )
+HOLD_ROOTS = Statement(
+    "hold_roots",
+    "The roots of the steps of a run; none of them goes before the end of the transaction.",
+    select(steps.c.root).where(steps.c.run == NUM).with_for_update(read=True),
+)
 LIST_STEPS = Statement(
     "list_steps",
     "All steps, in the order of their commits.",
@@ -122,7 +127,7 @@ _NUMS = 4096
 
 
 class CommitPart(Part):
-    """Implements `ports.CommitRows`, but for `rewind` (see `history`)."""
+    """Implements `ports.CommitRows`, but for `rewind` (see `history`), and `carry_steps` of `ports.BackupRows`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, clock)
@@ -141,16 +146,25 @@ class CommitPart(Part):
     def _commit(self, session: Session, commit: Commit, values: dict[str, Any], journal: EncodedJournal | None) -> None:
         num = values["num"] = self._nums.get(commit.run) or self._find_num(session, commit.run)
         # 1. The fence: right epoch, right order, not yet committed.
-        if not session.change(FENCE if commit.status is None else FENCE_WITH_STATUS, values):
-            _explain(session, commit)
-            return
+        fence = FENCE if commit.status is None else FENCE_WITH_STATUS
+        if not session.change(fence, values):
+            if (moved := self._find_num(session, commit.run)) == num:
+                _explain(session, commit)
+                return
+            # It was deleted and restored since: another row, and the fence was not asked of it.
+            num = values["num"] = moved
+            if not session.change(fence, values):
+                _explain(session, commit)
+                return
+        if commit.status is not None:
+            session.change(LEAVE_ENTRY, values)
         # 2. Everything that hangs on it.
         _add_rows(session, commit, commit.run, num, commit.sequence, commit.epoch)
         if journal is not None:
             journal.add(session, num, commit.sequence)
 
     def _find_num(self, session: Session, run: RunId) -> int:
-        """Asked once a run, since the number of a run never changes."""
+        """Asked once a run: its number changes only where it was deleted and restored."""
         row = session.one(GET_NUM, {"id": run})
         if row is None:
             missing(run)
@@ -176,6 +190,18 @@ class CommitPart(Part):
         if keep is not None:
             session.change(DROP_OLDER_VALUES, {"num": num, "kept": keep - 1})
         return checkpoint_id(run, sequence)
+
+    def carry_steps(self, commit: Commit, source: RunId) -> bool:
+        values = _fence_values(commit)
+        return self._database.write(lambda session: self._carry(session, commit, source, values))
+
+    def _carry(self, session: Session, commit: Commit, source: RunId, values: dict[str, Any]) -> bool:
+        there = {bytes(root) for (root,) in session.all(HOLD_ROOTS, {"id": source})}
+        if not there.issuperset(step.result.root for step in commit.steps):
+            newest = session.one(NEWEST_OPERATION, {"id": commit.run})
+            return newest is not None and newest[0] is not None and bytes(newest[0]) == commit.operation
+        self._commit(session, commit, values, None)
+        return True
 
     def newest_operation(self, run: RunId) -> OperationId | None:
         row = self._database.read(lambda session: session.one(NEWEST_OPERATION, {"id": run}))

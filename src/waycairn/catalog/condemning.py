@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
-from sqlalchemy import bindparam, delete, func, insert, select
-
 from waycairn.catalog.chunk_index import LOCK_EPOCH
 from waycairn.catalog.database import Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sql import bindparam, delete, func, insert, select
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, packs
 from waycairn.errors import Damaged

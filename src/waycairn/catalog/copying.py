@@ -10,30 +10,26 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Boolean,
+from waycairn.catalog.chunk_index import add_data
+from waycairn.catalog.columns import as_text, decode_json, decode_maybe, decode_text, encode_json, identity
+from waycairn.catalog.database import Database, Session
+from waycairn.catalog.filters import behind
+from waycairn.catalog.parts import Part
+from waycairn.catalog.shapes import kinds_of, nonsense_of
+from waycairn.catalog.sql import (
+    ClauseElement,
     Column,
     Integer,
-    LargeBinary,
     Table,
-    and_,
     bindparam,
     delete,
     func,
     insert,
     literal,
-    or_,
     select,
     text,
     update,
 )
-from sqlalchemy.sql.elements import ClauseElement
-
-from waycairn.catalog.chunk_index import add_data
-from waycairn.catalog.columns import as_text, decode_json, decode_maybe, decode_text, encode_json, identity
-from waycairn.catalog.database import Session
-from waycairn.catalog.parts import Part
-from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import (
     FORMAT,
@@ -47,6 +43,7 @@ from waycairn.catalog.tables import (
     runs,
     upkeep,
 )
+from waycairn.catalog.upkeep import NOTE_UPKEEP, UPKEEP_NOTE
 from waycairn.model.records import NewData
 from waycairn.ports.catalog_copying import CopiedRow, TableReader
 from waycairn.world.crashpoints import crashpoint
@@ -60,7 +57,8 @@ COPIED = tuple(
 )
 """`upkeep` last: a row of it notes what is in another table."""
 _BY_NAME = {table.name: table for table in COPIED}
-_PAGE = 500
+PAGE = 500
+"""Rows that are brought at once."""
 _COPY = "copy"
 """Its name among what upkeep did."""
 
@@ -71,14 +69,6 @@ def _begin(build: Build) -> ClauseElement:
 
 BEGIN = Statement("begin_moment", "What is read from here on is of one moment.", _begin)
 END = Statement("end_moment", "Done with that moment.", lambda _: text("COMMIT"))
-NOTE_COPY = Statement(
-    "note_copy",
-    "Of which store this is a copy.",
-    insert(upkeep).values(name=bindparam("name"), at=bindparam("at"), facts=bindparam("facts")),
-)
-COPY_OF = Statement(
-    "copy_of", "What was noted.", select(upkeep.c.name, upkeep.c.facts).where(upkeep.c.name == bindparam("name"))
-)
 FINISH = Statement(
     "finish_copy", "The copy is a store.", update(meta).values(format=bindparam("finished", type_=Integer))
 )
@@ -95,7 +85,7 @@ NEXT_RUN = Statement(
 )
 
 
-def _key_of(table: Table) -> list[Column[Any]]:
+def key_of(table: Table) -> list[Column[Any]]:
     return list(table.primary_key.columns)
 
 
@@ -104,37 +94,31 @@ def _is_hashed(column: Column[Any]) -> bool:
     return column is runs.c.identity
 
 
-def _selected(table: Table) -> Any:
+def selected(table: Table) -> Any:
     """All columns that can be read, then the id of the run, or whether the row gave up its identity."""
-    chosen: list[Any] = _readable(table)
+    chosen: list[Any] = readable(table)
     if table is runs:
         return select(*chosen, runs.c.identity.is_(None).label("is_replaced"))
-    if _hangs_on_run(table):
+    if hangs_on_run(table):
         return select(*chosen, runs.c.id).select_from(table.join(runs, table.c.run == runs.c.num))
     return select(*chosen)
 
 
-def _readable(table: Table) -> list[Column[Any]]:
+def readable(table: Table) -> list[Column[Any]]:
     return [column for column in table.c if not _is_hashed(column)]
 
 
-def _hangs_on_run(table: Table) -> bool:
+def hangs_on_run(table: Table) -> bool:
     return "run" in table.c and bool(table.c.run.foreign_keys)
 
 
 @cache
 def _page(table: Table) -> Statement:
-    key = _key_of(table)
-    behind = or_(
-        *(
-            and_(*(one == bindparam(f"key_{one.name}") for one in key[:at]), column > bindparam(f"key_{column.name}"))
-            for at, column in enumerate(key)
-        )
-    )
+    key = key_of(table)
     return Statement(
         f"page_of_{table.name}",
         "Rows behind one of them, in the order of the key.",
-        _selected(table).where(behind).order_by(*key).limit(bindparam("most", type_=Integer)),
+        selected(table).where(behind(key)).order_by(*key).limit(bindparam("most", type_=Integer)),
     )
 
 
@@ -143,7 +127,7 @@ def _first_page(table: Table) -> Statement:
     return Statement(
         f"first_page_of_{table.name}",
         "The first rows in the order of the key.",
-        _selected(table).order_by(*_key_of(table)).limit(bindparam("most", type_=Integer)),
+        selected(table).order_by(*key_of(table)).limit(bindparam("most", type_=Integer)),
     )
 
 
@@ -153,7 +137,7 @@ def _count(table: Table) -> Statement:
 
 
 @cache
-def _put(table: Table) -> Statement:
+def put(table: Table) -> Statement:
     return Statement(
         f"put_{table.name}", "A row as it is.", insert(table).values({c.name: bindparam(c.name) for c in table.c})
     )
@@ -176,14 +160,27 @@ class _Moment:
 
     def rows(self, table: str) -> Iterator[Sequence[CopiedRow]]:
         found = _BY_NAME[table]
-        rows = self._session.all(_first_page(found), {"most": _PAGE})
+        rows = self._session.all(_first_page(found), {"most": PAGE})
         while rows:
-            page = [_taken(found, row) for row in rows]
+            page = [taken(found, row) for row in rows]
             yield page
-            if len(rows) < _PAGE:
+            if len(rows) < PAGE:
                 return
-            last = {f"key_{column.name}": page[-1][column.name] for column in _key_of(found)}
-            rows = self._session.all(_page(found), {**last, "most": _PAGE})
+            last = {f"key_{column.name}": page[-1][column.name] for column in key_of(found)}
+            rows = self._session.all(_page(found), {**last, "most": PAGE})
+
+
+def at_one_moment(database: Database, work: Callable[[Session], T]) -> T:
+    """Run `work` on a connection that sees what is committed now, and nothing later."""
+
+    def within(session: Session) -> T:
+        session.run(BEGIN)
+        try:
+            return work(session)
+        finally:
+            session.run(END)
+
+    return database.read(within)
 
 
 class CopyPart(Part):
@@ -193,19 +190,12 @@ class CopyPart(Part):
         return list(_BY_NAME)
 
     def at_one_moment(self, work: Callable[[TableReader], T]) -> T:
-        def within(session: Session) -> T:
-            session.run(BEGIN)
-            try:
-                return work(_Moment(session))
-            finally:
-                session.run(END)
-
-        return self._database.read(within)
+        return at_one_moment(self._database, lambda session: work(_Moment(session)))
 
     def put_rows(self, table: str, rows: Sequence[CopiedRow]) -> None:
         found = _BY_NAME[table]
-        values = [_given(found, row) for row in rows]
-        self._database.write(lambda session: session.many(_put(found), values))
+        values = [given(found, row) for row in rows]
+        self._database.write(lambda session: session.many(put(found), values))
 
     def clear_copied(self) -> None:
         def clear(session: Session) -> None:
@@ -219,10 +209,10 @@ class CopyPart(Part):
 
     def note_copy(self, source: str, now: float) -> None:
         values = {"name": _COPY, "at": now, "facts": encode_json({"source": source})}
-        self._database.write(lambda session: session.change(NOTE_COPY, values))
+        self._database.write(lambda session: session.change(NOTE_UPKEEP, values))
 
     def copy_of(self) -> str | None:
-        row = self._database.read(lambda session: session.one(COPY_OF, {"name": _COPY}))
+        row = self._database.read(lambda session: session.one(UPKEEP_NOTE, {"name": _COPY}))
         with nonsense_of(upkeep.name):
             return None if row is None else str(decode_json(row[1])["source"])
 
@@ -235,15 +225,15 @@ class CopyPart(Part):
         self._database.write(finish)
 
 
-def _taken(table: Table, row: Sequence[Any]) -> dict[str, Any]:
+def taken(table: Table, row: Sequence[Any]) -> dict[str, Any]:
     """A row on its way."""
-    readable = _readable(table)
+    columns = readable(table)
     with nonsense_of(table.name):
-        values = {column.name: _decoded(column, value) for column, value in zip(readable, row, strict=False)}
+        values = {column.name: _decoded(column, value) for column, value in zip(columns, row, strict=False)}
     if table is runs:
-        values["is_replaced"] = bool(row[len(readable)])
-    elif _hangs_on_run(table):
-        values["run_id"] = row[len(readable)]
+        values["is_replaced"] = bool(row[len(columns)])
+    elif hangs_on_run(table):
+        values["run_id"] = row[len(columns)]
     return values
 
 
@@ -252,18 +242,18 @@ def _decoded(column: Column[Any], value: Any) -> Any:
         return None
     if column.type is Json:
         return decode_json(value)
-    if isinstance(column.type, Boolean):
+    if bool in kinds_of(column):
         return bool(value)
-    return bytes(value) if isinstance(column.type, LargeBinary) else value
+    return bytes(value) if bytes in kinds_of(column) else value
 
 
-def _given(table: Table, row: CopiedRow) -> dict[str, Any]:
+def given(table: Table, row: CopiedRow) -> dict[str, Any]:
     """The values of a row for this database."""
-    values = {column.name: _encoded(column, row[column.name]) for column in _readable(table)}
+    values = {column.name: _encoded(column, row[column.name]) for column in readable(table)}
     if table is runs:
         whose = identity(row["parent"], decode_text(row["name"]), decode_maybe(row["key"]))
         return {**values, "identity": None if row["is_replaced"] else whose}
-    return {**values, "run_id": row["run_id"]} if _hangs_on_run(table) else values
+    return {**values, "run_id": row["run_id"]} if hangs_on_run(table) else values
 
 
 def _encoded(column: Column[Any], value: Any) -> Any:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
-from typing import Any
-
-from sqlalchemy import BigInteger, Double, Integer, bindparam, delete, insert, select, update
-from sqlalchemy.sql.elements import ClauseElement
 
 from waycairn.catalog.chunk_index import ADD_BLOCK, ADD_CHUNK, LOCK_EPOCH, hold_epoch, places_of
 from waycairn.catalog.columns import decode_text, encode_text
@@ -16,6 +12,7 @@ from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import CHUNK_COLUMNS, chunks_of, values_of_block, values_of_chunk
 from waycairn.catalog.shapes import reads
+from waycairn.catalog.sql import BigInteger, ClauseElement, Double, Integer, bindparam, delete, insert, select, update
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, chunks, counters, damaged, packs
 from waycairn.model.damage import IndexPage, Mending, PackRow
@@ -53,8 +50,8 @@ def _pack(build: Build) -> ClauseElement:
     row = row.on_conflict_do_update(
         index_elements=["id"], set_={"size": row.excluded.size, "digest": row.excluded.digest}
     )
-    assert isinstance(row, ClauseElement)
-    return row
+    element: ClauseElement = row
+    return element
 
 
 PUT_PACK = Statement("put_pack", "What a pack is, by what it says itself.", _pack)
@@ -64,8 +61,8 @@ def _behind(build: Build) -> ClauseElement:
     least = bindparam("least", type_=BigInteger)
     row = build.insert(counters).values(name="chunk", value=least)
     row = row.on_conflict_do_update(index_elements=["name"], set_={"value": least}, where=counters.c.value < least)
-    assert isinstance(row, ClauseElement)
-    return row
+    element: ClauseElement = row
+    return element
 
 
 AT_LEAST = Statement("at_least", "No chunk number below this is given out any more.", _behind)
@@ -137,17 +134,17 @@ def _mark_of(row: Row) -> tuple[int, str]:
 
 
 def _mark(session: Session, damage: Mapping[int, str], at: float) -> int:
-    before = {number for number, _ in map(_mark_of, session.all(MARKED))}
-    rows: list[dict[str, Any]] = [
-        {"chunk": number, "at": at, "damage": encode_text(what)}
-        for number, what in sorted(damage.items())
-        if number not in before
-    ]
-    if rows:
-        # Under the lock of the epoch: two that mark the same come one after the other, and no save commits in between.
-        session.one(LOCK_EPOCH)
-        session.many(ADD_MARK, rows)
-    return len(rows)
+    if not _unmarked(session, damage):
+        return 0  # as a rule, where damage is known: the epoch stays
+    # Under the lock of the epoch: two that mark the same come one after the other, and no save commits in between.
+    session.one(LOCK_EPOCH)
+    new = _unmarked(session, damage)
+    session.many(ADD_MARK, [{"chunk": number, "at": at, "damage": encode_text(damage[number])} for number in new])
+    return len(new)
+
+
+def _unmarked(session: Session, numbers: Collection[int]) -> list[int]:
+    return sorted(set(numbers) - {number for number, _ in map(_mark_of, session.all(MARKED))})
 
 
 def _release(session: Session, numbers: Sequence[int]) -> None:

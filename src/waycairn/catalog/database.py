@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.sql.elements import ClauseElement
-
+from waycairn.catalog.sql import MetaData
 from waycairn.catalog.statement import Statement, Texts
 from waycairn.ports import Vault
 
@@ -59,15 +58,21 @@ class Session:
         """What SQLAlchemy calls this kind of database."""
         return self._texts.address
 
+    @property
+    def connection(self) -> object:
+        """The driver's: the same one for as long as it is open."""
+        return getattr(self._cursor, "connection", None)
+
     def sealed(self, vault: Vault) -> Session:
         """The same transaction, as one of an encrypted store."""
         from waycairn.catalog.sealed_session import SealedSession, Seals
 
-        return SealedSession(self._cursor, Seals(vault, self._texts.dialect))
+        return SealedSession(self._cursor, Seals(vault, self._texts.sealed()))
 
-    def define(self, element: ClauseElement) -> None:
-        """Run a definition (CREATE TABLE ...)."""
-        self._cursor.execute(self._texts.text_of(element))
+    def define(self, *all_of_them: MetaData) -> None:
+        """Create tables."""
+        for text in self._texts.definitions(*all_of_them):
+            self._cursor.execute(text)
 
     def one(self, statement: Statement, values: Values = _NOTHING) -> Row | None:
         """The first row, None if there is none. The statement selects at most one, so nothing stays open."""
@@ -117,7 +122,7 @@ class Sessions:
 
         self.is_sealed = True
         self.hold_keys = hold
-        self.new = partial(SealedSession, seals=Seals(vault, self._texts.dialect))
+        self.new = partial(SealedSession, seals=Seals(vault, self._texts.sealed()))
 
 
 class Database(Protocol):

@@ -15,10 +15,9 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
-from sqlalchemy import bindparam, delete, func, literal, select, text
-
 from waycairn.catalog.database import Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
+from waycairn.catalog.sql import bindparam, delete, func, select, text
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import chunks
 from waycairn.model.sweeping import Awaited
@@ -37,12 +36,12 @@ DROP_CHUNKS = Statement(
 WIDE_CACHE = Statement(
     "wide_cache",
     "Room for the pages of the table that a mass of chunks lies in (KiB).",
-    lambda build: text("PRAGMA cache_size = -20000") if build.is_sqlite else select(literal(1)),
+    text("PRAGMA cache_size = -20000"),
 )
 USUAL_CACHE = Statement(
     "usual_cache",
     "As every connection has it, see `sqlite`.",
-    lambda build: text("PRAGMA cache_size = -8000") if build.is_sqlite else select(literal(1)),
+    text("PRAGMA cache_size = -8000"),
 )
 
 

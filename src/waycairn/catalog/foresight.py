@@ -1,4 +1,4 @@
-"""What opening an encrypted store will ask for, read while SQLAlchemy is still on its way."""
+"""What opening an encrypted store will ask for, read while the catalog is still on its way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from waycairn.catalog.columns import decode_json
 from waycairn.catalog.mounts import check_local
 from waycairn.model.keys import PASSPHRASE
 
-_PARAMETERS = "SELECT parameters FROM keys WHERE kind = ?"
+_PARAMETERS = "SELECT parameters FROM keys WHERE kind = ? ORDER BY generation, created, id"
 
 
 def parameters_of_passphrases(catalog: Path) -> Sequence[Mapping[str, Any]]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sqlalchemy import and_, bindparam, delete, func, null, or_, select, update
+from msgspec import Struct
 
 from waycairn.catalog.columns import decode_json, decode_text, encode_place, encode_text
 from waycairn.catalog.commits import SET_OUTPUT
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import RUN_ID, Part, refuse_unless_ours
 from waycairn.catalog.session import take_back
+from waycairn.catalog.sql import and_, bindparam, delete, func, null, or_, select, update
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import checkpoints, computed, failures, items, outputs, queued, runs, steps
 from waycairn.errors import CheckpointNotFound
@@ -156,8 +156,7 @@ HAS_OUTPUTS = Statement(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """A place in the history of a run."""
 
     id: RunId
@@ -167,8 +166,7 @@ class Cut:
     """Where its phases stood, by name; None where its own checkpoint says so, if any does."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseCut(Cut):
+class PhaseCut(Cut, frozen=True):
     """Of a phase, at a cut of the run above it."""
 
     name: str = ""
@@ -190,11 +188,17 @@ def _rewind(session: Session, run: RunId, epoch: int, sequence: int, now: float)
         refuse_unless_ours(session, run, epoch)
         return
     # 2. The lengths of that time, before anything is changed. At 0 nothing had been committed.
-    found = session.one(FACTS_AT, {RUN_ID: run, "num": row[0], "number": sequence})
-    if found is None and sequence > 0:
+    cut = Cut(run, row[0], sequence)
+    if sequence > 0 and facts_at(session, cut) is None:
         no_such_cut(run, sequence)
     # 3. What came later goes, here and in the phases below.
-    cut_back(session, Cut(run, row[0], sequence), now)
+    cut_back(session, cut, now)
+
+
+def facts_at(session: Session, cut: Cut) -> tuple[dict[str, int], Mapping[str, Any]] | None:
+    """The lengths of the outputs of a run at its cut, and what the checkpoint tells besides; None if there is none."""
+    found = session.one(FACTS_AT, {RUN_ID: cut.id, "num": cut.num, "number": cut.sequence})
+    return None if found is None else (decode_json(found[0]), decode_json(found[1]))
 
 
 def no_such_cut(run: RunId, sequence: int) -> NoReturn:
@@ -209,8 +213,7 @@ def no_such_cut(run: RunId, sequence: int) -> NoReturn:
 def cut_back(session: Session, of: Cut, now: float) -> None:
     """Everything of a run and of the phases below it, to the same place."""
     num, sequence = of.num, of.sequence
-    found = session.one(FACTS_AT, {RUN_ID: of.id, "num": num, "number": sequence})
-    lengths, facts = (decode_json(found[0]), decode_json(found[1])) if found else ({}, {})
+    lengths, facts = facts_at(session, of) or ({}, {})
     phases = phases_at(session, of, facts)
     damage = f"{CUT_BACK} {sequence}"
     values: dict[str, Any] = {RUN_ID: of.id, "num": num, "number": sequence, "damage": encode_text(damage)}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select
-
 from waycairn.catalog.columns import decode_json, decode_text, encode_json, encode_text
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
+from waycairn.catalog.sql import Integer, bindparam, delete, func, insert, or_, select
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import failures, items
 from waycairn.model.ids import RunId
@@ -111,13 +110,16 @@ class ItemPart(Part):
     """Implements `ports.ItemRows`."""
 
     def done_items(self, run: RunId, loop: str) -> Iterator[DoneItems]:
-        values: dict[str, Any] = {"id": run, "loop": encode_text(loop), "after": -1, "limit": _FEWEST}
+        return (done for _, done in self.done_after(run, loop, -1))
+
+    def done_after(self, run: RunId, loop: str, sequence: int) -> Iterator[tuple[int, DoneItems]]:
+        values: dict[str, Any] = {"id": run, "loop": encode_text(loop), "after": sequence, "limit": _FEWEST}
         while rows := self._database.read(lambda session: session.all(ITEMS_AFTER, values)):
             size = 0
             for row in rows:
                 done = _done_of(loop, row)
                 size += len(done.keys)
-                yield done
+                yield row[0], done
             # The next page begins behind the last row; nothing stays open between pages. Cuts of one item each are
             # read by the thousand, long ones a few at a time.
             values["after"] = rows[-1][0]
@@ -128,8 +130,9 @@ class ItemPart(Part):
         with nonsense_of(items.name):
             return {decode_text(loop): int(count) for loop, count in rows}
 
-    def failures(self, run: RunId) -> Iterator[FailedItem]:
-        values: dict[str, Any] = {"id": run, "after": "", "which": b"", "limit": _FAILURES}
+    def failures(self, run: RunId, after: tuple[str, bytes] | None = None) -> Iterator[FailedItem]:
+        loop, digest = ("", b"") if after is None else (encode_text(after[0]), after[1])
+        values: dict[str, Any] = {"id": run, "after": loop, "which": digest, "limit": _FAILURES}
         while rows := self._database.read(lambda session: session.all(FAILURES_AFTER, values)):
             yield from map(_failed_of, rows)
             values["after"], values["which"] = rows[-1][0], bytes(rows[-1][1])

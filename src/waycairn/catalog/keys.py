@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from sqlalchemy import bindparam, delete, func, insert, literal, select, text
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.chunk_index import LOCK_EPOCH
 from waycairn.catalog.columns import decode_json, encode_json
 from waycairn.catalog.condemning import PACK_FILL
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import reads
+from waycairn.catalog.sql import ClauseElement, bindparam, delete, func, insert, literal, select, text
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import keys, meta
 from waycairn.model.ids import PackId
@@ -39,7 +37,7 @@ LOCK_KEYS = Statement("lock_keys", "Nobody else changes the keys; they can still
 HOLD_KEYS = Statement(
     "hold_keys",
     "Nobody changes the keys before this transaction ends.",
-    lambda build: select(literal(1)) if build.is_sqlite else text("LOCK TABLE keys IN ROW SHARE MODE"),
+    text("LOCK TABLE keys IN ROW SHARE MODE"),
 )
 NEWEST = Statement("newest_key", "The data key in use.", select(func.max(keys.c.generation)))
 
@@ -69,7 +67,8 @@ class KeyPart(Part):
 def hold_keys(session: Session, vault: Vault, opened: Callable[[Sequence[WrappedKey]], DataKeys]) -> None:
     """The keys of the vault are those of the store, until the transaction of the session ends. What a process goes on
     sealing with a key that was replaced would be lost when that is dropped."""
-    session.run(HOLD_KEYS)
+    if not session.address.startswith("sqlite"):  # there the transaction itself keeps others out
+        session.run(HOLD_KEYS)
     row = session.one(NEWEST)
     if row is not None and row[0] is not None and row[0] != vault.generation:
         vault.renew(opened(read_keys(session)))

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
-
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import reads
+from waycairn.catalog.sql import bindparam, delete, select
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import measurements
 from waycairn.model.histogram import Histogram, merged

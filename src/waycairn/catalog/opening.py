@@ -8,9 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from sqlalchemy import bindparam, column, create_mock_engine, func, insert, literal, select, table, text
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.audit import append
 from waycairn.catalog.copying import UNFINISHED
 from waycairn.catalog.database import Database, Row, Session
@@ -18,6 +15,7 @@ from waycairn.catalog.keys import add_keys, hold_keys, read_keys
 from waycairn.catalog.mounts import check_local
 from waycairn.catalog.sealed_values import name_of, seal_of
 from waycairn.catalog.shapes import reads
+from waycairn.catalog.sql import ClauseElement, bindparam, column, func, insert, literal, select, table, text
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import FORMAT, counters, meta, metadata, revision, versions
 from waycairn.catalog.whole import SqlCatalog
@@ -235,9 +233,7 @@ def _note_migration(database: Database, clock: Clock, info: StoreInfo, found: in
 
 def create_tables(session: Session) -> None:
     """All tables of the present format, in the transaction of the session."""
-    engine = create_mock_engine(session.address, lambda element, *_, **__: session.define(element))
-    metadata.create_all(engine, checkfirst=False)
-    versions.create(engine, checkfirst=False)
+    session.define(metadata, versions.metadata)
 
 
 def _refuse_missing(name: str) -> NoReturn:

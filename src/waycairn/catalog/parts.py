@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NoReturn
 
-from sqlalchemy import bindparam, select
+from msgspec import Struct
 
 from waycairn.catalog.columns import decode_text
 from waycairn.catalog.database import Database, Session
 from waycairn.catalog.rows import decode_owner
+from waycairn.catalog.sql import bindparam, select
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import runs
 from waycairn.errors import OwnershipLost, RunNotFound
@@ -30,8 +30,7 @@ RUN_ID = "run_id"
 """The value that names the run to a statement that is given its number: what an encrypted store binds its rows to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The run that rows are copied into."""
 
     id: RunId

@@ -22,6 +22,7 @@ from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import SAFE, from_postgres
 from waycairn.catalog.forks import drop_in_children, refuse_after_fork
 from waycairn.catalog.group import GroupCommit, Unit
+from waycairn.catalog.phrases import meant
 from waycairn.catalog.postgres_words import first_line, is_lost, is_silence, without_password
 from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.statement import Statement, Texts
@@ -34,8 +35,9 @@ from waycairn.world.files import translated
 
 T = TypeVar("T")
 # Beside its table it would make SQLAlchemy load all that it knows of PostgreSQL (30 ms) in every process.
-Index("ix_iterations_metrics", iterations.c.metrics, postgresql_using="gin").ddl_if(dialect="postgresql")
-_TEXTS = Texts(PGDialect_psycopg())  # type: ignore[no-untyped-call]
+Index("ix_iterations_metrics", meant(iterations).c.metrics, postgresql_using="gin").ddl_if(dialect="postgresql")
+_DIALECT: Any = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+_TEXTS = Texts("postgresql+psycopg://", lambda: _DIALECT)
 _MOST_IDLE = 8
 _ATTEMPTS = 3
 """Runs of one transaction: its connection was lost before COMMIT, or the server chose it to end a deadlock."""

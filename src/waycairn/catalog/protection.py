@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Column
+from waycairn.catalog.sql import Column
 
 _KEY = "protection"
 _HEAD = "head"

@@ -15,8 +15,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache, partial
 
-from sqlalchemy import BigInteger, Integer, Table, bindparam, case, func, insert, select, update
-
 from waycairn.catalog import tables
 from waycairn.catalog.chunk_index import ADD_BLOCK, LOCK_EPOCH
 from waycairn.catalog.columns import decode_text, encode_text
@@ -25,6 +23,7 @@ from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.rows import values_of_block
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sql import BigInteger, Integer, Table, bindparam, case, func, insert, select, update
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.sweeping import (
     REFERRING,

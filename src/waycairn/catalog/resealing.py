@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Column, Integer, Table, and_, bindparam, or_, select, update
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.database import Session
+from waycairn.catalog.filters import behind
 from waycairn.catalog.parts import RUN_ID, Part
+from waycairn.catalog.plan import names_of_row
 from waycairn.catalog.protection import Protection, is_touched, protection_of
-from waycairn.catalog.sealed_plan import names_of_row
+from waycairn.catalog.sql import ClauseElement, Column, Integer, Table, bindparam, select, update
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import metadata, runs
 
@@ -38,17 +37,8 @@ def _rows(build: Build, table: Table, *, is_first: bool) -> ClauseElement:
     if hangs:
         rows = rows.select_from(table.join(runs, table.c.run == runs.c.num))
     if not is_first:
-        rows = rows.where(_behind(key))
+        rows = rows.where(behind(key))
     return rows if build.is_sqlite else rows.with_for_update(of=table)
-
-
-def _behind(key: Sequence[Column[Any]]) -> Any:
-    return or_(
-        *(
-            and_(*(one == bindparam(f"key_{one.name}") for one in key[:at]), column > bindparam(f"key_{column.name}"))
-            for at, column in enumerate(key)
-        )
-    )
 
 
 @cache

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, func, select, tuple_
-
 from waycairn.catalog.columns import decode_json, decode_maybe, decode_text
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import nonsense_of, reads
+from waycairn.catalog.sql import BigInteger, Integer, bindparam, delete, func, select, tuple_
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import blocks, checkpoints, runs
 from waycairn.model.ids import RunId

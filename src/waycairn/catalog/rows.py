@@ -44,6 +44,7 @@ RUN_COLUMNS = (
     *(runs.c.done, runs.c.failed, runs.c.total, runs.c.note, runs.c.error, runs.c.created, runs.c.updated),
     runs.c.entered,
     runs.c.origin,
+    runs.c.account,
 )
 STEP_COLUMNS = (
     *(steps.c.place, steps.c.sequence, steps.c.arguments, steps.c.took),
@@ -100,6 +101,7 @@ def values_of_run(run: NewRun, now: float) -> dict[str, Any]:
         "metadata": encode_json(dict(run.metadata)),
         "launch": encode_launch(run.launch),
         "total": run.total,
+        "account": encode_maybe(run.account),
         "now": now,
     }
 
@@ -108,7 +110,7 @@ def values_of_run(run: NewRun, now: float) -> dict[str, Any]:
 def run_of(row: Row) -> RunRecord:
     """From RUN_COLUMNS."""
     (id_, root, parent, name, key, status, epoch, sequence, owner, lease_until, fingerprint, task, tags) = row[:13]
-    (metadata, launch, done, failed, total, note, error, created, updated, entered, origin) = row[13:]
+    (metadata, launch, done, failed, total, note, error, created, updated, entered, origin, account) = row[13:]
     return RunRecord(
         id=RunId(id_),
         root=RunId(root),
@@ -131,6 +133,7 @@ def run_of(row: Row) -> RunRecord:
         updated=updated,
         entered=entered,
         origin=None if origin is None else CheckpointId(origin),
+        account=decode_maybe(account),
     )
 
 

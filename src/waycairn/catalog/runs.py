@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, null, select, update
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.columns import decode_text, encode_json, encode_maybe, identity
 from waycairn.catalog.database import Session
+from waycairn.catalog.entries import begin_entry, lose_entry
 from waycairn.catalog.filters import any_values, holds_tag, one_of, tag_values
 from waycairn.catalog.parts import Part, lost, missing, refuse_unless_ours
 from waycairn.catalog.rows import RUN_COLUMNS, encode_launch, encode_owner, run_of, values_of_run
+from waycairn.catalog.sql import BigInteger, ClauseElement, Integer, bindparam, delete, null, select, update
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import runs
+from waycairn.model.entries import Ending
 from waycairn.model.ids import RunId
 from waycairn.model.records import NewRun, Owner, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
@@ -28,7 +28,7 @@ ADD_RUN = Statement(
         .values(
             **{column: bindparam(column) for column in ("id", "root", "parent", "name", "key", "identity", "status")},
             **{column: bindparam(column) for column in ("epoch", "owner", "fingerprint", "task", "tags", "metadata")},
-            **{column: bindparam(column) for column in ("launch", "total")},
+            **{column: bindparam(column) for column in ("launch", "total", "account")},
             sequence=0,
             done=0,
             failed=0,
@@ -44,6 +44,13 @@ HOLD_ROOT = Statement(
     "hold_root",
     "The epoch and owner of a root run; no takeover can come between this and the end of the transaction.",
     select(runs.c.epoch, runs.c.owner, runs.c.name).where(runs.c.id == bindparam("id")).with_for_update(read=True),
+)
+HOLD_TAKEN = Statement(
+    "hold_taken",
+    "Where a root run stands that is to be taken over in this epoch; no commit of it comes between.",
+    select(runs.c.num, runs.c.sequence, runs.c.updated)
+    .where(runs.c.id == bindparam("of"), runs.c.root == bindparam("of"), runs.c.epoch == bindparam("was"))
+    .with_for_update(),
 )
 TAKE_ROOT = Statement(
     "take_root",
@@ -99,8 +106,8 @@ def _list_runs(columns: tuple[str, ...], statuses: int, *, tagged: bool, roots_o
             chosen = chosen.where(runs.c.parent.is_(None))
         chosen = chosen.order_by(runs.c.num.desc())
         chosen = chosen.limit(bindparam("limit", type_=Integer)) if limited else chosen
-        assert isinstance(chosen, ClauseElement)
-        return chosen
+        element: ClauseElement = chosen
+        return element
 
     return Statement("list_runs", "Runs that match, newest first.", build)
 
@@ -125,7 +132,14 @@ class RunPart(Part):
     def _add(self, session: Session, run: NewRun, now: float) -> bool:
         if run.root != run.id:
             self._refuse_stale_root(session, run)
-        return session.change(ADD_RUN, values_of_run(run, now)) == 1
+        values = values_of_run(run, now)
+        if session.change(ADD_RUN, values) == 0:
+            return False
+        if run.owner is not None:
+            held = session.one(HOLD_TAKEN, {"of": run.id, "was": run.epoch})
+            assert held is not None, "a run that was just added is there"
+            begin_entry(session, held[0], run.epoch, owner=values["owner"], sequence=0, now=now)
+        return True
 
     def _refuse_stale_root(self, session: Session, run: NewRun) -> None:
         """Without this a stopped owner that wakes up could begin a phase of a run that it has lost, and commit to it."""
@@ -135,14 +149,22 @@ class RunPart(Part):
         if root[0] != run.epoch:
             lost(run.root, decode_text(root[2]), run.epoch, root[0], root[1])
 
-    def take_over(self, run: RunId, epoch: int, owner: Owner, now: float) -> bool:
+    def take_over(self, run: RunId, epoch: int, owner: Owner | None, now: float) -> bool:
         values = {"of": run, "was": epoch, "owner": encode_owner(owner), "now": now}
         return self._database.write(lambda session: self._take(session, values))
 
     def _take(self, session: Session, values: dict[str, Any]) -> bool:
-        if session.change(TAKE_ROOT, values) == 0:
+        found = session.one(HOLD_TAKEN, values)
+        if found is None:
             return False
+        num, sequence, updated = found
+        session.change(TAKE_ROOT, values)
         session.change(TAKE_PHASES, values)
+        is_displaced = values["owner"] is None
+        lose_entry(session, num, values["was"], updated, Ending.DISPLACED if is_displaced else Ending.ORPHANED)
+        if not is_displaced:
+            at = {"sequence": sequence, "now": values["now"]}
+            begin_entry(session, num, values["was"] + 1, owner=values["owner"], **at)
         return True
 
     def get_run(self, run: RunId) -> RunRecord | None:

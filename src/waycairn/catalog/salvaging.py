@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
+from waycairn.catalog.database import Row, Session
+from waycairn.catalog.shapes import kinds_of
+from waycairn.catalog.sql import (
     Column,
     ColumnElement,
     Integer,
@@ -32,11 +34,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import sqlite as dialects
-
-from waycairn.catalog.database import Row, Session
-from waycairn.catalog.shapes import kinds_of
-from waycairn.catalog.statement import Statement, Texts
+from waycairn.catalog.statement import Statement, sqlite_texts
 from waycairn.catalog.tables import FORMAT, Json, checkpoints, counters, keys, meta, metadata, runs
 from waycairn.errors import Damaged
 from waycairn.model.states import CheckpointStatus, RunStatus
@@ -48,7 +46,7 @@ _STATUSES = {
     checkpoints.c.status: frozenset(status.value for status in CheckpointStatus),
 }
 _NUMBER: ColumnElement[int] = literal_column("rowid", Integer)
-_TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
+_TEXTS = sqlite_texts()
 _SECRETS = {32, 71}
 """Bytes; the longer one is sealed, of an encrypted store."""
 _IDENTITY = (meta.c.id, meta.c.secret, meta.c.created)

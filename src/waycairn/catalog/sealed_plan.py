@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import Column, Table
 from sqlalchemy.sql import operators
@@ -32,40 +32,25 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Alias, CompoundSelect, Join, ScalarSelect, Select, Subquery
 
+from waycairn.catalog import tables
 from waycairn.catalog.parts import RUN_ID
+from waycairn.catalog.phrases import meant
+from waycairn.catalog.plan import Field, Plan, Source, names_of_row
 from waycairn.catalog.protection import Protection, head_of, is_touched, protection_of
-from waycairn.catalog.tables import runs
 
-Source = str | int
-"""Where a part of the name of a row is found: in a value of the statement, or at a place in the row."""
+runs: Table = meant(tables.runs)
+
 # SQLAlchemy shows these parts of a statement to its compilers only; a test that compiles all statements holds them.
 _values_of, _returning_of = attrgetter("_values"), attrgetter("_returning")
 _multi_values_of, _conflict_of = attrgetter("_multi_values"), attrgetter("_post_values_clause")
 _sorting_of = attrgetter("_order_by_clauses", "_group_by_clauses", "_having_criteria")
+K = TypeVar("K")
 _LOOKED_UP = (Protection.MATCHED, Protection.HASHED)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A value that is sealed or opened."""
-
-    column: Column[Any]
-    row: Sequence[Source] | None
-    """What names its row; None: it cannot be told, and the value must be NULL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What has to be done around one statement."""
-
-    values: Mapping[str, Field]
-    results: Mapping[int, Field]
-    """Those that name rows first."""
 
 
 def plan_of(name: str, statement: ClauseElement) -> Plan:
     """TypeError for what cannot be done on sealed values."""
-    return _Analysis(name).run(statement)
+    return _Analysis(name).run(meant(statement))
 
 
 @dataclass
@@ -101,7 +86,7 @@ class _Analysis:
             self._refuse(f"is a {type(statement).__name__}")
         if both := self._clear & self._values.keys():
             self._refuse(f"uses {', '.join(sorted(both))} in the clear, too")
-        return Plan(self._values, results)
+        return Plan(_ours(self._values), _ours(results))
 
     def _refuse(self, what: str) -> NoReturn:
         raise TypeError(f"the statement {self._name!r} {what}, which cannot be done in an encrypted store")
@@ -268,9 +253,12 @@ class _Analysis:
             _note_equal(clause.left, right, scope)
 
 
-def names_of_row(table: Table) -> tuple[str, ...]:
-    """The columns that name a row, outside of one database: `run` is the id of a run."""
-    return ("id",) if table is runs else tuple(column.name for column in table.primary_key)
+def _ours(fields: Mapping[K, Field]) -> dict[K, Field]:
+    """With the columns of `tables`."""
+    return {
+        key: Field(tables.metadata.tables[field.column.table.name].c[field.column.name], field.row)
+        for key, field in fields.items()
+    }
 
 
 def _note_equal(left: Any, right: Any, scope: _Scope) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
-
-from sqlalchemy.engine.interfaces import Dialect
 
 from waycairn.catalog.database import Cursor, Row, Session, Values
-from waycairn.catalog.sealed_plan import Field, Source, plan_of
+from waycairn.catalog.plan import Field, Plan, Source
 from waycairn.catalog.sealed_values import Seal, name_of, seal_of
 from waycairn.catalog.statement import Statement, Texts
 from waycairn.ports import Vault
@@ -21,17 +18,15 @@ _Places = tuple[Source, ...]
 class Seals:
     """The vault of a store, and what it has to do around each statement of one dialect. Shared by all connections."""
 
-    def __init__(self, vault: Vault, dialect: Dialect) -> None:
+    def __init__(self, vault: Vault, texts: Texts) -> None:
         self.vault = vault
-        self.texts = Texts(dialect, is_sealed=True)
-        self._dialect = dialect
+        self.texts = texts
         self._ways: dict[Statement, _Ways] = {}
 
     def of(self, statement: Statement) -> _Ways:
         found = self._ways.get(statement)
         if found is None:
-            element = statement.core(self._dialect, is_sealed=True)
-            found = self._ways[statement] = _Ways(self.vault, statement, element)
+            found = self._ways[statement] = _Ways(self.vault, statement, self.texts.plan(statement))
         return found
 
 
@@ -40,8 +35,7 @@ class _Ways:
 
     __slots__ = ("_results", "_statement", "_values", "_vault")
 
-    def __init__(self, vault: Vault, statement: Statement, element: Any) -> None:
-        plan = plan_of(statement.name, element)
+    def __init__(self, vault: Vault, statement: Statement, plan: Plan) -> None:
         self._vault = vault
         self._statement = statement.name
         self._values = [(name, seal_of(field.column), _places(field)) for name, field in plan.values.items()]

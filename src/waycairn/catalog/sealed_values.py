@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, LargeBinary
-
 from waycairn.catalog.protection import Protection, head_of, protection_of
+from waycairn.catalog.shapes import kinds_of
+from waycairn.catalog.sql import Column
 from waycairn.catalog.tables import Json
 from waycairn.errors import Damaged
 from waycairn.ports import Vault
@@ -27,7 +27,7 @@ class Seal:
     def __init__(self, column: Column[Any]) -> None:
         self.column = column
         self._context = f"{column.table.name}\0{column.name}".encode()
-        self._form = _BINARY if isinstance(column.type, LargeBinary) else _JSON if column.type is Json else _TEXT
+        self._form = _BINARY if bytes in kinds_of(column) else _JSON if column.type is Json else _TEXT
         self._head = head_of(column)
         self._purpose = str(column)
         self._protection = protection_of(column)
@@ -95,7 +95,7 @@ def seal_of(column: Column[Any]) -> Seal:
 
 
 def name_of(row: Sequence[Any]) -> bytes:
-    """What names a row (see `sealed_plan.names_of_row`), as contexts have it."""
+    """What names a row (see `plan.names_of_row`), as contexts have it."""
     return b"".join(map(_rendered, row))
 
 

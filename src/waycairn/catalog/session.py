@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, func, insert, select
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.database import Session
 from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
-from waycairn.catalog.points import encode_points
 from waycairn.catalog.session_rows import (
     ITERATION,
     LOGGED,
@@ -28,6 +24,7 @@ from waycairn.catalog.session_rows import (
     values_of_rule,
 )
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sql import ClauseElement, Integer, bindparam, delete, func, insert, select
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import discovered_patterns as patterns
 from waycairn.catalog.tables import iterations, metrics, rule_metadata, rule_performance, runs
@@ -92,6 +89,22 @@ ITERATIONS_AFTER = Statement(
     .where(iterations.c.run == NUM, iterations.c.sequence > bindparam("after"))
     .order_by(iterations.c.number),
 )
+NEXT_ITERATIONS = Statement(
+    "next_iterations",
+    "Iterations of higher numbers, a bounded number.",
+    select(*ITERATION)
+    .where(iterations.c.run == NUM, iterations.c.number > bindparam("number"))
+    .order_by(iterations.c.number)
+    .limit(bindparam("limit", type_=Integer)),
+)
+FORMER_ITERATIONS = Statement(
+    "former_iterations",
+    "Iterations of lower numbers, a bounded number, the highest first.",
+    select(*ITERATION)
+    .where(iterations.c.run == NUM, iterations.c.number < bindparam("number"))
+    .order_by(iterations.c.number.desc())
+    .limit(bindparam("limit", type_=Integer)),
+)
 GET_ITERATION = Statement(
     "get_iteration",
     "The iteration of a number.",
@@ -154,6 +167,7 @@ BEST_LEFT = Statement(
 )
 
 _PAGE = 64
+_LAST = 2**62
 
 
 class SessionPart(Part):
@@ -173,6 +187,14 @@ class SessionPart(Part):
     def iterations(self, run: RunId, after: int = -1) -> Sequence[Iteration]:
         values = {"id": run, "after": after}
         return [*map(iteration_of, self._database.read(lambda session: session.all(ITERATIONS_AFTER, values)))]
+
+    def next_iterations(self, run: RunId, number: int, limit: int) -> Sequence[Iteration]:
+        values = {"id": run, "number": number, "limit": limit}
+        return [*map(iteration_of, self._database.read(lambda session: session.all(NEXT_ITERATIONS, values)))]
+
+    def former_iterations(self, run: RunId, number: int | None, limit: int) -> Sequence[Iteration]:
+        values = {"id": run, "number": _LAST if number is None else number, "limit": limit}
+        return [*map(iteration_of, self._database.read(lambda session: session.all(FORMER_ITERATIONS, values)))]
 
     def find_iteration(self, run: RunId, number: int | None = None) -> Iteration | None:
         statement = NEWEST_ITERATION if number is None else GET_ITERATION
@@ -200,18 +222,17 @@ class EncodedJournal:
     """The rows of a commit, encoded before its transaction: what cannot be stored never takes a lock."""
 
     def __init__(self, rows: JournalRows, run: RunId, epoch: int, now: float, *, is_sealed: bool = False) -> None:
-        steps = [point.step for point in rows.points]
         self._run = run
-        self._logged = {
-            "epoch": epoch,
-            "entered": rows.entered or now,
-            "created": now,
-            "saving": rows.saving,
-            "first": min(steps, default=None),
-            "last": max(steps, default=None),
-            "count": len(steps),
-            "points": encode_points(rows.points),
-        }
+        self._logged = values_of_logged(
+            LoggedCut(
+                sequence=0,  # `add` knows it
+                epoch=epoch,
+                entered=rows.entered or now,
+                created=now,
+                saving=rows.saving,
+                points=rows.points,
+            )
+        )
         self._iterations = [values_of_iteration(iteration, epoch, is_sealed=is_sealed) for iteration in rows.iterations]
         self._rules = [values_of_rule(place, rule) for place, rule in enumerate(rows.rules)]
         self._patterns = [values_of_pattern(place, pattern) for place, pattern in enumerate(rows.patterns)]
@@ -265,26 +286,15 @@ def copy_journal(session: Session, source: RunId, target: Target, through: int) 
         if one.sequence <= through:
             values = values_of_iteration(one, one.epoch, is_sealed=session.is_sealed)
             session.change(ADD_ITERATION, {**values, **to, "sequence": one.sequence})
-    places = _Places()
-    for rule in map(rule_of, session.all(RULES_AFTER, everything)):
+    for row in session.all(RULES_AFTER, everything):
+        _, place, *_ = row
+        rule = rule_of(row)
         if rule.sequence <= through:
             where = {**to, "sequence": rule.sequence, "promoted": rule.is_promoted}
-            session.change(ADD_RULE, {**values_of_rule(places.next(rule.sequence), rule), **where})
-    places = _Places()
-    for pattern in map(pattern_of, session.all(PATTERNS_AFTER, everything)):
+            session.change(ADD_RULE, {**values_of_rule(place, rule), **where})
+    for row in session.all(PATTERNS_AFTER, everything):
+        _, _, place, *_ = row
+        pattern = pattern_of(row)
         if pattern.sequence <= through:
             where = {**to, "sequence": pattern.sequence}
-            session.change(ADD_PATTERN, {**values_of_pattern(places.next(pattern.sequence), pattern), **where})
-
-
-class _Places:
-    """Rows of one cut are numbered from 0, in the order in which they are read."""
-
-    def __init__(self) -> None:
-        self._sequence = -1
-        self._place = -1
-
-    def next(self, sequence: int) -> int:
-        self._place = self._place + 1 if sequence == self._sequence else 0
-        self._sequence = sequence
-        return self._place
+            session.change(ADD_PATTERN, {**values_of_pattern(place, pattern), **where})

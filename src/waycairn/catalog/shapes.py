@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Boolean, Column, Double, Integer, LargeBinary
-
 from waycairn.catalog.database import Row
+from waycairn.catalog.schema import Number
+from waycairn.catalog.sql import BigInteger, Boolean, Column, Double, Integer, LargeBinary, SmallInteger
 from waycairn.errors import Damaged
 
 T = TypeVar("T")
 NONSENSE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What decoders raise when they are handed nonsense."""
-_KINDS: tuple[tuple[Any, frozenset[type]], ...] = (
-    (Boolean, frozenset({bool, int})),
-    (Integer, frozenset({int})),
-    (Double, frozenset({float, int})),
-    (LargeBinary, frozenset({bytes, memoryview})),
-)
+_KINDS: dict[Any, frozenset[type]] = {
+    Boolean: frozenset({bool, int}),
+    **dict.fromkeys((Number, Integer, BigInteger, SmallInteger), frozenset({int})),
+    Double: frozenset({float, int}),
+    LargeBinary: frozenset({bytes, memoryview}),
+}
 _TEXT = frozenset({str})
 
 
@@ -68,7 +68,7 @@ def damaged_row(table: str, detail: object) -> Damaged:
 
 def kinds_of(column: Column[Any]) -> frozenset[type]:
     """The types that a column of a row may have."""
-    kinds = next((kinds for kind, kinds in _KINDS if isinstance(column.type, kind)), _TEXT)
+    kinds = _KINDS.get(column.type, _TEXT)
     return kinds | {type(None)} if column.nullable else kinds
 
 

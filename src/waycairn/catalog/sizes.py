@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, or_, select
-
 from waycairn.catalog.columns import decode_text
-from waycairn.catalog.parts import Part
+from waycairn.catalog.parts import NUM, Part
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sql import bindparam, func, or_, select
 from waycairn.catalog.statement import Statement
-from waycairn.catalog.tables import blocks, checkpoints, runs
+from waycairn.catalog.tables import blocks, checkpoints, runs, steps
+from waycairn.model.ids import RunId
 from waycairn.model.states import RunStatus
 from waycairn.ports.catalog_sizes import SavedBytes
 
@@ -40,6 +40,15 @@ COUNT_OLDER = Statement(
     .where(checkpoints.c.created < bindparam("before"), or_(*(runs.c.status == status for status in _FINISHED))),
 )
 
+COUNT_OF_RUN = Statement(
+    "count_of_run",
+    "How many checkpoints and steps one run has.",
+    select(
+        select(func.count()).select_from(checkpoints).where(checkpoints.c.run == NUM).scalar_subquery(),
+        select(func.count()).select_from(steps).where(steps.c.run == NUM).scalar_subquery(),
+    ),
+)
+
 
 class SizePart(Part):
     """Implements `ports.SizeRows`."""
@@ -56,5 +65,10 @@ class SizePart(Part):
 
     def count_older(self, created: float) -> tuple[int, int]:
         row = self._database.read(lambda session: session.one(COUNT_OLDER, {"before": created}))
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    def count_of_run(self, run: RunId) -> tuple[int, int]:
+        row = self._database.read(lambda session: session.one(COUNT_OF_RUN, {"id": run}))
         assert row is not None
         return int(row[0]), int(row[1])

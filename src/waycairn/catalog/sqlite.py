@@ -11,8 +11,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy.dialects import sqlite as dialects
-
 from waycairn.catalog.database import Session, Sessions
 from waycairn.catalog.failures import from_sqlite
 from waycairn.catalog.forks import drop_in_children, inherits, refuse_after_fork, refuse_inherited
@@ -21,7 +19,7 @@ from waycairn.catalog.group import GroupCommit, Unit
 from waycairn.catalog.queue import FairQueue
 from waycairn.catalog.riding import write_with_rider
 from waycairn.catalog.sqlite_room import settle_log, shrink, write_back
-from waycairn.catalog.statement import Texts
+from waycairn.catalog.statement import sqlite_texts
 from waycairn.errors import StoreError, WriteFailed
 from waycairn.model.policy import Durability
 from waycairn.ports import Vault
@@ -53,7 +51,7 @@ _PRAGMAS = (
     # What is deleted is overwritten. Many builds of SQLite have it on; it costs nothing that can be measured, since rows are replaced in pages that are written anyway.
     "PRAGMA secure_delete = ON",
 )
-_TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
+_TEXTS = sqlite_texts()
 
 
 def create_file(path: Path) -> None:
@@ -265,9 +263,10 @@ class SqliteDatabase:
         while True:
             try:
                 return self._connected(frozen=frozen, is_new=is_new)
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
                 # Of several who make an empty file a database SQLite sends some away at once, lest they wait for each other.
-                if not is_new or time.monotonic() > ends:
+                is_busy = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+                if not (is_new and is_busy) or time.monotonic() > ends:
                     raise
                 time.sleep(_PAUSE)
 

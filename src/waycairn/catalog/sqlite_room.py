@@ -13,9 +13,8 @@ from contextlib import closing, contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
 from waycairn.catalog.queue import FairQueue
+from waycairn.catalog.sql import text
 from waycairn.catalog.statement import Statement
 from waycairn.world.crashpoints import crashpoint
 from waycairn.world.files import flush

@@ -21,16 +21,14 @@ from itertools import islice
 from operator import le
 from typing import Any
 
-from sqlalchemy import Integer, LargeBinary, Table, bindparam, delete, func, select
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.chunk_index import COUNTER, IS_ARCHIVED, LOCK_EPOCH, is_sound
 from waycairn.catalog.database import Row, Session, in_batches
 from waycairn.catalog.dropping import drop_chunks
 from waycairn.catalog.filters import any_values, one_of
 from waycairn.catalog.parts import Part
-from waycairn.catalog.sealed_plan import names_of_row
+from waycairn.catalog.plan import names_of_row
 from waycairn.catalog.shapes import nonsense_of
+from waycairn.catalog.sql import ClauseElement, Integer, LargeBinary, Table, bindparam, delete, func, select
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import blocks, checkpoints, chunks, counters, metadata, runs
 from waycairn.errors import Damaged, SweptMeanwhile

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
+from waycairn.catalog.account_tables import accounts, logins, tokens
+from waycairn.catalog.protection import HASHED, KEYED, MANIFEST, MATCHED, SEALED
+from waycairn.catalog.schema import FORMAT, Json, Number, metadata, revision
+from waycairn.catalog.sql import (
     BigInteger,
     Boolean,
     Column,
@@ -19,43 +22,44 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-)
-from sqlalchemy.types import UserDefinedType
-
-from waycairn.catalog.protection import HASHED, KEYED, MANIFEST, MATCHED, SEALED
-
-FORMAT = 3
-"""The version of everything below. It grows with each migration and is never given out twice."""
-
-
-def revision(number: int) -> str:
-    """The name of the migration that leads to a format."""
-    return f"{number:04d}"
-
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+    text,
 )
 
-Number = BigInteger().with_variant(Integer(), "sqlite")
-"""On SQLite only INTEGER makes a primary key the row number itself."""
-
-
-class Jsonb(UserDefinedType[str]):
-    """PostgreSQL's JSONB. The name alone: importing SQLAlchemy's PostgreSQL dialect takes 0.1 s, also on SQLite."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "JSONB"
-
-
-Json = Text().with_variant(Jsonb(), "postgresql")
+__all__ = [
+    "FORMAT",
+    "Json",
+    "accounts",
+    "audit",
+    "backups",
+    "blocks",
+    "checkpoints",
+    "chunks",
+    "computed",
+    "counters",
+    "damaged",
+    "discovered_patterns",
+    "entries",
+    "failures",
+    "items",
+    "iterations",
+    "keys",
+    "logins",
+    "measurements",
+    "meta",
+    "metadata",
+    "metrics",
+    "outputs",
+    "packs",
+    "queued",
+    "revision",
+    "rule_metadata",
+    "rule_performance",
+    "runs",
+    "steps",
+    "tokens",
+    "upkeep",
+    "versions",
+]
 
 # One row: what the store is. Written once, and by migrations.
 meta = Table(
@@ -105,11 +109,39 @@ runs = Table(
     Column("updated", Double, nullable=False),
     Column("entered", Integer, nullable=False),
     Column("origin", Text),  # the checkpoint that a fork began at
+    Column("account", Text),  # whose it is: who created it; NULL before format 5
+    # Whoever looks again and again looks at few rows. A commit changes no column of these, so it writes nothing here.
+    Index(
+        "ix_runs_running", "num", sqlite_where=text("status = 'running'"), postgresql_where=text("status = 'running'")
+    ),
+    # Pages of runs; phases are not listed.
+    Index("ix_runs_created", "created", sqlite_where=text("root = id"), postgresql_where=text("root = id")),
+    Index("ix_runs_name", "name", sqlite_where=text("root = id"), postgresql_where=text("root = id")),
+    Index("ix_runs_status", "status", "created", sqlite_where=text("root = id"), postgresql_where=text("root = id")),
+    # By their last commit, once they rest. PostgreSQL could not update a row in place whose indexed columns change (HOT), and a
+    # commit changes this one: there the rows are looked through.
+    Index("ix_runs_rested", "updated", sqlite_where=text("root = id AND status <> 'running'")).ddl_if(dialect="sqlite"),
 )
 
 
 def _run() -> Column[int]:
     return Column("run", Number, ForeignKey("runs.num", ondelete="CASCADE"), nullable=False)
+
+
+# Each entry into a run that has an owner. Written when it begins and when it ends, never by a commit between.
+entries = Table(
+    "entries",
+    metadata,
+    _run(),
+    Column("epoch", BigInteger, nullable=False),
+    Column("begun", Double, nullable=False),
+    Column("owner", Json, nullable=False),
+    Column("sequence", BigInteger, nullable=False),  # the newest commit when it began
+    Column("ended", Double),
+    Column("ending", String),  # what its run became, or how it ended without leaving it
+    PrimaryKeyConstraint("run", "epoch"),
+    sqlite_with_rowid=False,
+)
 
 
 def _stored() -> tuple[Column[Any], ...]:
@@ -418,6 +450,30 @@ measurements = Table(
     Column("histogram", LargeBinary, nullable=False),
     PrimaryKeyConstraint("hour", "name", "writer"),
     sqlite_with_rowid=False,
+)
+
+# Backups, whole or gone; what they hold is a run of the same id. A row outlives it.
+backups = Table(
+    "backups",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("label", Text, nullable=False, info=SEALED),
+    Column("owner", Text, nullable=False),
+    Column("source", Json, nullable=False, info=SEALED),
+    Column("state", String, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+    Column("verified", Double),  # when all of it was read back last and found intact
+    Column("deleted", Double),  # when the source was deleted
+    Column("expires", Double),  # NULL: never
+    Column("pinned", Boolean, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("digest", Text, info=SEALED),  # a hash of what is in it, by which it could be known again
+    Column("error", Text, info=SEALED),
+    Index("ix_backups_created", "created"),
 )
 
 versions = Table(

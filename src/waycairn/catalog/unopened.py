@@ -11,20 +11,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Table, bindparam, delete, select
-from sqlalchemy.dialects import sqlite as dialects
-
 from waycairn.catalog.database import Session
+from waycairn.catalog.plan import names_of_row
 from waycairn.catalog.protection import Protection, protection_of
 from waycairn.catalog.salvaging import SalvagedRows, drop_orphans
-from waycairn.catalog.sealed_plan import names_of_row
 from waycairn.catalog.sealed_values import name_of, seal_of
-from waycairn.catalog.statement import Statement, Texts
+from waycairn.catalog.sql import Column, Table, bindparam, delete, select
+from waycairn.catalog.statement import Statement, sqlite_texts
 from waycairn.catalog.tables import meta, metadata, runs
 from waycairn.errors import Damaged
 from waycairn.ports import Vault
 
-_TEXTS = Texts(dialects.dialect(paramstyle="qmark"))
+_TEXTS = sqlite_texts()
 _OPENED = (Protection.MATCHED, Protection.SEALED)
 NUMBERS = Statement(
     "numbers_of_runs", "Runs, and what rows that hang on them are known by.", select(runs.c.num, runs.c.id)

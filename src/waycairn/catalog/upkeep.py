@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Double, bindparam, or_, select
-from sqlalchemy.sql.elements import ClauseElement
-
 from waycairn.catalog.columns import decode_json, encode_json
 from waycairn.catalog.database import Row
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import reads
+from waycairn.catalog.sql import ClauseElement, Double, bindparam, or_, select
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.tables import Json, upkeep
 from waycairn.ports.catalog_upkeep import UpkeepNote
@@ -29,8 +27,8 @@ def _note(build: Build) -> ClauseElement:
     noted = noted.on_conflict_do_update(
         index_elements=["name"], set_={"at": noted.excluded.at, "facts": noted.excluded.facts}
     )
-    assert isinstance(noted, ClauseElement)
-    return noted
+    element: ClauseElement = noted
+    return element
 
 
 NOTE_UPKEEP = Statement("note_upkeep", "Note what was done, in place of the time before.", _note)
@@ -43,8 +41,8 @@ def _claim(build: Build) -> ClauseElement:
     # later is of somebody who began while this one looked at its clock.
     is_due = or_(upkeep.c.at <= bindparam("due", type_=Double), upkeep.c.at > bindparam("until", type_=Double))
     claimed = claimed.on_conflict_do_update(index_elements=["name"], set_={"at": now}, where=is_due)
-    assert isinstance(claimed, ClauseElement)
-    return claimed
+    element: ClauseElement = claimed
+    return element
 
 
 CLAIM_UPKEEP = Statement("claim_upkeep", "Note that a work begins, unless it began lately.", _claim)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, insert, select, union
-
 from waycairn.catalog.columns import decode_text, encode_text
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.rows import stored_of, values_of_stored
 from waycairn.catalog.shapes import nonsense_of, reads
+from waycairn.catalog.sql import Integer, bindparam, delete, insert, select, union
 from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import computed, queued
 from waycairn.model.ids import RunId

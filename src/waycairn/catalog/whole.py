@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
-from sqlalchemy.sql.elements import ClauseElement
-
+from waycairn.catalog.accounts import AccountPart
 from waycairn.catalog.audit import AuditPart
+from waycairn.catalog.backups import BackupPart
 from waycairn.catalog.branching import BranchPart
 from waycairn.catalog.checkpoints import CheckpointPart
 from waycairn.catalog.chunk_index import ChunkPart
@@ -18,18 +17,22 @@ from waycairn.catalog.condemning import PackPart
 from waycairn.catalog.copying import CopyPart
 from waycairn.catalog.damage import DamagePart
 from waycairn.catalog.database import Database, Session
+from waycairn.catalog.entries import EntryPart
 from waycairn.catalog.history import HistoryPart
 from waycairn.catalog.items import ItemPart
 from waycairn.catalog.keys import KeyPart
 from waycairn.catalog.measurements import MeasurePart
+from waycairn.catalog.moving import MovingPart
 from waycairn.catalog.repacking import RepackPart
 from waycairn.catalog.resealing import ResealPart
 from waycairn.catalog.retention import RetentionPart
 from waycairn.catalog.room import RoomPart
+from waycairn.catalog.run_pages import RunPagePart
 from waycairn.catalog.runs import RunPart
 from waycairn.catalog.session import SessionPart
 from waycairn.catalog.shapes import nonsense_of
 from waycairn.catalog.sizes import SizePart
+from waycairn.catalog.sql import ClauseElement, ColumnElement, bindparam, func, literal_column, select, update
 from waycairn.catalog.statement import Build, Statement
 from waycairn.catalog.sweeping import SweepPart
 from waycairn.catalog.tables import blocks, checkpoints, chunks, packs, runs, steps
@@ -101,6 +104,7 @@ _TOTAL_NAMES = (
 
 class SqlCatalog(
     RunPart,
+    RunPagePart,
     CommitPart,
     ItemPart,
     WaitingPart,
@@ -114,14 +118,18 @@ class SqlCatalog(
     KeyPart,
     ResealPart,
     CopyPart,
+    MovingPart,
     SizePart,
     UpkeepPart,
     DamagePart,
     AuditPart,
+    BackupPart,
     BranchPart,
     MeasurePart,
     RetentionPart,
     RoomPart,
+    AccountPart,
+    EntryPart,
 ):
     """Implements `ports.Catalog` over any `Database`."""
 

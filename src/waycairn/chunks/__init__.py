@@ -15,6 +15,7 @@ from waycairn.chunks.pack_reader import check_ends, check_pack, list_pack
 from waycairn.chunks.reader import ChunkReader
 from waycairn.chunks.roots import IndexTable, Roots
 from waycairn.chunks.source import Examined
+from waycairn.chunks.streaming import Shape, StateStream, gathered
 from waycairn.chunks.tuning import Tuning
 from waycairn.chunks.writer import ChunkWriter
 
@@ -26,10 +27,13 @@ __all__ = [
     "Listing",
     "OpenState",
     "Roots",
+    "Shape",
+    "StateStream",
     "Tuning",
     "check_compression",
     "check_ends",
     "check_pack",
+    "gathered",
     "list_pack",
     "list_what_is_proven",
 ]

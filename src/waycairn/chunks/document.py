@@ -31,13 +31,14 @@ class LargeDocument:
             else:
                 self._pieces += map(places.__getitem__, range(segment.first, segment.first + segment.count))
         self._starts = _starts(self._pieces, self._length)
-        self._seen: tuple[int, Buffer] = (-1, b"")
+        self._seen: dict[int, Buffer] = {}
+        """Chunks of the block that was looked into last, by number."""
 
     def __len__(self) -> int:
         return self._length
 
     def peek(self, start: int, size: int) -> bytes:
-        """A few bytes of it, fewer at the end. Reads the chunks that hold them; the last one is kept."""
+        """A few bytes of it, fewer at the end. Reads the blocks that hold them; the last one is kept."""
         found = b""
         while len(found) < size and start < self._length:
             at = bisect_right(self._starts, start) - 1
@@ -51,11 +52,21 @@ class LargeDocument:
         piece = self._pieces[at]
         if isinstance(piece, bytes):
             return piece
-        if self._seen[0] != at:
-            memory = allocate(piece.length)
-            self._source.read([Want(piece, memory)])
-            self._seen = at, memory
-        return self._seen[1]
+        if piece.number not in self._seen:
+            self._seen = self._block_from(at, piece.block.number)
+        return self._seen[piece.number]
+
+    def _block_from(self, at: int, block: int) -> dict[int, Buffer]:
+        """A chunk, and those behind it in its block, which is opened as a whole whatever is asked of it."""
+        wants: dict[int, Want] = {}
+        while (
+            at < len(self._pieces) and not isinstance(piece := self._pieces[at], bytes) and piece.block.number == block
+        ):
+            if piece.number not in wants:
+                wants[piece.number] = Want(piece, allocate(piece.length))
+            at += 1
+        self._source.read(wants.values())
+        return {number: want.memory for number, want in wants.items() if want.memory is not None}
 
     def read(self, apart: Sequence[Span] = ()) -> tuple[memoryview, list[bytes]]:
         """All of it but the spans, in memory that nobody else has; and each span, as bytes that were never copied."""

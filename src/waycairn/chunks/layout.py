@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 ALIGNMENT = 64
 """A buffer that shares a chunk starts at a multiple of this, so that an array can use the memory as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Buffers that share chunks: one large one, or several small ones one behind the other in a single chunk."""
 
     members: tuple[tuple[int, int], ...]

@@ -9,7 +9,8 @@ nothing. The list of an encrypted pack is sealed as a whole: where a byte of it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from waycairn.chunks import pack_file
 from waycairn.chunks.hashing import chunk_id, plain_hash
@@ -33,8 +34,7 @@ _SHORTEST_ENTRY = 39
 """Bytes of the entry of a raw block with one chunk, at the least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     data: NewData
     damage: str | None
     """None if the pack's own list is intact; else what is wrong with it, and `data` is what could be proven all the same."""
@@ -59,8 +59,7 @@ def list_what_is_proven(blobs: Blobs, info: StoreInfo, pack: PackId) -> Listing:
     return Listing(rows_of(pack, found.size, b"", proven), damage)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """What is known of an entry before it is read."""
 
     at: int

@@ -31,9 +31,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.sealing import compressed, decompressed
@@ -64,8 +64,7 @@ Segment = Run | bytes
 """A part of a document: chunks, or a literal."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     document_length: int
     segments: Sequence[Segment]
     sizes: Sequence[int]

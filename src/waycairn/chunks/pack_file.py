@@ -44,7 +44,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from waycairn.chunks.hashing import plain_hash
 from waycairn.chunks.sealing import DELTA, RAW, Member
@@ -63,8 +64,7 @@ HEADER_SIZE = 64
 TRAILER_SIZE = 64
 
 
-@dataclass(frozen=True, slots=True)
-class PackedBlock:
+class PackedBlock(Struct, frozen=True):
     """A block as the footer lists it."""
 
     codec: int
@@ -78,8 +78,7 @@ class PackedBlock:
     """Number and id of the chunk that it is the difference to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     alignment: int
     generation: int | None
     """Of the data key; None: the pack is a plain one."""

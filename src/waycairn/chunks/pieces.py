@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.cutting import Piece, Plan, cut_piece
@@ -21,8 +22,7 @@ Parts = Sequence[Buffer]
 """Of a chunk, one behind the other."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(Struct, frozen=True):
     """A chunk before it is hashed."""
 
     parts: Parts
@@ -30,8 +30,7 @@ class _Cut:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class BufferPiece:
+class BufferPiece(Struct, frozen=True):
     """A chunk of buffers."""
 
     parts: Parts
@@ -72,29 +71,21 @@ def hash_document(
     By the caller alone: to cut and to hash a chunk of 16 KiB take 5 µs each, and two threads that ask for the interpreter as
     often as that wait for each other longer (113 MiB: 0.12 s by one, 0.14 s and twice the CPU by two).
     """
-    for window in _plan_windows(plans):
-        pieces: list[Piece] = []
-        ids: list[ChunkId] = []
-        for plan in window:
-            for piece in cut_piece(document, plan, seed):
-                pieces.append(piece)
-                if not piece.literal:
-                    # At once: its bytes are still in the cache of this core.
-                    ids.append(chunk_id((document[piece.start : piece.end],), secret))
-        yield pieces, ids
-
-
-def _plan_windows(plans: Iterable[Plan]) -> Iterator[list[Plan]]:
-    window: list[Plan] = []
+    pieces: list[Piece] = []
+    ids: list[ChunkId] = []
     size = 0
     for plan in plans:
-        window.append(plan)
-        size += plan.end - plan.start
-        if size >= _WINDOW:
-            yield window
-            window, size = [], 0
-    if window:
-        yield window
+        for piece in cut_piece(document, plan, seed):
+            pieces.append(piece)
+            if not piece.literal:
+                # At once: its bytes are still in the cache of this core.
+                ids.append(chunk_id((document[piece.start : piece.end],), secret))
+            size += piece.end - piece.start
+            if size >= _WINDOW:
+                yield pieces, ids
+                pieces, ids, size = [], [], 0
+    if pieces:
+        yield pieces, ids
 
 
 def _hash(cut: _Cut, width: int, secret: bytes) -> BufferPiece:

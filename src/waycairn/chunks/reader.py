@@ -10,6 +10,7 @@ from waycairn.chunks.manifest import Manifest, decode, root_of
 from waycairn.chunks.open_state import OpenState
 from waycairn.chunks.roots import IndexTable, Roots
 from waycairn.chunks.source import ChunkSource, Examined, Want
+from waycairn.chunks.streaming import StateStream
 from waycairn.chunks.tuning import MIB
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace, Stored, StoreInfo
@@ -32,6 +33,11 @@ class ChunkReader:
         """Verify the manifest against its root and find where its chunks lie. Reads no chunk yet."""
         manifest, places = self._resolve(stored)
         return OpenState(manifest, _groups(manifest), places, self._source)
+
+    def stream(self, stored: Stored) -> StateStream:
+        """To read all of it piece by piece, in little memory."""
+        manifest, places = self._resolve(stored)
+        return StateStream(manifest, places, self._source)
 
     def verify(self, stored: Stored) -> None:
         """Read everything that the state needs and compare it with its hashes. Raises Damaged naming chunk, pack,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from waycairn.chunks.hashing import Keys, chunk_id
 from waycairn.chunks.manifest import decode, root_of
@@ -57,7 +59,7 @@ class Rekeying:
         for opened in blocks:
             sealed = sealed_as_it_is(opened)
             base = None if sealed.base is None else self._base(sealed.base)
-            yield (opened,), (replace(sealed, members=self._members(opened), base=base),)
+            yield (opened,), (structs.replace(sealed, members=self._members(opened), base=base),)
 
     def _members(self, opened: Opened) -> list[Member]:
         members, start = [], 0

@@ -100,7 +100,7 @@ class Save:
             document_length=len(encoded.document),
             segments=segments,
             sizes=sizes,
-            own_chunk=self._tuning.own_chunk if sizes else 0,
+            own_chunk=self._own_chunk(encoded) if sizes else 0,
             chunk=self._tuning.chunk if sizes else 0,
             buffer_runs=[run for run in buffer_runs if isinstance(run, Run)],
         )
@@ -149,11 +149,14 @@ class Save:
         if not encoded.buffers:
             return []
         views = [view.cast("B") if view.nbytes else memoryview(b"") for view in encoded.buffers]
-        groups = plan_groups(sizes, self._tuning.own_chunk, self._tuning.chunk)
+        groups = plan_groups(sizes, self._own_chunk(encoded), self._tuning.chunk)
         numbers: list[int] = []
         for window in hash_windows(groups, views, encoded.widths, self._keys.chunk):
             numbers += self._write_window(window)
         return numbers
+
+    def _own_chunk(self, encoded: Encoded) -> int:
+        return 1 if encoded.is_cut else self._tuning.own_chunk
 
     def _write_window(self, window: Sequence[BufferPiece]) -> list[int]:
         numbers, new = self._number([piece.id for piece in window], [piece.length for piece in window])

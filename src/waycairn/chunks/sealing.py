@@ -14,8 +14,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from waycairn.chunks.planes import WIDEST, difference, join, split
 from waycairn.errors import Damaged
@@ -39,8 +40,7 @@ _SAMPLE_WORTH_IT = 0.85
 """A disk writes faster than a core compresses: buffers are compressed only where a sample saves 15 %."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A chunk of a block that is being written."""
 
     number: int
@@ -48,8 +48,7 @@ class Member:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """A chunk that the store has, for another to be stored as the difference to it."""
 
     number: int
@@ -57,8 +56,7 @@ class Base:
     data: Buffer
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(Struct, frozen=True):
     """A block ready to be placed. `parts` may still be views of the user's memory."""
 
     members: Sequence[Member]

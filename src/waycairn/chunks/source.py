@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.hashing import keyed_hash
@@ -53,8 +53,7 @@ class Want(msgspec.Struct, frozen=True, gc=False):
     start: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """Some chunks that were read back."""
 
     chunks: int
@@ -64,8 +63,7 @@ class Examined:
     """Those that are damaged, and how."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     """Blocks that one read brings, and what is wanted of each."""
 
     direct: bool

@@ -13,6 +13,10 @@ import typer
 from waycairn import __version__
 from waycairn.cli import (
     audit,
+    backup_acts,
+    backup_listing,
+    backup_making,
+    backup_restoring,
     care,
     checkpoints,
     configuring,
@@ -30,11 +34,15 @@ from waycairn.cli import (
     repairing,
     report,
     results,
+    serving,
     sessions,
     stream_acts,
     streams,
     sweeping,
     time_travel,
+    timeline,
+    tokens,
+    users,
     verifying,
 )
 from waycairn.cli.command import flowing
@@ -44,7 +52,7 @@ from waycairn.errors import Interrupted, OwnershipLost, RunIsHeld, WaycairnError
 _HELP = """See, resume, discard and examine what waycairn remembers.
 
 Exit codes: 0 done; 1 it could not be done; 2 wrong use; 3 something bad was found (doctor, verify, audit verify, stream verify,
-repair, export --all, optimize, archive, stats, crashtest, config validate; show --watch: the owner died; stream lag: a limit
+backup verify, backup search, repair, export --all, optimize, archive, stats, crashtest, config validate; show --watch: the owner died; stream lag: a limit
 is exceeded; stream retry-dead: some are left; health: unhealthy); 4 the run is held by a living process; 5 health: degraded;
 6 health: unknown; 130 Ctrl-C.
 """
@@ -71,14 +79,20 @@ def start(
 
 
 _FAMILIES = (
-    *(listing, items, results, report, checkpoints, exporting, importing),
-    *(control, time_travel, sweeping, copying, optimizing, care, health, verifying, repairing, crashing),
+    *(listing, timeline, items, results, report, checkpoints, exporting, importing),
+    *(control, time_travel, sweeping, copying, optimizing, care, health, verifying, repairing, crashing, serving),
 )
 _GROUPS = {
+    "backup": (
+        "Backups that are made before something is deleted.",
+        (backup_making, backup_listing, backup_acts, backup_restoring),
+    ),
     "stream": ("Growing files that are followed into a database.", (streams, stream_acts)),
     "key": ("The keys of an encrypted store, and the ways in.", (keys,)),
     "session": ("What training runs wrote down.", (sessions,)),
     "audit": ("Who did what: the audit log of the store.", (audit,)),
+    "user": ("Who may use the server: accounts, their roles and passwords.", (users,)),
+    "token": ("What programs sign in with at the server.", (tokens,)),
     "config": ("Settings: what holds here, and where it comes from.", (configuring,)),
     "notify": ("Whom health tells, by webhook, e-mail or command.", (notifying,)),
 }
@@ -116,7 +130,8 @@ def run() -> int:
 
 
 def _tell(error: BaseException, code: int) -> int:
-    words = without_passwords(" ".join(str(error).split()))
+    said = [str(error), *getattr(error, "__notes__", ())]
+    words = without_passwords(" ".join(" ".join(said).split()))
     sys.stderr.write(f"waycairn: {words}\n")
     return code
 

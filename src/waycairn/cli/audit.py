@@ -15,11 +15,11 @@ import typer
 
 from waycairn.cli.command import Command
 from waycairn.cli.naming import Yes, moment_of
-from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused, ask, text
+from waycairn.cli.output import FOUND_BAD, Face, ask, text, wrong_use
 from waycairn.model.audit import Outcome
 
 if TYPE_CHECKING:
-    from waycairn.model.audit import AuditRow
+    from waycairn.model.audit import AuditFilter, AuditRow
     from waycairn.work.store import Store
 
 _COLUMNS = ("number", "time", "actor", "act", "object", "outcome", "facts")
@@ -51,10 +51,12 @@ def list_rows(
 ) -> None:
     """Show what was done in the store, the newest first."""
     with face.open() as store:
-        wanted = _Wanted(store, since, until, actor, act, object, outcome)
-        rows = list(islice(filter(wanted, store.core.catalog.audit_before(None)), limit))
+        wanted = _wanted(store, since, until, actor=actor, act=act, object=object, outcome=outcome)
+        rows = list(islice(store.core.catalog.audit_before(None, wanted), limit))
     if face.as_json:
-        face.document({"rows": [_facts(row) for row in rows]})
+        from waycairn.documents.audit import row_facts
+
+        face.document({"rows": [row_facts(row) for row in rows]})
         return
     if not rows and face.is_terminal:
         face.line("nothing like that was done")
@@ -71,23 +73,14 @@ def verify(
     """Check that each row follows from the one before; name those that were changed, removed, inserted or moved."""
     from waycairn.upkeep.audit_chain import Anchor, check
 
-    try:
+    with wrong_use():
         kept = None if anchor is None else Anchor.of(anchor)
-    except ValueError as error:
-        raise Refused(str(error), BAD_USE) from None
     with face.open() as store:
         checked = check(store.core, kept)
     if face.as_json:
-        face.document(
-            {
-                "rows": checked.rows,
-                "first": checked.first,
-                "anchor": None if checked.newest is None else str(checked.newest),
-                "fits": not checked.misfits,
-                "misfits": [{"number": one.number, "what": one.what} for one in checked.misfits],
-                "more": checked.more,
-            }
-        )
+        from waycairn.documents.audit import checked_facts
+
+        face.document(checked_facts(checked))
         return FOUND_BAD if checked.misfits else 0
     for one in checked.misfits:
         face.line(f"row {one.number} does not fit: {one.what}", "bold red")
@@ -114,10 +107,10 @@ def export(
     from waycairn.upkeep.exporting import new_file
 
     with face.open() as store:
-        wanted = _Wanted(store, since, until)
+        wanted = _wanted(store, since, until)
         where = None if output is None else output.absolute()
         with audited(store.core, "audit.export", reads_only=True, format=form.value, file=where) as act:
-            rows = filter(wanted, store.core.catalog.audit_after(0))
+            rows = filter(wanted.admits, store.core.catalog.audit_after(0))
             if output is None:
                 count = _write(rows, sys.stdout, form)
             else:
@@ -148,41 +141,13 @@ def cut(
     face.done(f"{removed:,} rows are removed")
 
 
-class _Wanted:
-    """Which rows."""
+def _wanted(store: Store, since: str | None, until: str | None, **more: Any) -> AuditFilter:
+    from waycairn.model.audit import AuditFilter
 
-    def __init__(  # noqa: PLR0917 - the options in their order
-        self,
-        store: Store,
-        since: str | None = None,
-        until: str | None = None,
-        actor: str | None = None,
-        act: str | None = None,
-        of: str | None = None,
-        outcome: Outcome | None = None,
-    ) -> None:
-        now = store.core.clock.now()
-        self._since = None if since is None else moment_of("--since", since, now)
-        self._until = None if until is None else moment_of("--until", until, now)
-        self._actor, self._act, self._object, self._outcome = actor, act, of, outcome
-
-    def __call__(self, row: AuditRow) -> bool:
-        entry = row.entry
-        return (
-            (self._since is None or entry.at >= self._since)
-            and (self._until is None or entry.at < self._until)
-            and (self._actor is None or self._actor in _names_of(entry.actor))
-            and (self._act is None or entry.act == self._act or entry.act.startswith(f"{self._act}."))
-            and (self._object is None or entry.object == self._object)
-            and (self._outcome is None or entry.outcome == self._outcome)
-        )
-
-
-def _names_of(actor: str) -> set[str]:
-    """`ada (root@host)` is ada, root, root@host and all of it."""
-    name, _, system = actor.partition(" (")
-    system = system.removesuffix(")") or name
-    return {actor, name, system, system.partition("@")[0]}
+    now = store.core.clock.now()
+    begins = None if since is None else moment_of("--since", since, now)
+    ends = None if until is None else moment_of("--until", until, now)
+    return AuditFilter(since=begins, until=ends, **more)
 
 
 def _cells(row: AuditRow) -> list[Any]:
@@ -202,33 +167,16 @@ def _short(value: Any) -> str:
     return words if len(words) <= 120 else f"{words[:119]}…"
 
 
-def _facts(row: AuditRow) -> dict[str, Any]:
-    from waycairn.upkeep.sizes import iso
-
-    entry = row.entry
-    damage = {} if row.damage is None else {"damage": row.damage}
-    return {
-        "number": row.number,
-        "at": entry.at,
-        "time": iso(entry.at),
-        "actor": entry.actor,
-        "act": entry.act,
-        "object": entry.object,
-        "outcome": entry.outcome.value,
-        "facts": dict(entry.facts),
-        "hash": row.hash.hex(),
-        **damage,
-    }
-
-
 def _write(rows: Iterator[AuditRow], file: IO[str], form: Form) -> int:
+    from waycairn.documents.audit import row_facts
+
     count = 0
     if form is Form.CSV:
         sheet = csv.writer(file)
         sheet.writerow(("number", "time", "actor", "act", "object", "outcome", "facts", "hash"))
     for row in rows:
         count += 1
-        facts = _facts(row)
+        facts = row_facts(row)
         if form is Form.CSV:
             del facts["at"]
             sheet.writerow(

@@ -148,12 +148,20 @@ def _stat_lines(counted: dict[str, Any], now: float) -> list[tuple[str, str]]:
         ("newest", age("newest_checkpoint")),
         ("oldest", age("oldest_checkpoint")),
         ("steps", f"{counted['steps']:,}"),
+        *_backup_lines(counted["backups"]),
         ("raw", size_text(counted["raw_bytes"])),
         ("stored", f"{size_text(counted['stored_bytes'])}{': ' if smaller else ''}{', '.join(smaller)}"),
         ("files", ", ".join(files)),
         *_measured_lines(counted),
         *((f"last {work}", f"{duration_text(now - at)} ago") for work, at in counted["upkeep"].items()),
     ]
+
+
+def _backup_lines(backups: dict[str, int]) -> Iterator[tuple[str, str]]:
+    from waycairn.upkeep.sizes import size_text
+
+    if backups["whole"]:
+        yield "backups", f"{backups['whole']:,} of {size_text(backups['bytes'])}"
 
 
 def _measured_lines(counted: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from enum import StrEnum
 from itertools import groupby, islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -59,7 +58,8 @@ def list_checkpoints(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
 ) -> None:
     """List checkpoints, newest first."""
-    from waycairn.cli import facts, picture
+    from waycairn.cli import picture
+    from waycairn.documents import runs as facts
 
     with face.open() as store:
         now = store.core.clock.now()
@@ -100,6 +100,7 @@ def diff(
     limit: Annotated[int, typer.Option(min=1, help="Tell at most so many differences one by one.")] = 1000,
 ) -> None:
     """Compare two states: what was added, removed and changed, and by how much numbers and arrays differ."""
+    from waycairn.documents.differences import difference_facts
     from waycairn.upkeep.comparing import compare
     from waycairn.work.restoring import note_damage
 
@@ -110,7 +111,7 @@ def diff(
             found = list(islice(each, limit))
             more = sum(1 for _ in each)
     if face.as_json:
-        listed = [_difference_facts(one) for one in found]
+        listed = [difference_facts(one) for one in found]
         face.document({"old": before.id, "new": after.id, "differences": listed, "more": more})
         return
     if not found:
@@ -162,15 +163,6 @@ def _state_of(store: Store, found: RunRecord | CheckpointRecord) -> CheckpointRe
     raise Refused(f"run {found.name!r} ({found.id}) has no intact state to compare.")
 
 
-def _difference_facts(one: Difference) -> dict[str, Any]:
-    facts: dict[str, Any] = {"path": one.path, "act": one.act, "old": one.old_text(), "new": one.new_text()}
-    if one.by is not None:
-        facts["by"], facts["share"] = one.by
-    if one.array is not None:
-        facts["array"] = asdict(one.array)
-    return facts
-
-
 def _new_text(one: Difference) -> str:
     if one.by is not None:
         apart, share = one.by
@@ -194,7 +186,7 @@ def unpin(face: Face, checkpoint: _CheckpointId) -> None:
 
 
 def _set_pinned(face: Face, checkpoint: str, *, pinned: bool) -> None:
-    from waycairn.cli import facts
+    from waycairn.documents import runs as facts
 
     with face.open() as store:
         record = checkpoint_named(store, checkpoint)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused
+from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused, wrong_use
 
 if TYPE_CHECKING:
-    from waycairn.settings.describing import Row
     from waycairn.settings.problem import Problem
 
 
@@ -25,33 +24,18 @@ def show(
     from waycairn.settings import load
     from waycairn.settings.describing import rows
 
-    try:
+    with wrong_use():
         loaded = load()
-    except ValueError as error:
-        raise Refused(str(error), BAD_USE) from None
     told = [row for row in rows(loaded) if row.is_changed or not changed]
     if face.as_json:
-        listed = [_facts(row) for row in told]
+        from waycairn.documents.settings import setting_facts
+
+        listed = [setting_facts(row) for row in told]
         face.document({"file": loaded.file, "preset": loaded.preset, "settings": listed})
         return
     if loaded.file is not None:
         face.aside(f"file: {loaded.file}")
     face.table(["setting", "value", "from"], [[row.setting.key, row.text, str(row.origin)] for row in told])
-
-
-def _facts(row: Row) -> dict[str, Any]:
-    origin = row.origin
-    return {
-        "setting": row.setting.key,
-        "value": row.value,
-        "text": row.text,
-        "from": str(origin),
-        "source": origin.source,
-        "name": origin.name or None,
-        "line": origin.line,
-        "column": origin.column,
-        "variable": row.setting.variable,
-    }
 
 
 def validate(

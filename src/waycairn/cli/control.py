@@ -1,4 +1,4 @@
-"""`waycairn resume`, `discard`, `takeover` and `delete`: acts on runs."""
+"""`waycairn resume`, `discard`, `cancel`, `takeover` and `delete`: acts on runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from waycairn.cli.output import Face, Refused, ask
 
 if TYPE_CHECKING:
     from waycairn.model.records import CheckpointRecord, RunRecord
-    from waycairn.upkeep.standing import Standing
     from waycairn.work.store import Store
 
 
@@ -31,17 +30,15 @@ def resume(
 
     It runs in the foreground in place of this command: signals reach it, and its exit code is the one you get.
     """
-    from waycairn.cli.facts import title_of
-    from waycairn.cli.starting import command_of
+    from waycairn.documents.runs import title_of
     from waycairn.upkeep.standing import root_of, standing_of
+    from waycairn.upkeep.starting import command_of, refuse_start
 
     with face.open() as store:
         found = root_of(store.core, store.find(run, key))
-        command = command_of(store.core, found)
-        if retry_failed is not None:
-            command = command.with_variable("WAYCAIRN_RETRY_FAILED", str(int(retry_failed)))
+        command = command_of(store.core, found).retrying(retry_failed)
         if not (show or face.as_json):
-            _refuse_resume(standing_of(store.core, found), again=again)
+            refuse_start(standing_of(store.core, found), again=again)
     if face.as_json:
         face.document({"run": found.id, **command.facts()})
     elif show:
@@ -51,23 +48,9 @@ def resume(
         command.become()
 
 
-def _refuse_resume(standing: Standing, *, again: bool) -> None:
-    from waycairn.cli.facts import title_of
-    from waycairn.upkeep.holding import held
-
-    run = standing.run
-    if standing.holder is not None:
-        raise held(run, standing.holder)
-    if run.status.is_finished and not again:
-        raise Refused(
-            f"run {title_of(run)} is {run.status}: there is nothing to go on with. Nothing was started. "
-            "Add --again to start its command all the same."
-        )
-
-
 def discard(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None:
     """Give an unfinished run up: it stays listed, and entering it again starts anew."""
-    from waycairn.cli import facts
+    from waycairn.documents import runs as facts
     from waycairn.upkeep.holding import held
     from waycairn.upkeep.standing import standing_of
 
@@ -88,9 +71,28 @@ def discard(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None
     face.done(f"run {facts.title_of(found)} is discarded; entering it again starts anew")
 
 
+def cancel(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None:
+    """Ask the living owner of a run, on this host, to stop: it takes its cut and leaves the run interrupted."""
+    from waycairn.documents import runs as facts
+    from waycairn.upkeep.cancelling import owner_to_ask
+    from waycairn.upkeep.standing import owner_words, standing_of
+
+    with face.open() as store:
+        found = store.find(run, key)
+        holder = owner_to_ask(store.core, found)
+        ask(
+            f"Ask {owner_words(holder)} to stop working on run {facts.title_of(found)}? It takes its cut first.",
+            yes=yes,
+        )
+        after = store.cancel(found.id)
+        if face.as_json:
+            face.document({"run": facts.run_facts(standing_of(store.core, after))})
+    face.done(f"{owner_words(holder)} was asked to stop; run {facts.title_of(found)} can be resumed then")
+
+
 def takeover(face: Face, run: RunName, key: Key = None, yes: Yes = False) -> None:
     """Fence out the living owner of a run, stopped or hung, so that the run can be entered again."""
-    from waycairn.cli import facts
+    from waycairn.documents import runs as facts
     from waycairn.upkeep.standing import owner_words, root_of, standing_of
 
     with face.open() as store:
@@ -146,7 +148,7 @@ def delete(
 
 
 def _delete_run(store: Store, run: RunRecord, *, yes: bool) -> None:
-    from waycairn.cli.facts import title_of
+    from waycairn.documents.runs import title_of
     from waycairn.upkeep.holding import held
     from waycairn.upkeep.standing import standing_of
     from waycairn.upkeep.stored_states import of_run
@@ -189,6 +191,7 @@ def _delete_checkpoint(store: Store, record: CheckpointRecord, *, yes: bool) -> 
 COMMANDS = (
     Command("resume", resume, has_quiet=True),
     Command("discard", discard, has_quiet=True),
+    Command("cancel", cancel, has_quiet=True),
     Command("takeover", takeover, has_quiet=True),
     Command("delete", delete, has_quiet=True),
 )

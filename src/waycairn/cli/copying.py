@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.output import BAD_USE, Face, Refused, ask_secret, can_ask
+from waycairn.cli.output import Face, ask_secret, can_ask, wrong_use
 
 if TYPE_CHECKING:
     from waycairn.crypto.locksmith import Locksmith
@@ -43,10 +43,8 @@ def copy(
     from waycairn.wiring import open_core
 
     asking = ask_secret if can_ask() else None
-    try:
+    with wrong_use():
         origin = open_core(source, packs=source_packs, create=False, key_file=source_key_file, ask=asking)
-    except ValueError as error:
-        raise Refused(str(error), BAD_USE) from None
     try:
         is_encrypted = origin.is_encrypted if encrypt is None else encrypt
         keys = _locksmith(destination, new_key_file, origin) if is_encrypted else Locksmith.plain(destination)

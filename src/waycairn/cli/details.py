@@ -7,13 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from waycairn.cli import facts, picture
+from waycairn.cli import picture
 from waycairn.cli.output import clean, text
+from waycairn.documents import runs as facts
+from waycairn.documents.timeline import attempt_facts
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, OutputLength, RunRecord, StoredStep
 from waycairn.upkeep.batch import Group, grouped
+from waycairn.upkeep.run_detail import phases_below
 from waycairn.upkeep.sizes import duration_text, iso, size_text
 from waycairn.upkeep.standing import ORPHANED, Standing, below, owner_words, standing_of
+from waycairn.upkeep.timeline import Attempt, attempts_of
 from waycairn.work.keeping import METRICS
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
     from waycairn.store import StoreCore
 
-_STEPS_SHOWN, _CHECKPOINTS_SHOWN, _GROUPS_SHOWN = 10, 5, 10
+_STEPS_SHOWN, _CHECKPOINTS_SHOWN, _GROUPS_SHOWN, _ATTEMPTS_SHOWN = 10, 5, 10, 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,10 @@ class Details:
     outputs: Sequence[OutputLength]
     checkpoints: Sequence[CheckpointRecord]
     """Newest first."""
+    attempts: Sequence[Attempt]
+    """Newest first."""
+    waiting: Sequence[str]
+    """Loops and queues of which something waits."""
     now: float
 
     # -- a document ----------------------------------------------------------------------------------------------
@@ -44,7 +52,10 @@ class Details:
     def facts(self) -> dict[str, Any]:
         return {
             **facts.whole_run_facts(self.standing),
+            "origin": self.standing.run.origin,
+            "attempts": [attempt_facts(attempt) for attempt in self.attempts],
             "loops": dict(self.loops),
+            "waiting": list(self.waiting),
             "failures": facts.group_facts(self.failures),
             "steps": [_step_facts(stored) for stored in self.steps],
             "outputs": [{"path": output.path, "length": output.length} for output in self.outputs],
@@ -97,6 +108,8 @@ class Details:
     def _lists(self, *, with_traceback: bool) -> Iterator[tuple[str, list[RenderableType]]]:
         if self.standing.run.error:
             yield "error", list(error_lines(self.standing.run.error, with_traceback=with_traceback))
+        if len(self.attempts) > 1:
+            yield "attempts", list(self._attempt_lines())
         if self.phases:
             yield "phases", [self._tree()]
         if self.loops:
@@ -110,6 +123,16 @@ class Details:
             yield "outputs", [*lines]
         if self.checkpoints:
             yield "checkpoints", list(self._checkpoint_lines())
+
+    def _attempt_lines(self) -> Iterator[RenderableType]:
+        for attempt in self.attempts[:_ATTEMPTS_SHOWN]:
+            lasted = "" if attempt.seconds is None else f", {duration_text(attempt.seconds)}"
+            made = "" if attempt.commits is None else f", {attempt.commits:,} commits"
+            who = f"epoch {attempt.epoch}, {iso(attempt.begun)}, {owner_words(attempt.owner)}"
+            yield text(f"{who}: {attempt.end or 'running'}{lasted}{made}")
+        left_out = len(self.attempts) - _ATTEMPTS_SHOWN
+        if left_out > 0:
+            yield text(f"({left_out:,} earlier ones: waycairn timeline {self.standing.run.id})", "dim")
 
     def _tree(self) -> Tree:
         from rich.tree import Tree
@@ -155,21 +178,16 @@ def gather(core: StoreCore, run: RunRecord) -> Details:
     listed = below(core, root or run, standing.holder)
     return Details(
         standing=standing,
-        phases=[phase for phase in listed if _is_below(phase, run, listed)],
+        phases=phases_below(run, listed),
         loops=catalog.loops(run.id),
         failures=grouped(catalog.failures(run.id)),
         steps=catalog.list_steps(run.id),
         outputs=list(catalog.outputs(run.id).values()),
         checkpoints=catalog.list_checkpoints(CheckpointFilter(run=run.id)),
+        attempts=attempts_of(core, run),
+        waiting=catalog.waiting(run.id),
         now=core.clock.now(),
     )
-
-
-def _is_below(phase: Standing, run: RunRecord, listed: Sequence[Standing]) -> bool:
-    if run.id in {run.root, phase.run.parent}:
-        return True
-    above = [one for one in listed if one.run.id == phase.run.parent]
-    return any(_is_below(one, run, listed) for one in above)
 
 
 def _times(count: int) -> str:

@@ -50,7 +50,7 @@ def export(
 ) -> int:
     """Write what a checkpoint holds to a file, or with --all everything to many: each whole or not at all, readable by you
     only."""
-    from waycairn.cli.facts import checkpoint_facts
+    from waycairn.documents.runs import checkpoint_facts
     from waycairn.upkeep.auditing import audited
     from waycairn.upkeep.readable import readable
 
@@ -105,7 +105,7 @@ def _export_all(face: Face, to: Path, form: Format) -> int:
 
 
 def _write(output: Path, record: CheckpointRecord, state: Any, form: Format, *, force: bool, data: bool) -> None:
-    from waycairn.cli.facts import checkpoint_facts
+    from waycairn.documents.runs import checkpoint_facts
     from waycairn.upkeep.exporting import named_arrays, new_file, write_npz, write_safetensors
     from waycairn.upkeep.readable import readable
 

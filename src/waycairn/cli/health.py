@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -54,6 +53,8 @@ def _keep_looking(face: Face, store: Store, found: Health, interval: float, time
 @contextmanager
 def _shown(face: Face) -> Iterator[Callable[[Health], None]]:
     if face.as_json:
+        from waycairn.documents.health import health_facts
+
         yield lambda found: face.event(health_facts(found))
     elif not face.is_terminal or face.console.is_dumb_terminal or no_color():
         yield lambda found: face.line_now(_line(found))
@@ -64,23 +65,10 @@ def _shown(face: Face) -> Iterator[Callable[[Health], None]]:
             yield lambda found: live.update(_picture(found), refresh=True)
 
 
-def health_facts(found: Health) -> dict[str, Any]:
-    """As JSON."""
-    from waycairn.upkeep.sizes import iso
-
-    return {
-        "at": iso(found.at),
-        "status": found.status.value,
-        "score": found.score,
-        "issues": [{**asdict(issue), "points": issue.points} for issue in found.issues],
-        "recommendations": list(found.recommendations),
-        "trends": [{**asdict(day), "begins": iso(day.begins)} for day in found.trends],
-        "facts": dict(found.facts),
-    }
-
-
 def _show(face: Face, found: Health) -> None:
     if face.as_json:
+        from waycairn.documents.health import health_facts
+
         face.document(health_facts(found))
     else:
         face.show(_picture(found))
@@ -109,14 +97,17 @@ def _picture(found: Health) -> RenderableType:
 def _issue_picture(issue: Issue) -> RenderableType:
     from rich.table import Table
 
+    from waycairn.model.health_acts import WHY
+
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(width=8)
     table.add_column(overflow="fold")
     points = f" (-{issue.points})" if issue.points else ""
     table.add_row(text(issue.severity, _SEVERITY[issue.severity]), text(f"{issue.check}: {issue.what}{points}"))
-    for label, said in (("", issue.means), ("do: ", issue.do)):
+    act = f"{issue.act}: {WHY[issue.act]}" if issue.act else ""
+    for said in (issue.means, f"do: {issue.do}" if issue.do else "", act):
         if said:
-            table.add_row("", text(f"{label}{said}"))
+            table.add_row("", text(said))
     return table
 
 

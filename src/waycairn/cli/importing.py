@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.facts import checkpoint_facts
 from waycairn.cli.output import BAD_USE, Face, Refused
+from waycairn.documents.runs import checkpoint_facts
 
 
 def import_(

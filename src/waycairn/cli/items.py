@@ -13,7 +13,7 @@ from waycairn.cli.naming import Key, RunName
 from waycairn.cli.output import BAD_USE, Face, Refused, clean, text
 
 if TYPE_CHECKING:
-    from waycairn.model.records import FailedItem, RunRecord
+    from waycairn.model.records import RunRecord
     from waycairn.store import StoreCore
 
 _STATUSES = ("failed", "done")
@@ -52,31 +52,17 @@ def list_items(
 
 def _facts(core: StoreCore, run: RunRecord, status: str | None, loop: str | None) -> Iterator[dict[str, Any]]:
     from waycairn.codec.keys import shown
+    from waycairn.documents.items import failed_facts
     from waycairn.upkeep.batch import done_items
     from waycairn.upkeep.readable import readable
 
     if status in {None, "failed"}:
         for failed in core.catalog.failures(run.id):
             if loop is None or failed.loop == loop:
-                yield _failed_facts(failed)
+                yield failed_facts(failed)
     if status in {None, "done"}:
         for name, key, result in done_items(core, run.id, loop):
             yield {"loop": name, "key": shown(key), "status": "done", "result": readable(result)}
-
-
-def _failed_facts(failed: FailedItem) -> dict[str, Any]:
-    from waycairn.upkeep.batch import key_of
-    from waycairn.upkeep.sizes import iso
-
-    return {
-        "loop": failed.loop,
-        "key": key_of(failed),
-        "status": "failed",
-        "error": dict(failed.error),
-        "attempts": failed.attempts,
-        "first": iso(failed.first),
-        "last": iso(failed.last),
-    }
 
 
 def _show(face: Face, found: list[dict[str, Any]], *, with_traceback: bool) -> None:

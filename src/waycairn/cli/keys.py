@@ -12,7 +12,7 @@ import typer
 
 from waycairn.cli.command import Command
 from waycairn.cli.naming import Yes
-from waycairn.cli.output import BAD_USE, Face, Refused, ask, ask_secret, can_ask
+from waycairn.cli.output import BAD_USE, Face, Refused, ask, ask_secret, can_ask, wrong_use
 
 if TYPE_CHECKING:
     from waycairn.crypto.locksmith import Locksmith
@@ -81,8 +81,8 @@ def add(
     """Add a way in: another passphrase or key file that opens the store, too."""
     from waycairn.upkeep.keys import add_way_in
 
-    with face.open() as store:
-        id_ = _told(lambda: add_way_in(store.core, new_source(new_key_file), label))
+    with face.open() as store, wrong_use():
+        id_ = add_way_in(store.core, new_source(new_key_file), label)
     if face.as_json:
         face.document({"added": id_})
     face.done(f"way in {id_} opens the store from now on, beside the others")
@@ -94,9 +94,11 @@ def remove(face: Face, id_: WayIn, yes: Yes = False) -> None:
     from waycairn.upkeep.keys import remove_way_in
 
     with face.open() as store:
-        _told(lambda: way_in(store.core.catalog.wrapped_keys(), id_))
+        with wrong_use():
+            way_in(store.core.catalog.wrapped_keys(), id_)
         ask(f"Remove way in {id_}? Its secret opens the store no more, which cannot be undone.", yes=yes)
-        _told(lambda: remove_way_in(store.core, id_))
+        with wrong_use():
+            remove_way_in(store.core, id_)
     if face.as_json:
         face.document({"removed": id_})
     face.done(
@@ -123,8 +125,8 @@ def rotate(
         return
     from waycairn.upkeep.keys import rotate_way_in
 
-    with face.open() as store:
-        new = _told(lambda: rotate_way_in(store.core, new_source(new_key_file), id_))
+    with face.open() as store, wrong_use():
+        new = rotate_way_in(store.core, new_source(new_key_file), id_)
     if face.as_json:
         face.document({"way_in": new})
     face.done(f"way in {new} takes the place of the old one, whose secret opens the store no more")
@@ -167,14 +169,6 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _told(act: Any) -> Any:
-    """What is wrong with an argument is a wrong use."""
-    try:
-        return act()
-    except ValueError as error:
-        raise Refused(str(error), BAD_USE) from None
-
-
 def new_source(path: Path | str | None, like: Locksmith | None = None) -> Source:
     """Another secret; where none is named that of `like`, if it has one."""
     from waycairn.crypto.sources import from_file, from_passphrase
@@ -198,7 +192,8 @@ def new_source(path: Path | str | None, like: Locksmith | None = None) -> Source
 def _rows(face: Face) -> tuple[str, Sequence[WrappedKey]]:
     from waycairn.wiring import wrapped_keys
 
-    return _told(lambda: wrapped_keys(face.store))  # type: ignore[no-any-return]
+    with wrong_use():
+        return wrapped_keys(face.store)
 
 
 def _facts(row: WrappedKey) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def list_runs(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
 ) -> None:
     """List runs, newest first."""
-    from waycairn.cli import facts, picture
+    from waycairn.cli import picture
+    from waycairn.documents import runs as facts
     from waycairn.upkeep.standing import STANDINGS, Wanted, list_standing
 
     unknown = [word for word in status or () if word not in STANDINGS]
@@ -56,7 +57,8 @@ def list_runs(
 
 def list_orphans(face: Face) -> None:
     """List runs whose owner died: since when, from what they would go on, and how."""
-    from waycairn.cli import facts, picture
+    from waycairn.cli import picture
+    from waycairn.documents import runs as facts
     from waycairn.upkeep.orphans import find_orphans
     from waycairn.upkeep.sizes import duration_text
     from waycairn.upkeep.standing import ORPHANED, Standing

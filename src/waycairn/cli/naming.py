@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from waycairn.cli.output import BAD_USE, Refused
+from waycairn.cli.output import BAD_USE, Refused, wrong_use
 from waycairn.errors import WaycairnError
 
 if TYPE_CHECKING:
@@ -40,10 +40,8 @@ def moment_of(option: str, words: str, now: float) -> float:
     """Seconds since 1970. Raises Refused for what is no moment."""
     from waycairn.model.units import moment
 
-    try:
+    with wrong_use():
         return moment(option, words, now)
-    except ValueError as error:
-        raise Refused(str(error), BAD_USE) from None
 
 
 def checkpoint_named(store: Store, name: str) -> CheckpointRecord:

@@ -65,14 +65,22 @@ def list_channels(face: Face) -> None:
     if not rows:
         face.line("no channels: nobody is told. Set them in the section notifications")
         return
-    columns = ("name", "kind", "minimum", "goes to", "last", "outcome")
+    columns = ("name", "kind", "minimum", "events", "goes to", "last", "outcome")
     face.table(
         columns,
         [
-            (one.name, one.kind, one.minimum, without_passwords(_target(one)), last["at"] or "", _outcome(last))
+            (
+                one.name,
+                one.kind,
+                one.minimum,
+                ", ".join(one.events),
+                without_passwords(_target(one)),
+                last["at"] or "",
+                _outcome(last),
+            )
             for one, last in rows
         ],
-        spare=("minimum", "last"),
+        spare=("minimum", "events", "last"),
     )
 
 
@@ -89,7 +97,13 @@ def _target(channel: ChannelSettings) -> str:
 
 
 def _facts(channel: ChannelSettings) -> dict[str, Any]:
-    return {"name": channel.name, "kind": channel.kind, "minimum": channel.minimum, "to": _target(channel)}
+    return {
+        "name": channel.name,
+        "kind": channel.kind,
+        "minimum": channel.minimum,
+        "events": list(channel.events),
+        "to": _target(channel),
+    }
 
 
 def _last(store: Store, channel: ChannelSettings) -> dict[str, Any]:

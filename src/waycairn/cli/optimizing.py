@@ -11,7 +11,7 @@ import typer
 
 from waycairn.cli.command import Command
 from waycairn.cli.naming import find_either, offered_runs
-from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused
+from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused, wrong_use
 
 if TYPE_CHECKING:
     from waycairn.model.archiving import ArchiveReport
@@ -50,7 +50,9 @@ def optimize(
             return 0
         report = store.optimize(dry_run=dry_run, max_bytes=_bytes(max_bytes), recompress=True if recompress else None)
     if face.as_json:
-        face.document(_document(report))
+        from waycairn.documents.optimizing import optimize_facts
+
+        face.document(optimize_facts(report))
     else:
         for line in _lines(report):
             face.done(line)
@@ -101,20 +103,11 @@ def _bytes(text: str | None) -> int | None:
 
     if text is None:
         return None
-    try:
+    with wrong_use():
         return size("--max-bytes", int(text) if text.isdecimal() else text)
-    except ValueError as error:
-        raise Refused(str(error), BAD_USE) from None
 
 
 # -- in words ------------------------------------------------------------------------------------------------------
-
-
-def _document(report: OptimizeReport) -> dict[str, object]:
-    facts = asdict(report)
-    for when in ("before", "after"):
-        facts[when]["share"] = getattr(report, when).share
-    return facts
 
 
 def _lines(report: OptimizeReport) -> Iterator[str]:
@@ -160,9 +153,9 @@ def _archived(report: ArchiveReport) -> str:
 
 def _show_analysis(face: Face, analysis: Analysis) -> None:
     if face.as_json:
-        facts = asdict(analysis)
-        facts["packs"]["share"] = analysis.packs.share
-        face.document({**facts, "deduplication": analysis.deduplication})
+        from waycairn.documents.optimizing import analysis_facts
+
+        face.document(analysis_facts(analysis))
         return
     for line in _told(analysis):
         face.line(line)

@@ -240,14 +240,15 @@ def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[
         yield "  ".join(cells).rstrip()
 
 
-def ask(question: str, *, yes: bool) -> None:
-    """Go on only if a person agrees. Raises Refused if there is nobody to ask, or the answer is no."""
+def ask(question: str, *, yes: bool, otherwise: str = "nothing was changed.") -> None:
+    """Go on only if a person agrees. Raises Refused if there is nobody to ask, or, saying what holds `otherwise`, if the answer
+    is no."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise Refused(f"{question} Nothing was changed: nobody can be asked here. Add --yes if you mean it.", BAD_USE)
     if not typer.confirm(clean(question), err=True):
-        raise Refused("nothing was changed.")
+        raise Refused(otherwise)
 
 
 def can_ask() -> bool:
@@ -260,3 +261,12 @@ def ask_secret(question: str) -> str:
     import getpass
 
     return getpass.getpass(clean(question), stream=sys.stderr)
+
+
+@contextmanager
+def wrong_use() -> Iterator[None]:
+    """What is wrong in what a person wrote, here or in the settings file."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refused(without_passwords(str(error)), BAD_USE) from None

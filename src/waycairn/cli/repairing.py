@@ -40,16 +40,13 @@ def repair(
     with face.open() as store:
         report = store.repair(dry_run=dry_run)
     if face.as_json:
-        face.document(_facts(report))
+        from waycairn.documents.repairing import repair_facts
+
+        face.document(repair_facts(report))
     else:
         for line in _lines(report):
             face.done(line)
     return FOUND_BAD if report.lost else 0
-
-
-def _facts(report: RepairReport) -> dict[str, Any]:
-    unlisted = [{"pack": pack, "damage": damage} for pack, damage in report.unlisted]
-    return {**asdict(report), "healed": list(report.healed), "unlisted": unlisted}
 
 
 def _lines(report: RepairReport) -> Iterator[str]:
@@ -91,12 +88,14 @@ def _salvage(face: Face, to: Path | None) -> int:
 
 
 def _salvaged_facts(found: Salvaged) -> dict[str, Any]:
+    from waycairn.documents.repairing import repair_facts
+
     return {
         "store": found.to,
         "whole": found.is_whole,
         "tables": {name: asdict(table) for name, table in found.tables.items()},
         "packs": found.packs,
-        "repaired": _facts(found.repaired),
+        "repaired": repair_facts(found.repaired),
         "damaged": [{"name": broken.name, "damage": broken.damage} for broken in found.verified.broken],
     }
 

@@ -12,7 +12,7 @@ import typer
 
 from waycairn.cli.command import Command
 from waycairn.cli.naming import Yes
-from waycairn.cli.output import FOUND_BAD, Face, Refused, ask
+from waycairn.cli.output import FOUND_BAD, Face, Refused, ask, wrong_use
 from waycairn.cli.stream_naming import (
     Kind,
     OfPath,
@@ -21,7 +21,6 @@ from waycairn.cli.stream_naming import (
     standing_here,
     stream_named,
     wanted_letters,
-    wrong_use,
 )
 from waycairn.errors import RunIsHeld
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from waycairn.cli.output import BAD_USE, Refused, without_passwords
+from waycairn.cli.output import BAD_USE, Refused, wrong_use
 from waycairn.errors import WaycairnError
 
 if TYPE_CHECKING:
@@ -70,15 +70,6 @@ def wanted_letters(kind: Sequence[str] | None, path: str | None, **more: Any) ->
     if unknown:
         raise Refused(f"{unknown[0]!r} is no kind of dead letter; these are: {', '.join(kinds())}", BAD_USE)
     return Wanted(kinds=tuple(kind or ()), path=path, **more)
-
-
-@contextmanager
-def wrong_use() -> Iterator[None]:
-    """What is wrong in what a person wrote, here or in the settings file."""
-    try:
-        yield
-    except ValueError as error:
-        raise Refused(without_passwords(str(error)), BAD_USE) from None
 
 
 def streams_here(core: StoreCore, sink: str | None) -> Sequence[KnownStream]:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from waycairn.cli.facts import title_of
 from waycairn.cli.output import text
+from waycairn.documents.runs import title_of
 from waycairn.streams.records import FileState
 from waycairn.upkeep.sizes import duration_text, iso, size_text
 from waycairn.upkeep.standing import owner_words
@@ -84,6 +84,9 @@ def stream_lines(one: StreamStanding, now: float) -> Iterator[tuple[str, str]]:
     if standing.state is not None:
         yield "state", f"{size_text(len(standing.state))} beside the offsets"
     yield "behind", _behind_words(one)
+    if one.outage is not None:
+        away = f"away for {duration_text(now - one.outage.since)} for the one who follows, {one.outage.tries:,} tries"
+        yield "sink", f"{away}: {one.outage.error}"
 
 
 def _counts(one: StreamStanding) -> str:
@@ -108,7 +111,7 @@ def _behind_words(one: StreamStanding) -> str:
 
 def lag_row(one: StreamStanding, is_exceeded: bool) -> list[str | Text]:
     """Cells for LAG_COLUMNS."""
-    from waycairn.cli.stream_facts import lag_facts
+    from waycairn.documents.streams import lag_facts
 
     if one.lag is None:
         return [text(one.known.name), "", "", "", "", text(one.word, "bold red")]

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 def list_streams(face: Face, *, sink: SinkUrl = None) -> None:
     """List streams: who follows them, how far they came, how far they are behind."""
-    from waycairn.cli import stream_facts, stream_picture
+    from waycairn.cli import stream_picture
+    from waycairn.documents import streams as stream_facts
     from waycairn.upkeep.streams import stand
 
     with face.open() as store:
@@ -49,7 +50,8 @@ def list_streams(face: Face, *, sink: SinkUrl = None) -> None:
 
 def show_stream(face: Face, name: StreamName, *, sink: SinkUrl = None) -> None:
     """Show everything of one stream: its files and where each stands, what was met, who follows it."""
-    from waycairn.cli import stream_facts, stream_picture
+    from waycairn.cli import stream_picture
+    from waycairn.documents import streams as stream_facts
 
     with face.open() as store:
         found = standing_here(store.core, name, sink)
@@ -77,7 +79,8 @@ def lag(
     sink: SinkUrl = None,
 ) -> int:
     """Tell how far streams are behind their files. For monitoring: a limit that is exceeded is exit code 3."""
-    from waycairn.cli import stream_facts, stream_picture
+    from waycairn.cli import stream_picture
+    from waycairn.documents import streams as stream_facts
     from waycairn.upkeep.streams import stand
 
     with face.open() as store:
@@ -115,7 +118,8 @@ def dead(
     sink: SinkUrl = None,
 ) -> None:
     """List dead letters: lines that could not be used, where they stand and why."""
-    from waycairn.cli import stream_facts, stream_picture
+    from waycairn.cli import stream_picture
+    from waycairn.documents import streams as stream_facts
     from waycairn.upkeep.letters import letters
 
     wanted = wanted_letters(kind, path, with_settled=settled, limit=limit)
@@ -136,7 +140,8 @@ def dead(
 
 def verify(face: Face, name: StreamName, *, sink: SinkUrl = None) -> int:
     """Compare files with what was consumed of them, at the places that were marked. A difference is exit code 3."""
-    from waycairn.cli import stream_facts, stream_picture
+    from waycairn.cli import stream_picture
+    from waycairn.documents import streams as stream_facts
     from waycairn.upkeep.streams import check_files
 
     with face.open() as store:

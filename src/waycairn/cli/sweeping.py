@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from waycairn.cli.command import Command
-from waycairn.cli.output import BAD_USE, Face, Refused
+from waycairn.cli.output import BAD_USE, Face, Refused, wrong_use
 
 if TYPE_CHECKING:
     from waycairn.model.sweeping import SweepReport
@@ -33,28 +32,17 @@ def sweep(
     behind. Jobs may work in the store meanwhile."""
     if verbose and not dry_run:
         raise Refused("--verbose explains what would be done: add --dry-run.", BAD_USE)
-    with face.open() as store:
-        try:
-            report = store.sweep(dry_run=dry_run, grace=grace)
-        except ValueError as error:
-            raise Refused(str(error), BAD_USE) from None
+    with face.open() as store, wrong_use():
+        report = store.sweep(dry_run=dry_run, grace=grace)
     if face.as_json:
-        face.document(facts_of(report))
+        from waycairn.documents.sweeping import sweep_facts
+
+        face.document(sweep_facts(report))
         return
     if verbose and not face.quiet:
         _list(face, report)
     for line in _lines(report):
         face.done(line)
-
-
-def facts_of(report: SweepReport) -> dict[str, Any]:
-    """For programs."""
-    return {
-        **asdict(report),
-        "freed_bytes": report.freed_bytes,
-        "rules": [rule._asdict() for rule in report.rules],
-        "decisions": [decision._asdict() for decision in report.decisions],
-    }
 
 
 def _list(face: Face, report: SweepReport) -> None:

@@ -23,7 +23,7 @@ def fork(
     new_key: Annotated[str | None, typer.Option("--new-key", help="Key of the new run.")] = None,
 ) -> None:
     """Make a new run that begins exactly at a checkpoint of another one. Enter it by its name to go on from there."""
-    from waycairn.cli import facts
+    from waycairn.documents import runs as facts
     from waycairn.upkeep.standing import standing_of
 
     with face.open() as store:
@@ -41,7 +41,7 @@ def fork(
 
 def rewind(face: Face, *, run: RunName, checkpoint: _At, key: Key = None, yes: Yes = False) -> None:
     """Cut a run back to one of its earlier checkpoints. What was done later is undone for good; to keep it, fork first."""
-    from waycairn.cli import facts
+    from waycairn.documents import runs as facts
     from waycairn.upkeep.standing import standing_of
 
     with face.open() as store:

@@ -53,7 +53,9 @@ def verify(
         verified = _verify(face, store.core, only, level, part)
         violations = [] if what else invariants.examine(store.core)
     if face.as_json:
-        face.document(_facts(verified, violations))
+        from waycairn.documents.verifying import verified_facts
+
+        face.document(verified_facts(verified, violations))
     else:
         _show(face, verified, violations)
     return FOUND_BAD if verified.broken or verified.damaged_packs or violations else 0
@@ -82,29 +84,6 @@ def _teller(status: Any) -> Any:
         status.update(f"verifying {what}, {size_text(read)} read")
 
     return tell
-
-
-def _facts(verified: Verified, violations: Sequence[Violation]) -> dict[str, Any]:
-    return {
-        "level": verified.level,
-        "part": verified.part,
-        "checkpoints": verified.checkpoints,
-        "steps": verified.steps,
-        "results": verified.results,
-        "chunks": verified.chunks,
-        "packs": verified.packs,
-        "raw_bytes": verified.raw_bytes,
-        "stored_bytes": verified.stored_bytes,
-        "seconds": verified.seconds,
-        "damaged": [
-            {"name": broken.name, "damage": broken.damage, "known_before": broken.known} for broken in verified.broken
-        ],
-        "damaged_chunks": len(verified.damaged_chunks),
-        "damaged_packs": [{"pack": pack, "damage": damage} for pack, damage in verified.damaged_packs.items()],
-        "away_packs": verified.away_packs,
-        "restores": [{"run": one.run, "name": one.name, "checkpoint": one.checkpoint} for one in verified.restores],
-        "violations": [{"invariant": one.invariant, "what": one.what, "facts": dict(one.facts)} for one in violations],
-    }
 
 
 def _show(face: Face, verified: Verified, violations: Sequence[Violation]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from waycairn.cli import facts, picture
+from waycairn.cli import picture
 from waycairn.cli.details import error_lines, failure_lines, heading, labelled, owner_text, phase_line
 from waycairn.cli.output import FOUND_BAD, Face, no_color, text
+from waycairn.documents import runs as facts
 from waycairn.upkeep.sizes import duration_text, iso, rate_text
 from waycairn.upkeep.standing import owner_words
 from waycairn.upkeep.watching import Look, Watcher

@@ -63,6 +63,7 @@ from __future__ import annotations
 
 from waycairn.codec.apart import read_apart
 from waycairn.codec.bundles import Packed, bundle, unbundle
+from waycairn.codec.cuts import cuts_of
 from waycairn.codec.decoding import decode
 from waycairn.codec.loading import load
 from waycairn.codec.records import Record
@@ -70,4 +71,16 @@ from waycairn.codec.registry import register
 from waycairn.codec.tree import encode
 from waycairn.codec.types import Types
 
-__all__ = ["Packed", "Record", "Types", "bundle", "decode", "encode", "load", "read_apart", "register", "unbundle"]
+__all__ = [
+    "Packed",
+    "Record",
+    "Types",
+    "bundle",
+    "cuts_of",
+    "decode",
+    "encode",
+    "load",
+    "read_apart",
+    "register",
+    "unbundle",
+]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from waycairn.codec import codes
+from waycairn.codec.cuts import body_of
 
 FROM = 4 * 1024 * 1024
 """Bytes; what is smaller is faster copied than looked for: each look at what lies behind a value reads a block."""
@@ -56,7 +56,7 @@ def large_bytes(document: Readable) -> list[Span]:
     length = len(document)
     if length <= FROM:
         return found
-    at = _body(document.peek(0, _HEAD))
+    at = body_of(document.peek(0, _HEAD))
     for _ in range(_LOOKS):
         if at + FROM > length or len(found) == _MOST:
             break
@@ -66,10 +66,6 @@ def large_bytes(document: Readable) -> list[Span]:
             found.append((at + begins, size))
         at += begins + size
     return found
-
-
-def _body(head: bytes) -> int:
-    return 2 + 4 + int.from_bytes(head[2:6], "little") if len(head) == _HEAD and head[1] & codes.SHAPED else 2
 
 
 def _next(head: bytes) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from zlib import crc32
 import msgspec
 from msgspec import Raw
 
+from waycairn.codec import codes
+
 SMALL_DOCUMENT = 4096
 ELEMENT = 512
 """Bytes from which an element gets cuts of its own. Smaller ones are grouped: which of them ends a group is told by
@@ -30,6 +32,11 @@ _DICT = msgspec.msgpack.Decoder(dict[Any, Raw])
 _encode = msgspec.msgpack.Encoder().encode
 
 
+def body_of(head: bytes) -> int:
+    """Where the body of a document begins, told by its first six bytes."""
+    return 2 + 4 + int.from_bytes(head[2:6], "little") if len(head) == 6 and head[1] & codes.SHAPED else 2
+
+
 def find_cuts(document: bytes, start: int) -> list[int]:
     """Ascending offsets, for the msgpack value that begins at `start`; none for a small document."""
     if len(document) < SMALL_DOCUMENT:
@@ -41,6 +48,16 @@ def find_cuts(document: bytes, start: int) -> list[int]:
         return []  # cuts only save space
     end = len(document)
     return [cut for cut in dict.fromkeys(found) if start < cut < end]
+
+
+def cuts_of(document: bytes) -> list[int]:
+    """Of a document that was read back: as when it was encoded. None for a bundle, which has none either."""
+    if document[:1] != bytes((codes.VERSION,)):
+        return []
+    try:
+        return find_cuts(document, body_of(document[:6]))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return []  # what is no document of ours is stored all the same
 
 
 def _add_cuts(view: memoryview, at: int, found: list[int], levels: int) -> None:

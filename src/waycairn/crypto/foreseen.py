@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from waycairn.model.keys import PASSPHRASE
@@ -15,7 +16,7 @@ _ASKED = ("salt", "times", "memory", "lanes")
 
 
 class Foreseen:
-    """The wrapping keys of one passphrase, made on a thread of its own from now on."""
+    """The wrapping key of one passphrase, made on a thread of its own from now on."""
 
     def __init__(self, secret: bytes, parameters: Callable[[], Iterable[Parameters]]) -> None:
         """`parameters`: of the ways in that may be there. They may be none and others than are found later."""
@@ -27,7 +28,8 @@ class Foreseen:
     def _make(self, parameters: Callable[[], Iterable[Parameters]]) -> None:
         # What fails is met again, and told, where the store is opened.
         with undivided, suppress(Exception):
-            for one in parameters():
+            # The first way in is as a rule the one that opens; another is made when it is tried.
+            for one in islice(parameters(), 1):
                 from waycairn.crypto.wrapping import wrapping_key
 
                 self._made[_name(one)] = wrapping_key(PASSPHRASE, self._secret, one)

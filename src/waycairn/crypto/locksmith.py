@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from waycairn.crypto.sources import VARIABLES, Source, find_sources, from_passphrase
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("waycairn")
 
 *_KEYS, _WORDS = VARIABLES
+_KEY_FILE = "WAYCAIRN_KEY_FILE"
 AskPerson = Callable[[str], str]
 """A person: gets a question, gives a passphrase."""
 
@@ -72,6 +74,14 @@ class Locksmith:
     def keyring(self) -> Keyring | None:
         """As it was opened last; None in a plain store."""
         return self._keyring
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What another process of this user is told in its environment, so that it opens the store too: as much as this one
+        was told by its own, or by the name of a file. What a person typed is in none."""
+        if self._key_file is not None:
+            return {_KEY_FILE: os.fspath(Path(self._key_file).absolute())}
+        return {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
 
     def adopt(self, keyring: Keyring) -> None:
         """These are the keys from now on."""

@@ -13,6 +13,7 @@ from typing import Any
 from waycairn.codec import Types
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import NewRun
+from waycairn.process import new_root
 from waycairn.store import CheckpointDraft
 from waycairn.work.saving import Behind
 from waycairn.work.snapshots import Snapshot
@@ -65,8 +66,7 @@ class Copier:
         stored.
         """
         check_name("saved value", name)
-        run = new_run_id()
-        new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
+        new = new_root(new_run_id(), name, "value")
         copy = self._behind.copy(ValueSlot(value, types))
         draft = CheckpointDraft(
             kind="value", role="value", encoded=copy.encoded, tags=tuple(tags), description=description

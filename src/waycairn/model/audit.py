@@ -57,6 +57,40 @@ class AuditRow:
     """Why it cannot be read; then there is nothing in the entry."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which rows; what is None does not narrow. A row that cannot be read says nothing that it could be found by."""
+
+    since: float | None = None
+    """From this moment on, seconds since 1970."""
+    until: float | None = None
+    """Before this moment."""
+    actor: str | None = None
+    """One of the names of who did it, see `names_of`."""
+    act: str | None = None
+    """This act, as run.remove, or this family, as run."""
+    object: str | None = None
+    outcome: Outcome | None = None
+
+    def admits(self, row: AuditRow) -> bool:
+        entry = row.entry
+        return (
+            (self.since is None or entry.at >= self.since)
+            and (self.until is None or entry.at < self.until)
+            and (self.actor is None or self.actor in names_of(entry.actor))
+            and (self.act is None or entry.act == self.act or entry.act.startswith(f"{self.act}."))
+            and (self.object is None or entry.object == self.object)
+            and (self.outcome is None or entry.outcome == self.outcome)
+        )
+
+
+def names_of(actor: str) -> set[str]:
+    """`ada (root@host)` is ada, root, root@host and all of it."""
+    name, _, system = actor.partition(" (")
+    system = system.removesuffix(")") or name
+    return {actor, name, system, system.partition("@")[0]}
+
+
 def chain_hash(secret: bytes, previous: bytes, number: int, entry: AuditEntry) -> bytes:
     """What stands beside a row: BLAKE3 over the hash of the row before and this one, keyed by the secret of the store.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from waycairn.model.ids import PackId
 from waycairn.model.records import ChunkPlace, NewBlock, NewChunk, NewPack
 
 
-@dataclass(frozen=True, slots=True)
-class IndexPage:
+class IndexPage(msgspec.Struct, frozen=True):
     """Some chunks of the index, by number."""
 
     places: Sequence[ChunkPlace]
@@ -20,8 +20,7 @@ class IndexPage:
     """The highest number among them: where the next page begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackRow:
+class PackRow(msgspec.Struct, frozen=True):
     """A pack as the catalog knows it."""
 
     id: PackId
@@ -31,8 +30,7 @@ class PackRow:
     """When all of it was read back last and found intact."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mending:
+class Mending(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of the chunk index that take the place of what is there under the same names, if anything is. All of it in one
     transaction; it can be done again and gives the same."""
 

@@ -22,6 +22,8 @@ class Encoded:
     widths: Sequence[int] = ()
     """Bytes of an element of each buffer, 0 where that is not known or not the same for all of it; empty: of none. They
     guide compression only."""
+    is_cut: bool = False
+    """The buffers are chunks that some store has: however small, each is stored as a chunk of its own, and found again."""
 
     @property
     def size(self) -> int:
@@ -33,4 +35,6 @@ class Encoded:
         """The same with buffers of its own, which further changes of the state cannot reach."""
         if not self.buffers:
             return self
-        return Encoded(self.document, [memoryview(bytes(view)) for view in self.buffers], self.cuts, self.widths)
+        return Encoded(
+            self.document, [memoryview(bytes(view)) for view in self.buffers], self.cuts, self.widths, self.is_cut
+        )

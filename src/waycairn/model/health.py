@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from waycairn.model.health_acts import HealthAct
+
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -43,6 +45,7 @@ WEIGHTS: Mapping[str, Weight] = {
     "overdue runs": Weight(10, 10, "runs did not commit for long, or run longer than their former runs"),
     "takeovers": Weight(5, 15, "many runs were taken over from dead owners within a day"),
     "streams": Weight(15, 15, "the database of a stream's sink is away: its lines wait"),
+    "backups": Weight(10, 40, "a delete was cut off; critical if what was deleted is left in a damaged backup only"),
     "verification": Weight(3, 8, "the store was not verified for long"),
     "sweep": Weight(3, 3, "the store was not swept for long"),
     "fragmentation": Weight(3, 8, "packs hold dead bytes beside living ones"),
@@ -65,6 +68,8 @@ class Issue:
     means: str
     """For the data, or for the job."""
     do: str
+    act: HealthAct | None = None
+    """What does this, or where it is done, by name; None: it lies outside of the store."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """JSON values."""
 
@@ -96,6 +101,8 @@ class Day:
     """By act, as in model.measures.ACTS."""
     written_bytes: float
     """New bytes of saves."""
+    raw_bytes: float | None
+    """What these saves held, uncompressed and with what was there already; None where an older version did not measure it."""
     freed_bytes: float
     """By sweeps."""
     takeovers: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from waycairn.model.health import Issue, Latency, Severity
+from waycairn.model.health_acts import HealthAct
 from waycairn.model.health_settings import HealthSettings
 
 _NAMED = 5
@@ -47,6 +48,11 @@ class Facts:
     overdue: Sequence[Waiting] = ()
     away: Sequence[Waiting] = ()
     """Streams whose database cannot be reached."""
+    damaged_backups: Sequence[Waiting] = ()
+    """Of sources that were deleted."""
+    cut_off_deletes: Sequence[Waiting] = ()
+    leaving_backups: Sequence[Waiting] = ()
+    """They expire within a day, and their sources were deleted."""
     store_age: float = 0.0
     checkpoints: int = 0
     verified_age: float | None = None
@@ -82,7 +88,8 @@ def _damage(facts: Facts, _: HealthSettings) -> Iterator[Issue]:
         severity="critical" if facts.stranded else "warning",
         what=f"{_count(facts.damaged, 'checkpoint')} marked as damaged{stranded}",
         means="they are never restored from; runs go on from the newest intact one, or anew where there is none",
-        do="look at the disk; waycairn checkpoints --status damaged says why",
+        do="waycairn repair mends what can be mended; look at the disk; waycairn checkpoints --status damaged says why",
+        act=HealthAct.REPAIR,
         facts={"damaged": facts.damaged, "stranded": [one.id for one in facts.stranded]},
     )
 
@@ -98,6 +105,7 @@ def _verification(facts: Facts, settings: HealthSettings) -> Iterator[Issue]:
             what=f"{never}, and the store is {_days(facts.store_age)} old",
             means="what a disk damages is found when it is needed, and not before",
             do="waycairn verify",
+            act=HealthAct.VERIFY,
             facts={"verified_age": facts.verified_age},
         )
 
@@ -111,6 +119,7 @@ def _sweep(facts: Facts, settings: HealthSettings) -> Iterator[Issue]:
             what="never swept" if facts.swept_age is None else f"swept last {_days(age)} ago",
             means="bytes of deleted and replaced checkpoints are kept",
             do="waycairn sweep",
+            act=HealthAct.SWEEP,
             facts={"swept_age": facts.swept_age},
         )
 
@@ -124,6 +133,7 @@ def _fragmentation(facts: Facts, settings: HealthSettings) -> Iterator[Issue]:
             what=f"{facts.fragmentation:.0%} of the bytes of packs are dead",
             means="they take room beside chunks that live; nothing is lost",
             do="waycairn optimize",
+            act=HealthAct.OPTIMIZE,
             facts={"dead_bytes": facts.dead_bytes, "pack_bytes": facts.pack_bytes},
         )
 
@@ -136,6 +146,7 @@ def _leftovers(facts: Facts, settings: HealthSettings) -> Iterator[Issue]:
             what=f"{_count(facts.leftovers, 'pack')} on disk belonging to no commit, {_size(facts.leftover_bytes)}",
             means="saves that died left them; nothing needs them",
             do="waycairn sweep",
+            act=HealthAct.SWEEP,
             facts={"packs": facts.leftovers, "bytes": facts.leftover_bytes},
         )
 
@@ -175,6 +186,7 @@ def _disk(facts: Facts, settings: HealthSettings) -> Iterator[Issue]:
             what=f"{_size(facts.disk_free)} of the disk are free",
             means="saves fail when it is used up; what was acknowledged is safe",
             do="free room on the disk, or give some back: waycairn sweep",
+            act=HealthAct.SWEEP,
             facts={"free_bytes": facts.disk_free, "total_bytes": facts.disk_total},
         )
 
@@ -215,6 +227,7 @@ def _failures(facts: Facts, settings: HealthSettings) -> Iterator[Issue]:
             what=f"{failed:,} of {tried:,} loads failed within a day",
             means="older intact checkpoints were used instead, or the job was told",
             do="waycairn verify",
+            act=HealthAct.VERIFY,
             facts={"failures": failed, "tried": tried},
         )
     _, failed = _tried(facts, ("notify",))
@@ -272,6 +285,7 @@ def _orphans(facts: Facts, _: HealthSettings) -> Iterator[Issue]:
             what=f"{_count(len(facts.orphans), 'run')} held by the dead: {_names(facts.orphans)}",
             means="what they committed is safe; nobody goes on with them",
             do="waycairn orphans; then waycairn resume, or waycairn discard",
+            act=HealthAct.RUNS,
             facts={"runs": [one.id for one in facts.orphans]},
         )
 
@@ -284,6 +298,7 @@ def _overdue(facts: Facts, _: HealthSettings) -> Iterator[Issue]:
             what=f"{_count(len(facts.overdue), 'run')} overdue: {_names(facts.overdue, why=True)}",
             means="they may hang; what they committed is safe",
             do="waycairn show --watch; if it hangs: end its process, then waycairn resume",
+            act=HealthAct.RUNS,
             facts={"runs": [one.id for one in facts.overdue]},
         )
 
@@ -309,7 +324,41 @@ def _streams(facts: Facts, _: HealthSettings) -> Iterator[Issue]:
             what=f"the sink of {_count(len(facts.away), 'stream')} away: {_names(facts.away, why=True)}",
             means="nothing is lost: lines wait in their files, and are consumed when it is back",
             do="bring the database back; waycairn stream list",
+            act=HealthAct.STREAMS,
             facts={"streams": [one.name for one in facts.away], "outages": facts.outages},
+        )
+
+
+def _backups(facts: Facts, _: HealthSettings) -> Iterator[Issue]:
+    if facts.damaged_backups:
+        yield Issue(
+            check="backups",
+            severity="critical",
+            what=f"{_count(len(facts.damaged_backups), 'backup')} damaged: {_names(facts.damaged_backups)}",
+            means="their sources were deleted: what is damaged in there is nowhere else",
+            do="waycairn repair mends what can be mended; waycairn backup show names what is damaged",
+            act=HealthAct.REPAIR,
+            facts={"backups": [one.id for one in facts.damaged_backups]},
+        )
+    if facts.cut_off_deletes:
+        yield Issue(
+            check="backups",
+            severity="warning",
+            what=f"{_count(len(facts.cut_off_deletes), 'delete')} not finished: {_names(facts.cut_off_deletes, why=True)}",
+            means="some of it may be gone; the backup has all of it",
+            do="waycairn backup delete-source finishes it, waycairn backup restore brings all of it back",
+            act=HealthAct.BACKUPS,
+            facts={"backups": [one.id for one in facts.cut_off_deletes]},
+        )
+    if facts.leaving_backups:
+        yield Issue(
+            check="backups",
+            severity="info",
+            what=f"{_count(len(facts.leaving_backups), 'backup')} about to go: {_names(facts.leaving_backups, why=True)}",
+            means="their sources were deleted: nothing brings them back then",
+            do="where that is too early: waycairn backup extend, or waycairn backup pin",
+            act=HealthAct.BACKUPS,
+            facts={"backups": [one.id for one in facts.leaving_backups]},
         )
 
 
@@ -325,7 +374,7 @@ def _measuring(facts: Facts, _: HealthSettings) -> Iterator[Issue]:
 
 
 _RULES = (
-    *(_damage, _failures, _disk, _growth, _orphans, _overdue, _streams, _takeovers, _latency, _late),
+    *(_damage, _backups, _failures, _disk, _growth, _orphans, _overdue, _streams, _takeovers, _latency, _late),
     *(_verification, _sweep, _fragmentation, _leftovers, _log, _encryption, _measuring),
 )
 

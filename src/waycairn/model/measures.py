@@ -37,6 +37,9 @@ MEASURES = (
     Measure("notify.failures", "count", "notifications that were given up after their last try"),
     Measure("notify.suppressed", "count", "notifications held back because the same was told lately"),
     Measure("save.bytes", "bytes", "new bytes that one save brought, compressed; 0 where all of it was there"),
+    Measure(
+        "save.raw", "bytes", "size of what one save held, as it is in memory: beside `save.bytes`, what was spared"
+    ),
     Measure("load.bytes", "bytes", "size of one loaded state, as it is in memory"),
     Measure("sweep.bytes", "bytes", "bytes that one sweep gave back, files and rows"),
     Measure("save.late", "seconds", "how long after it was due an automatic save began, where that was over 1 s"),

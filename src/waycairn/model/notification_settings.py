@@ -1,4 +1,4 @@
-"""Section `notifications`: whom to tell when health changes, how, and how often."""
+"""Section `notifications`: whom to tell when health changes or a backup is made, how, and how often."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """From the least to the most."""
 Kind = Literal["webhook", "smtp", "command"]
 Security = Literal["starttls", "tls", "none"]
+Topic = Literal["health", "backup_ready", "backup_failed"]
+TOPICS: tuple[Topic, ...] = get_args(Topic)
+"""What channels are told about."""
 _NEEDS: dict[Kind, tuple[str, ...]] = {"webhook": (), "smtp": ("host", "sender", "to"), "command": ("argv",)}
 _OF_KIND: dict[Kind, frozenset[str]] = {
     "webhook": frozenset({"url", "url_env", "secret_env"}),
@@ -33,7 +36,9 @@ class ChannelSettings:
     kind: Kind
     """webhook: JSON by POST; smtp: e-mail; command: a program that reads JSON on standard input."""
     minimum: Priority = "warning"
-    """Less important ones are not sent here: info, warning, critical."""
+    """Less important ones of health are not sent here: info, warning, critical."""
+    events: Sequence[Topic] = ("health",)
+    """What it is told of: health, backup_ready, backup_failed."""
     timeout: Duration = 10.0
     """How long one try may take."""
     url: str = ""
@@ -66,6 +71,8 @@ class ChannelSettings:
         _one_of(where, "kind", self.kind, tuple(_NEEDS))
         _one_of(where, "minimum", self.minimum, PRIORITIES)
         _one_of(where, "security", self.security, get_args(Security))
+        for topic in self.events:
+            _one_of(where, "events", topic, TOPICS)
         if not self.timeout > 0:
             raise ValueError(f"{where}: timeout is seconds above 0, not {self.timeout!r}")
         for name in _NEEDS[self.kind]:
@@ -100,7 +107,7 @@ class ChannelSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSettings:
-    """Whom to tell when health changes, how, and how often."""
+    """Whom to tell when health changes or a backup is made, how, and how often."""
 
     channels: Sequence[ChannelSettings] = ()
     """Who is told; by default nobody."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from waycairn.model.ids import RunId
 from waycairn.model.records import ChunkPlace, NewBlock, NewPack
@@ -19,8 +20,7 @@ _LISTED = 48
 """Bytes that a chunk takes in the list of a pack, and a block."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBlock:
+class StoredBlock(msgspec.Struct, frozen=True):
     """A block as it lies now, and those of its chunks that are still there, in the order of their bytes."""
 
     block: NewBlock
@@ -32,8 +32,7 @@ class StoredBlock:
         return sum(chunk.length for chunk in self.chunks) == self.block.raw_length
 
 
-@dataclass(frozen=True, slots=True)
-class NewPlace:
+class NewPlace(msgspec.Struct, frozen=True):
     """A block that was written anew, and the chunks in it, one behind the other. Its number is that of the first, like that
     of every block."""
 
@@ -41,8 +40,7 @@ class NewPlace:
     chunks: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """Blocks that become other blocks elsewhere, all of their chunks together: one of one, one of several joined, or several
     of one that is split."""
 
@@ -64,8 +62,7 @@ class Move:
         return sum(len(one.chunks) for one in self.was)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class Copied(msgspec.Struct, frozen=True, kw_only=True):
     """Packs that are durable and that no row names yet, and the moves into them."""
 
     epoch: int
@@ -74,8 +71,7 @@ class Copied:
     moves: Sequence[Move]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackOrigin:
+class PackOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """What else the row of a new pack says."""
 
     created: float | None = None
@@ -87,8 +83,7 @@ class PackOrigin:
     verified: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
+class Switched(msgspec.Struct, frozen=True):
     """What one transaction moved. The rest of what it was asked for was swept, or moved by another one, since."""
 
     epoch: int
@@ -100,8 +95,7 @@ class Switched:
     """Of the same blocks as they lay before, less that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackFacts:
+class PackFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the catalog knows of a pack."""
 
     size: int
@@ -131,8 +125,7 @@ class PackFacts:
         return 1.0 - self.dead_bytes / self.size if self.size else 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """Which chunks some of what is stored needs, and all the rest, with what they are the difference to."""
 
     theirs: Spans

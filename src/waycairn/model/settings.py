@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from waycairn.model.audit_settings import AuditSettings
+from waycairn.model.backup_settings import BackupSettings
 from waycairn.model.batch_settings import BatchSettings
 from waycairn.model.encryption_settings import EncryptionSettings
 from waycairn.model.follow_settings import FollowSettings
@@ -21,6 +22,7 @@ from waycairn.model.notification_settings import NotificationSettings
 from waycairn.model.optimize_settings import OptimizeSettings
 from waycairn.model.retention_settings import RetentionSettings
 from waycairn.model.saving_settings import SavingSettings
+from waycairn.model.server_settings import ServerSettings
 from waycairn.model.session_settings import SessionSettings
 from waycairn.model.store_settings import StoreSettings
 from waycairn.model.training_settings import TrainingSettings
@@ -43,7 +45,9 @@ class Settings:
     optimize: OptimizeSettings = field(default_factory=OptimizeSettings)
     verify: VerifySettings = field(default_factory=VerifySettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    backups: BackupSettings = field(default_factory=BackupSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     notifications: NotificationSettings = field(default_factory=NotificationSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
+import msgspec
+
 from waycairn.model.ids import CheckpointId, PackId, RunId
 from waycairn.model.records import NewData
 
@@ -14,8 +16,7 @@ Runs = Iterable[tuple[int, int]]
 """Chunks that a manifest refers to: (first number, how many)."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadBlock:
+class DeadBlock(msgspec.Struct, frozen=True):
     """A block with chunks that nothing refers to."""
 
     number: int
@@ -44,8 +45,7 @@ class DeadBlocks:
             yield DeadBlock(block, self.chunks[first:at], block not in self._used)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """What nothing referred to at one moment."""
 
     epoch: int
@@ -60,8 +60,7 @@ class Mark:
         return len(self.dead.chunks)
 
 
-@dataclass(frozen=True, slots=True)
-class Condemned:
+class Condemned(msgspec.Struct, frozen=True):
     """Rows that one transaction of a sweep removed."""
 
     epoch: int
@@ -74,8 +73,11 @@ class Condemned:
     """As `Mark.sequences`, but at that moment: what changed since the last transaction tells whether others commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class PackFill:
+_PADDING = 8192
+"""Bytes that a block may take beside itself: up to the next sector, and in the footer."""
+
+
+class PackFill(msgspec.Struct, frozen=True):
     """How much of a pack is in use."""
 
     size: int
@@ -83,6 +85,11 @@ class PackFill:
     """0: the pack is condemned. Its file goes, then its row."""
     stored_bytes: int
     """Of these blocks."""
+
+    @property
+    def dead_bytes(self) -> int:
+        """Of blocks that are gone beside others that live, at least."""
+        return max(0, self.size - self.stored_bytes - (self.blocks + 2) * _PADDING) if self.blocks else 0
 
 
 class Decision(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from waycairn.model.policies import read_zone
-from waycairn.model.units import hours, is_within, seconds
+from waycairn.model.units import Duration, hours, is_within, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +15,9 @@ class UpkeepSettings:
 
     enabled: bool = True
     """Whether anything is done in the background at all, by jobs or by `store.start_upkeep()`."""
-    pause: float | str = "10s"
+    pause: Duration = 10.0
     """The least time between two sweeps beside jobs that replace their checkpoints, of all processes at one store."""
-    interval: float | str = "15m"
+    interval: Duration = 900.0
     """The time between two sweeps of `store.start_upkeep()`."""
     share: float = 0.02
     """Of its time that a process spends on upkeep, at most: after work that took 1 s comes a pause of 50 s."""
@@ -25,16 +25,16 @@ class UpkeepSettings:
     """A part of the day, as "08:00-20:00", in which nothing is done in the background but the look at health."""
     timezone: str = "UTC"
     """By which the hours of the day are told."""
-    grace: float | str = "1h"
+    grace: Duration = 3600.0
     """How old a pack must be that no commit names, before it is taken for left behind."""
-    temporary_age: float | str = "24h"
+    temporary_age: Duration = 86400.0
     """How old a temporary file of ours must be, before it is taken for left behind."""
     migration_copies: float | str = "never"
     """How long the copies of the catalog stay that are made before it is migrated."""
 
     def __post_init__(self) -> None:
         for name in ("pause", "interval", "grace", "temporary_age"):
-            seconds(f"upkeep.{name}", getattr(self, name))
+            object.__setattr__(self, name, seconds(f"upkeep.{name}", getattr(self, name)))
         if self.migration_copies != "never":
             seconds("upkeep.migration_copies", self.migration_copies)
         if isinstance(self.share, bool) or not 0 < self.share <= 1:

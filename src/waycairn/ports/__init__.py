@@ -15,10 +15,12 @@ from waycairn.ports.catalog import (
     WaitingRows,
 )
 from waycairn.ports.catalog_audit import AuditRows, Rider
+from waycairn.ports.catalog_backups import BackupRows
 from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopiedRow, CopyRows, TableReader
 from waycairn.ports.catalog_damage import DamageRows
 from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_moving import MovedRow, MovingRows, RunReader
 from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.catalog_retention import RetentionRows, RoomRows
 from waycairn.ports.catalog_sizes import SizeRows
@@ -31,6 +33,7 @@ from waycairn.ports.world import Buffer, Clock, Stateful
 
 __all__ = [
     "AuditRows",
+    "BackupRows",
     "BlobCapabilities",
     "BlobInfo",
     "BlobWriter",
@@ -56,6 +59,8 @@ __all__ = [
     "Listener",
     "MeasureRows",
     "Meter",
+    "MovedRow",
+    "MovingRows",
     "Ownership",
     "PackKey",
     "Part",
@@ -63,6 +68,7 @@ __all__ = [
     "RetentionRows",
     "Rider",
     "RoomRows",
+    "RunReader",
     "RunRows",
     "SessionRows",
     "SizeRows",

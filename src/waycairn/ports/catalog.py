@@ -27,13 +27,18 @@ from waycairn.model.records import (
 from waycairn.model.spans import Spans
 from waycairn.model.states import CheckpointStatus
 from waycairn.model.sweeping import Condemned, DeadBlock, Mark, PackFill, Runs
+from waycairn.ports.catalog_accounts import AccountRows, LoginRows, TokenRows
 from waycairn.ports.catalog_audit import AuditRows
+from waycairn.ports.catalog_backups import BackupRows
 from waycairn.ports.catalog_branches import BranchRows
 from waycairn.ports.catalog_copying import CopyRows
 from waycairn.ports.catalog_damage import DamageRows
+from waycairn.ports.catalog_entries import EntryRows
 from waycairn.ports.catalog_keys import KeyRows
+from waycairn.ports.catalog_moving import MovingRows
 from waycairn.ports.catalog_repacking import RepackRows
 from waycairn.ports.catalog_retention import RetentionRows, RoomRows
+from waycairn.ports.catalog_run_pages import RunPages
 from waycairn.ports.catalog_sizes import SizeRows
 from waycairn.ports.catalog_upkeep import UpkeepRows
 from waycairn.ports.measuring import MeasureRows
@@ -48,10 +53,10 @@ class RunRows(Protocol):
         A run below another (root is not its id) is fenced: OwnershipLost if its root has another epoch than it."""
         ...
 
-    def take_over(self, run: RunId, epoch: int, owner: Owner, now: float) -> bool:
+    def take_over(self, run: RunId, epoch: int, owner: Owner | None, now: float) -> bool:
         """Compare and swap: if the root run `run` still has this epoch, give it epoch + 1, the owner, status running
         and entered + 1, and every run below it the new epoch (their status stays). False, and nothing changed, if it
-        has another epoch."""
+        has another epoch. Without an owner nobody enters: whoever holds it is fenced out, and it waits to be entered."""
         ...
 
     def get_run(self, run: RunId) -> RunRecord | None: ...
@@ -120,12 +125,17 @@ class ItemRows(Protocol):
         """In the order of the commits, read lazily, a bounded number at a time."""
         ...
 
+    def done_after(self, run: RunId, loop: str, sequence: int) -> Iterator[tuple[int, DoneItems]]:
+        """The same behind a commit, each with the number of its own."""
+        ...
+
     def loops(self, run: RunId) -> Mapping[str, int]:
         """Name of each loop to its number of done items."""
         ...
 
-    def failures(self, run: RunId) -> Iterator[FailedItem]:
-        """Of all loops, those of a loop together, read lazily, a bounded number at a time."""
+    def failures(self, run: RunId, after: tuple[str, bytes] | None = None) -> Iterator[FailedItem]:
+        """Of all loops, those of a loop together, read lazily, a bounded number at a time; behind the one of a loop and
+        digest."""
         ...
 
     def newest_failures(self, run: RunId, limit: int) -> Sequence[FailedItem]:
@@ -166,6 +176,14 @@ class SessionRows(Protocol):
 
     def iterations(self, run: RunId, after: int = -1) -> Sequence[Iteration]:
         """By number."""
+        ...
+
+    def next_iterations(self, run: RunId, number: int, limit: int) -> Sequence[Iteration]:
+        """Those with higher numbers, in order, at most so many."""
+        ...
+
+    def former_iterations(self, run: RunId, number: int | None, limit: int) -> Sequence[Iteration]:
+        """Those with lower numbers, or all, the highest first, at most so many."""
         ...
 
     def find_iteration(self, run: RunId, number: int | None = None) -> Iteration | None:
@@ -301,6 +319,7 @@ class SweepRows(Protocol):
 
 class Catalog(
     RunRows,
+    RunPages,
     CommitRows,
     ItemRows,
     WaitingRows,
@@ -311,14 +330,20 @@ class Catalog(
     RepackRows,
     KeyRows,
     CopyRows,
+    MovingRows,
     SizeRows,
     UpkeepRows,
     DamageRows,
     AuditRows,
+    BackupRows,
     BranchRows,
     MeasureRows,
     RetentionRows,
     RoomRows,
+    AccountRows,
+    LoginRows,
+    TokenRows,
+    EntryRows,
     Protocol,
 ):
     """What exists and who holds it. One implementation for SQLite and PostgreSQL; thread-safe; never used across

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from waycairn.model.audit import AuditEntry, AuditRow
+from waycairn.model.audit import AuditEntry, AuditFilter, AuditRow
+from waycairn.model.ids import RunId
 
 
 class AuditRows(Protocol):
@@ -26,8 +27,12 @@ class AuditRows(Protocol):
         """Rows with higher numbers, in order, read lazily, a bounded number at a time."""
         ...
 
-    def audit_before(self, number: int | None) -> Iterator[AuditRow]:
-        """Rows with lower numbers, or all, the newest first, read lazily."""
+    def audit_before(self, number: int | None, which: AuditFilter = ...) -> Iterator[AuditRow]:
+        """Rows with lower numbers, or all, that match, the newest first, read lazily."""
+        ...
+
+    def audit_of_run(self, run: RunId, limit: int) -> Sequence[AuditRow]:
+        """What was done to a run or to checkpoints of it, the newest first, at most so many."""
         ...
 
     def newest_audit(self) -> tuple[int, bytes] | None:

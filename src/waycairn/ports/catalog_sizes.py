@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from waycairn.model.ids import RunId
+
 
 @dataclass(frozen=True, slots=True)
 class SavedBytes:
@@ -33,4 +35,8 @@ class SizeRows(Protocol):
 
     def count_older(self, created: float) -> tuple[int, int]:
         """Checkpoints of finished runs that are older than that moment, and the bytes that they added."""
+        ...
+
+    def count_of_run(self, run: RunId) -> tuple[int, int]:
+        """How many checkpoints and how many steps one run has, without its phases."""
         ...

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from waycairn.model.records import Owner
 from waycairn.world.randomness import new_nonce
 
-__all__ = ["current_owner", "is_dead"]
+__all__ = ["current_owner", "is_dead", "is_here", "send_signal"]
 
 
 def current_owner(since: float) -> Owner:
@@ -31,9 +34,40 @@ def current_owner(since: float) -> Owner:
 def is_dead(owner: Owner) -> bool:
     """True if the owner's process surely is gone. False also where that cannot be seen from here: another host,
     another container."""
-    if (owner.boot, owner.namespace) != (_boot(), _namespace()):
+    return is_here(owner) and _started(owner.pid) != owner.started
+
+
+def is_here(owner: Owner) -> bool:
+    """Whether its process id means anything to us: this host since it was started, this container."""
+    return (owner.boot, owner.namespace) == (_boot(), _namespace())
+
+
+def send_signal(owner: Owner, number: int) -> bool:
+    """To exactly that process; False, and nothing was sent, if it is gone or not of this host. Raises PermissionError."""
+    if not is_here(owner):
         return False
-    return _started(owner.pid) != owner.started
+    try:
+        with _handle_of(owner.pid) as send:
+            # Its number may be another process's by now. The handle is that of one process: so it is looked at behind it.
+            if _started(owner.pid) != owner.started:
+                return False
+            send(number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def _handle_of(pid: int) -> Iterator[Callable[[int], None]]:
+    """What sends signals to the process that has this number now, and to no later one where the system has such handles."""
+    if not hasattr(os, "pidfd_open"):
+        yield lambda number: os.kill(pid, number)
+        return
+    handle = os.pidfd_open(pid)
+    try:
+        yield lambda number: signal.pidfd_send_signal(handle, number)
+    finally:
+        os.close(handle)
 
 
 if sys.platform == "linux":

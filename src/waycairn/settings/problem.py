@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +35,8 @@ def invalid(problems: Sequence[Problem]) -> SettingsInvalid:
 def unknown(key: object, known: Iterable[str], what: str = "setting") -> str:
     """What is said of a key that does not exist."""
     names = list(known)
+    import difflib
+
     near = difflib.get_close_matches(str(key), names, n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     return f"there is no such {what}.{meant} These are: {', '.join(names)}"

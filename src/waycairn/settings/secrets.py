@@ -42,5 +42,9 @@ def without_passwords(words: str) -> str:
     return _ADDRESS.sub(rf"\1:{MASK}@", words)
 
 
+def is_named_like_a_secret(name: str) -> bool:
+    return bool(_NAMED.search(name))
+
+
 def _is_secret(field: dataclasses.Field[Any]) -> bool:
     return bool(field.metadata.get("secret")) or bool(_NAMED.search(field.name))

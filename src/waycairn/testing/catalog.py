@@ -10,20 +10,25 @@ Every sentence of the docstrings in `ports` that a caller can observe is a test 
 
 from __future__ import annotations
 
+from waycairn.testing.catalog_accounts import AccountContract
 from waycairn.testing.catalog_audit import AuditContract
+from waycairn.testing.catalog_backups import BackupContract
 from waycairn.testing.catalog_branches import BranchContract
 from waycairn.testing.catalog_checkpoints import CheckpointContract
 from waycairn.testing.catalog_chunks import ChunkContract
 from waycairn.testing.catalog_commits import CommitContract
 from waycairn.testing.catalog_copying import CopyContract
 from waycairn.testing.catalog_damage import DamageContract
+from waycairn.testing.catalog_entries import EntryContract
 from waycairn.testing.catalog_history import HistoryContract
 from waycairn.testing.catalog_identity import IdentityContract
 from waycairn.testing.catalog_items import ItemContract
 from waycairn.testing.catalog_keys import KeyContract
 from waycairn.testing.catalog_measurements import MeasureContract
+from waycairn.testing.catalog_moving import MovingContract
 from waycairn.testing.catalog_repacking import RepackContract
 from waycairn.testing.catalog_retention import RetentionContract
+from waycairn.testing.catalog_run_pages import RunPageContract
 from waycairn.testing.catalog_runs import RunContract
 from waycairn.testing.catalog_sessions import SessionContract
 from waycairn.testing.catalog_sharing import SharingContract
@@ -37,6 +42,7 @@ __all__ = ["CatalogContract"]
 class CatalogContract(
     IdentityContract,
     RunContract,
+    RunPageContract,
     CommitContract,
     HistoryContract,
     ItemContract,
@@ -48,12 +54,16 @@ class CatalogContract(
     RepackContract,
     KeyContract,
     CopyContract,
+    MovingContract,
     UpkeepContract,
     DamageContract,
     MeasureContract,
     RetentionContract,
     SharingContract,
     AuditContract,
+    BackupContract,
     BranchContract,
+    AccountContract,
+    EntryContract,
 ):
     """All of it."""

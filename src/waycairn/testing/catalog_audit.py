@@ -8,7 +8,7 @@ import pytest
 
 from waycairn.catalog import open_catalog
 from waycairn.errors import OwnershipLost
-from waycairn.model.audit import BEGINNING, AuditEntry, AuditRow, Outcome, chain_hash
+from waycairn.model.audit import BEGINNING, AuditEntry, AuditFilter, AuditRow, Outcome, chain_hash
 from waycairn.model.ids import RunId
 from waycairn.ports import Catalog
 from waycairn.testing.catalog_case import CatalogCase, added
@@ -54,6 +54,38 @@ class AuditContract(CatalogCase):
         assert [row.number for row in catalog.audit_before(3)] == [2, 1]
         assert [row.number for row in catalog.audit_after(299)] == [300]
 
+    def test_rows_that_match(self, catalog: Catalog) -> None:
+        """By each of what a filter says and by all of it, a page and more of them, exactly: also what looks like a pattern."""
+        entries = [
+            an_entry("run.remove", at=NOW + 1, actor="ada (root@host)", object="run1"),
+            an_entry("run.discard", at=NOW + 2, actor="root@host", object="run2", outcome=Outcome.REFUSED),
+            an_entry("runs.wipe", at=NOW + 3, actor="a_a (Root@host%)", object="run_"),
+            an_entry("sweep", at=NOW + 4, actor="é\udcff@host"),
+        ]
+        for entry in entries:
+            catalog.add_audit(entry)
+        for wanted, numbers in (
+            (AuditFilter(), [4, 3, 2, 1]),
+            (AuditFilter(since=NOW + 2, until=NOW + 4), [3, 2]),
+            (AuditFilter(actor="ada"), [1]),
+            (AuditFilter(actor="root"), [2, 1]),
+            (AuditFilter(actor="root@host"), [2, 1]),
+            (AuditFilter(actor="ada (root@host)"), [1]),
+            (AuditFilter(actor="a_a"), [3]),
+            (AuditFilter(actor="é\udcff"), [4]),
+            (AuditFilter(actor="roo"), []),
+            (AuditFilter(act="run"), [2, 1]),
+            (AuditFilter(act="run.remove"), [1]),
+            (AuditFilter(object="run_"), [3]),
+            (AuditFilter(outcome=Outcome.REFUSED), [2]),
+            (AuditFilter(outcome=Outcome.DONE, actor="root", since=NOW), [1]),
+        ):
+            assert [row.number for row in catalog.audit_before(None, wanted)] == numbers, wanted
+        assert [row.number for row in catalog.audit_before(2, AuditFilter(actor="root"))] == [1]
+        for number in range(600):
+            catalog.add_audit(an_entry("even" if number % 2 else "odd"))
+        assert [row.number for row in catalog.audit_before(None, AuditFilter(act="even"))] == list(range(604, 4, -2))
+
     def test_a_row_rides_in_a_transaction(self, catalog: Catalog) -> None:
         """With it, made of what it gave; in the first of the block alone; never without it."""
         run = added(catalog)
@@ -69,6 +101,13 @@ class AuditContract(CatalogCase):
         with catalog.riding(lambda done: an_entry(facts={"was": done}) if done else None):
             assert not catalog.pin_checkpoint(RunId("nothing"), 1, True)
         assert len(chain_of(catalog)) == 1
+
+    def test_what_was_done_to_a_run_and_its_checkpoints(self, catalog: Catalog) -> None:
+        """The newest first, at most so many, and nothing of a run whose id only begins alike."""
+        for thing in ("abc", "abc.1", "abcd", "abcd.1", None, "abc.27", "x"):
+            catalog.add_audit(an_entry(object=thing))
+        assert [row.entry.object for row in catalog.audit_of_run(RunId("abc"), 9)] == ["abc.27", "abc.1", "abc"]
+        assert [row.entry.object for row in catalog.audit_of_run(RunId("abc"), 2)] == ["abc.27", "abc.1"]
 
     def test_several_append_at_once(self, address: str) -> None:
         """Two that take turns: neither gaps nor branches."""

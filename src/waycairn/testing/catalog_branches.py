@@ -24,9 +24,9 @@ def a_fork(source: RunRecord, sequence: int, name: str = "fork", **given: Any) -
     return NewFork(source=source.id, sequence=sequence, **facts)
 
 
-def a_long_run(catalog: Catalog, name: str = "job") -> RunRecord:
+def a_long_run(catalog: Catalog, name: str = "job", key: str | None = None) -> RunRecord:
     """Four cuts, each with something of everything."""
-    run = added(catalog, a_run(name, owner=an_owner(), total=9))
+    run = added(catalog, a_run(name, key, owner=an_owner(), total=9))
     for sequence in range(1, 5):
         mark = b"%d" % sequence
         journal = JournalRows(

@@ -63,6 +63,21 @@ class ItemContract(CatalogCase):
         assert sorted(found, key=lambda failed: failed.key) == many
         assert [failed.loop for failed in found] == sorted(failed.loop for failed in many)
 
+    def test_items_are_read_from_where_one_stopped(self, catalog: Catalog) -> None:
+        """Behind a commit, and behind a failure, whatever was read before."""
+        run = added(catalog)
+        for number in range(1, 4):
+            catalog.commit(a_cut(run.id, number, items=[some_items("loop", b"%d" % number)]))
+        blocks = list(catalog.done_after(run.id, "loop", -1))
+        assert [at for at, _ in blocks] == [1, 2, 3]
+        assert [block for _, block in blocks] == list(catalog.done_items(run.id, "loop"))
+        assert list(catalog.done_after(run.id, "loop", 1)) == blocks[1:]
+        catalog.commit(a_cut(run.id, 4, failures=[a_failure(b"%d" % number) for number in range(5)]))
+        failures = list(catalog.failures(run.id))
+        assert len(failures) == 5
+        third = failures[2]
+        assert list(catalog.failures(run.id, (third.loop, third.digest))) == failures[3:]
+
     def test_the_newest_failures_come_first(self, catalog: Catalog) -> None:
         """By commit, within one by time; one that failed again is new again; of this run, and no more than asked for."""
         run, other = added(catalog), added(catalog, a_run("other"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from waycairn.errors import Damaged, SweptMeanwhile
-from waycairn.model.ids import PackId
+from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import NewBlock, NewData, NewPack, Stored
 from waycairn.model.repacking import Copied, Move, NewPlace, PackOrigin, StoredBlock
 from waycairn.model.spans import Spans
@@ -16,7 +16,7 @@ from waycairn.ports import Catalog
 from waycairn.ports.catalog_sizes import SavedBytes
 from waycairn.testing.catalog_case import CatalogCase, added
 from waycairn.testing.catalog_sweeps import NOTHING, condemn, dead, mark, naming, packed, refers
-from waycairn.testing.records import NOW, a_checkpoint, a_cut, a_run, some_data
+from waycairn.testing.records import NOW, a_checkpoint, a_cut, a_run, a_step, some_data
 from waycairn.world.randomness import new_pack_id
 
 ORIGIN = PackOrigin(created=NOW, level=9)
@@ -198,3 +198,7 @@ class RepackContract(CatalogCase):
         catalog.save_value(saved, value)
         assert catalog.count_older(NOW + 99) == (1, 100)
         assert catalog.count_older(NOW - 99) == (0, 0)
+        assert catalog.count_of_run(RunId("nothing")) == (0, 0)
+        steps = added(catalog, a_run("steps"))
+        catalog.commit(a_cut(steps.id, 1, checkpoint=a_checkpoint(), steps=[a_step("", "one"), a_step("", "two")]))
+        assert catalog.count_of_run(steps.id) == (1, 2)

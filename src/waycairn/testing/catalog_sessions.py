@@ -63,6 +63,17 @@ class SessionContract(CatalogCase):
             catalog.commit(a_cut(run.id, sequence, journal=rows))
         assert [point.step for cut in catalog.metrics(run.id) for point in cut.points] == list(range(2, 302))
 
+    def test_iterations_are_read_by_the_page(self, catalog: Catalog) -> None:
+        """Up and down from a number, at most so many, none twice."""
+        run = added(catalog)
+        rows = JournalRows(iterations=[an_iteration(number) for number in range(1, 8)])
+        catalog.commit(a_cut(run.id, 1, journal=rows))
+        assert [one.number for one in catalog.next_iterations(run.id, 0, 3)] == [1, 2, 3]
+        assert [one.number for one in catalog.next_iterations(run.id, 5, 9)] == [6, 7]
+        assert [one.number for one in catalog.former_iterations(run.id, None, 3)] == [7, 6, 5]
+        assert [one.number for one in catalog.former_iterations(run.id, 3, 9)] == [2, 1]
+        assert catalog.former_iterations(run.id, 1, 9) == []
+
     def test_nothing_was_logged(self, catalog: Catalog) -> None:
         """Empty answers, no errors."""
         run = added(catalog)

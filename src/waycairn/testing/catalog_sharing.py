@@ -108,6 +108,17 @@ class SharingContract(CatalogCase):
         assert len(found) == 8
         assert len({(info.id, info.secret) for info in found}) == 1
 
+    def test_the_same_damage_is_marked_by_many(self, address: str) -> None:
+        """Several who find it at once: each chunk is marked by one of them, and nobody fails."""
+        catalogs = [open_catalog(address) for _ in range(6)]
+        marked: list[int] = []
+        damage = {number: f"bit {number} is wrong" for number in range(1, 200)}
+        together([lambda one=one: marked.append(one.mark_chunks(damage, 1.0)) for one in catalogs])  # type: ignore[misc]
+        assert sum(marked) == len(damage)
+        assert catalogs[0].marked_chunks() == damage
+        for catalog in catalogs:
+            catalog.close()
+
     def test_a_closed_catalog_says_so(self, address: str) -> None:
         """Closing twice is fine; using it after that is an error with a sentence."""
         catalog = open_catalog(address)

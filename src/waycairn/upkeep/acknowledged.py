@@ -23,6 +23,8 @@ from waycairn.world.history import (
     Forked,
     GoingBack,
     Keeping,
+    PutBack,
+    PuttingBack,
     Replacing,
     Saved,
     block_digest,
@@ -86,15 +88,25 @@ def _promises(history: Sequence[Event]) -> Promises:
                 commits = promises.commits[event.run]
                 promises.commits[event.run] = {at: one for at, one in commits.items() if at <= event.sequence}
                 promises.went_back.add(event.run)
-            case Deleting():
-                promises.maybe_gone.update(event.what)
-            case Deleted():
-                promises.gone.update(event.what)
             case Discarded():
                 promises.discarded.add(event.run)
+            case Deleting() | Deleted() | PuttingBack() | PutBack():
+                _note_deletion(promises, event)
             case _:
                 _note_retention(promises, event)
     return promises
+
+
+def _note_deletion(promises: Promises, event: Deleting | Deleted | PuttingBack | PutBack) -> None:
+    match event:
+        case Deleting():
+            promises.maybe_gone.update(event.what)
+        case Deleted():
+            promises.gone.update(event.what)
+        case PuttingBack():
+            promises.gone.difference_update(event.what)
+        case PutBack():
+            promises.maybe_gone.difference_update(event.what)
 
 
 def _note_retention(promises: Promises, event: Event) -> None:

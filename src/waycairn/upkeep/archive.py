@@ -7,7 +7,6 @@ same call.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +20,12 @@ from waycairn.model.archiving import ArchiveReport, Chosen
 from waycairn.model.ids import PackId
 from waycairn.model.repacking import Copied, PackFacts, PackOrigin, StoredBlock
 from waycairn.model.spans import Spans
-from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 from waycairn.upkeep.inline import inline_blocks
 from waycairn.upkeep.optimize import compact, remove_condemned
 from waycairn.upkeep.places import places
 from waycairn.upkeep.repacking import Mover
+from waycairn.upkeep.sweep import long_ago, unknown_packs
 from waycairn.world.crashpoints import crashpoint
 
 PLACES = "archives"
@@ -215,11 +214,9 @@ def _remove_leftovers(core: StoreCore, place: str, grace: float | None) -> int:
         return 0
     blobs = places(core).at(place)
     if grace is None:
-        grace = seconds("upkeep.grace", core.settings.upkeep.grace)
-    before = math.nextafter(blobs.now() - grace, math.inf)
-    old = {info.name: info.size for info in blobs.list() if info.modified < before}
-    known = core.catalog.known_packs(list(old)) if old else ()
-    unknown = {name: size for name, size in old.items() if name not in known}
+        grace = core.settings.upkeep.grace
+    before = long_ago(blobs, grace)
+    unknown = unknown_packs(core, blobs, before)
     condemned = core.catalog.condemn_unknown(unknown) if unknown else ()
     for name in condemned:
         crashpoint("archive.leftover")

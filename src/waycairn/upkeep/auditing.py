@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from waycairn.errors import OwnershipLost, RunError, StoreError
+from waycairn.errors import AccountError, BackupError, OwnershipLost, RunError, StoreError
 from waycairn.model.audit import CUT, AuditEntry, AuditRow, Outcome, plain_facts
 from waycairn.process import current_actor
 from waycairn.store import StoreCore
@@ -30,7 +30,7 @@ log = logging.getLogger("waycairn")
 _DAY = 86_400.0
 _LONGEST = 500
 """Characters of an error that are kept."""
-_REFUSALS = (RunError, ValueError, OwnershipLost)
+_REFUSALS = (RunError, BackupError, AccountError, ValueError, OwnershipLost)
 """With these nothing was changed."""
 
 

@@ -8,6 +8,7 @@ from waycairn.model.archiving import Chosen
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunFilter, RunRecord
 from waycairn.store import StoreCore
+from waycairn.upkeep.stored_states import runs_of
 
 
 def chosen(core: StoreCore, named: Iterable[RunRecord | CheckpointRecord], *, moving: bool = True) -> Chosen:
@@ -22,7 +23,7 @@ def chosen(core: StoreCore, named: Iterable[RunRecord | CheckpointRecord], *, mo
                     f"run {one.name!r} is not finished ({one.status.value}), so it may need its checkpoints at any time. "
                     "Nothing was moved. Finish it, or name single checkpoints of it."
                 )
-            runs |= {below.id for below in _family(core, one)}
+            runs |= {below.id for below in runs_of(core, one)}
         else:
             if moving:
                 _refuse_newest(core, one)
@@ -45,12 +46,6 @@ def old(core: StoreCore, age: float) -> Chosen:
                 found.add((run.id, one.sequence))
             seen.add(one.checkpoint.role)
     return Chosen(checkpoints=found)
-
-
-def _family(core: StoreCore, run: RunRecord) -> list[RunRecord]:
-    if run.id != run.root:
-        return [run]
-    return list(core.catalog.list_runs(RunFilter(root=run.root, roots_only=False)))
 
 
 def _refuse_newest(core: StoreCore, checkpoint: CheckpointRecord) -> None:

@@ -12,12 +12,8 @@ Killed anywhere, the copy is unfinished, and the same call goes on with it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from blake3 import blake3
 
 from waycairn.chunks.referring import runs_in
 from waycairn.chunks.rekeying import Rekeying, Side, state_in
@@ -31,6 +27,7 @@ from waycairn.upkeep import verifying
 from waycairn.upkeep.auditing import audited
 from waycairn.upkeep.copying_ledgers import copy_ledgers
 from waycairn.upkeep.rechaining import NOTED, Rechaining
+from waycairn.upkeep.row_sums import RowSum
 from waycairn.world.crashpoints import crashpoint
 
 Tell = Callable[[str], None]
@@ -184,8 +181,8 @@ class _Copying:
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
-    def _copy_table(self, moment: TableReader, table: str) -> _Sum:
-        total = _Sum()
+    def _copy_table(self, moment: TableReader, table: str) -> RowSum:
+        total = RowSum()
         for page in moment.rows(table):
             rows = [self._rekeyed(table, row) for row in page if not _is_about_copy(table, row)]
             self._target.catalog.put_rows(table, rows)
@@ -226,21 +223,9 @@ def _position(stored: StoredBlock) -> tuple[bool, str, int]:
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Sum:
-    """What a table holds, in any order."""
-
-    count: int = 0
-    hashes: int = 0
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        self.count += 1
-        self.hashes = (self.hashes + int.from_bytes(blake3(_canonical(row)).digest(), "big")) % (1 << 256)
-
-
-def _compare(theirs: TableReader, sums: Mapping[str, _Sum]) -> None:
+def _compare(theirs: TableReader, sums: Mapping[str, RowSum]) -> None:
     for table, ours in sums.items():
-        found = _Sum()
+        found = RowSum()
         for page in theirs.rows(table):
             for row in page:
                 if not _is_about_copy(table, row):
@@ -250,21 +235,6 @@ def _compare(theirs: TableReader, sums: Mapping[str, _Sum]) -> None:
                 f"the table {table} has {ours.count} rows in the source, and what was read back of the copy ({found.count}) "
                 "is not the same. The copy stays unfinished. Run it again."
             )
-
-
-def _canonical(row: Mapping[str, Any]) -> bytes:
-    return json.dumps(_plain(row), sort_keys=True, ensure_ascii=True).encode()
-
-
-def _plain(value: Any) -> Any:
-    """JSONB and REAL give whole numbers as they like: 1.0 or 1."""
-    if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else repr(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 # -- reading back ------------------------------------------------------------------------------------------------------

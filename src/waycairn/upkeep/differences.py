@@ -121,7 +121,10 @@ class _Walk:
         if dtype_name(old) != dtype_name(new) or tuple(old.shape) != tuple(new.shape):
             yield Difference(path, "changed", old, new)
             return
-        with self._bring(old), self._bring(new):
+        import numpy as np
+
+        # Squares of the largest numbers are infinite: then there is no norm.
+        with self._bring(old), self._bring(new), np.errstate(over="ignore"):
             found = _apart(old, new)
         if found.elements:
             yield Difference(path, "changed", old, new, found)

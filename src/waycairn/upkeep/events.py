@@ -22,7 +22,7 @@ from waycairn.model.sweeping import SweepReport
 from waycairn.store import StoreCore
 
 log = logging.getLogger("waycairn")
-Kind = Literal["created", "completed", "failed", "expired", "health_changed"]
+Kind = Literal["created", "completed", "failed", "expired", "health_changed", "backup_ready", "backup_failed"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Callback = Callable[["Event"], Any]
 _RUNS: Mapping[RunStatus, Kind] = {
@@ -45,7 +45,8 @@ class Event:
     """Ids: the new one, or those that are gone."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """created: `kind` and `tags` of the checkpoint. completed, failed: `status` and `error` of the run. health_changed:
-    `before` and `after` (a status each), `score`, `issues`."""
+    `before` and `after` (a status each), `score`, `issues`. backup_ready, backup_failed: `backup` (an id), `kind`, `label`,
+    `owner`, `records`, `bytes`, `expires`, `error`."""
 
 
 class Events:
@@ -151,10 +152,16 @@ def events_of(core: StoreCore) -> Events:
     return core.listener
 
 
+def emit(core: StoreCore, event: Event) -> None:
+    """Tell who asked for it, if anybody did."""
+    if isinstance(core.listener, Events):
+        core.listener.emit(event)
+
+
 def expired(core: StoreCore, checkpoints: Sequence[str]) -> None:
     """For whoever removes checkpoints that policies let go, once they are gone: who asked for it is told which."""
-    if checkpoints and isinstance(core.listener, Events):
-        core.listener.emit(Event(kind="expired", at=core.clock.now(), checkpoints=list(checkpoints)))
+    if checkpoints:
+        emit(core, Event(kind="expired", at=core.clock.now(), checkpoints=list(checkpoints)))
 
 
 def swept(core: StoreCore, report: SweepReport) -> None:

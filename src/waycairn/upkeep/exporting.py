@@ -64,12 +64,13 @@ def write_npz(draft: Path, named: Mapping[str, Any]) -> None:
 
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, array in named.items():
-            plain = _as_numpy(name, array)
+            plain = as_numpy(name, array)
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 write_array(member, plain, allow_pickle=False)
 
 
-def _as_numpy(name: str, array: Any) -> Any:
+def as_numpy(name: str, array: Any) -> Any:
+    """An array or tensor as numpy has it, uncopied where that can be. Raises CannotExport."""
     if not is_tensor(array):
         return array
     try:
@@ -98,7 +99,7 @@ def write_safetensors(draft: Path, named: Mapping[str, Any], facts: Mapping[str,
         else:
             from safetensors.numpy import save_file as save_arrays
 
-            save_arrays({name: _native(array) for name, array in named.items()}, str(draft), dict(facts))
+            save_arrays({name: native(array) for name, array in named.items()}, str(draft), dict(facts))
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CannotExport(
             f"safetensors cannot hold these arrays ({error}). Nothing was written. Use --format npz or json."
@@ -109,11 +110,11 @@ def _as_tensor(array: Any) -> Any:
     """A tensor with memory of its own: the format has no shared or strided ones."""
     if not is_tensor(array):
         # Some tensor came out of the state, so torch is here; it is imported in one module only.
-        return sys.modules["torch"].from_numpy(_native(array).copy())
+        return sys.modules["torch"].from_numpy(native(array).copy())
     return array.detach().cpu().resolve_conj().resolve_neg().contiguous().clone()
 
 
-def _native(array: Any) -> Any:
+def native(array: Any) -> Any:
     """C order, little-endian, a copy only where it is not so."""
     import numpy as np
 

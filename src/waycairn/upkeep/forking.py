@@ -10,8 +10,9 @@ from pathlib import Path
 from waycairn.errors import Damaged, RunError
 from waycairn.model.forking import NewFork, beside, mark_of, unmarked
 from waycairn.model.ids import RunId
-from waycairn.model.records import CheckpointRecord, NewRun, RunRecord
+from waycairn.model.records import CheckpointRecord, RunRecord
 from waycairn.model.states import RunStatus
+from waycairn.process import new_root
 from waycairn.store import StoreCore
 from waycairn.upkeep.auditing import audited_commit
 from waycairn.upkeep.cutting import check_cut
@@ -42,13 +43,10 @@ def fork(core: StoreCore, run: RunRecord, checkpoint: CheckpointRecord, name: st
         crashpoint("fork.begin")
         _copy_outputs(run, core.catalog.outputs_at(run.id, checkpoint.sequence), path_of)
         crashpoint("fork.copied")
-        new = NewRun(
-            id=run_id,
-            root=run_id,
-            parent=None,
-            name=name,
-            key=key,
-            owner=None,
+        new = new_root(
+            run_id,
+            name,
+            key,
             fingerprint=run.fingerprint,
             task=run.task,
             tags=run.tags,

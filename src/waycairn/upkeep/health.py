@@ -14,7 +14,7 @@ from waycairn.model.health_rules import Facts, issues_of
 from waycairn.model.histogram import Histogram
 from waycairn.model.measures import HOUR, Measured
 from waycairn.store import StoreCore
-from waycairn.upkeep import health_room, health_runs
+from waycairn.upkeep import health_backups, health_room, health_runs
 from waycairn.upkeep.measured import count_of, days, hour_of, latencies, of_last_day, sizes_of
 
 _HOURS = 24
@@ -39,6 +39,7 @@ def _look(core: StoreCore) -> Health:
     rows = core.catalog.measured(hour_of(now) - span * _HOURS)
     trends = days(rows, now, settings.trend_days)
     facts = health_runs.runs_of(core, now, _measured(room, of_last_day(rows, now)))
+    facts = health_backups.backups_of(core, now, facts)
     swept_age = _swept_age(facts.swept_age, rows, now)
     rows = [row for row in rows if row.hour >= hour_of(now) - settings.trend_days * _HOURS]
     a_day = growth(rows, trends)

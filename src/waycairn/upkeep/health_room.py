@@ -11,9 +11,8 @@ from waycairn.model.ids import PackId, RunId
 from waycairn.model.records import CheckpointFilter
 from waycairn.model.states import CheckpointStatus
 from waycairn.store import StoreCore
+from waycairn.upkeep.sweep import long_ago, unknown_packs
 
-_PADDING = 8192
-"""Bytes that a block may take beside itself, as a sweep counts it."""
 _GRACE = 3600.0
 """Seconds before a pack of no commit is taken for left behind."""
 
@@ -70,19 +69,12 @@ def _catalog_bytes(core: StoreCore) -> tuple[int, int | None]:
 
 def _dead_bytes(core: StoreCore) -> int:
     """At least, in packs that others still need."""
-    slack = (
-        fill.size - fill.stored_bytes - (fill.blocks + 2) * _PADDING
-        for fill in core.catalog.pack_fill().values()
-        if fill.blocks
-    )
-    return sum(dead for dead in slack if dead > 0)
+    return sum(fill.dead_bytes for fill in core.catalog.pack_fill().values())
 
 
 def _leftovers(core: StoreCore) -> dict[PackId, int]:
     """Old packs that no commit names."""
-    old = {info.name: info.size for info in core.blobs.list() if info.modified < core.blobs.now() - _GRACE}
-    known = core.catalog.known_packs(list(old)) if old else ()
-    return {name: size for name, size in old.items() if name not in known}
+    return unknown_packs(core, core.blobs, long_ago(core.blobs, _GRACE))
 
 
 def _stranded(core: StoreCore) -> list[Waiting]:

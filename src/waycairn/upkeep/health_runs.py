@@ -12,7 +12,7 @@ from waycairn.model.records import CheckpointFilter, RunFilter
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
 from waycairn.upkeep.sizes import duration_text
-from waycairn.upkeep.standing import ORPHANED, Standing, Wanted, list_standing
+from waycairn.upkeep.standing import ORPHANED, Standing, Wanted, is_backup, list_standing
 
 _FORMER = 20
 """Completed runs of the same name that tell how long one takes."""
@@ -23,7 +23,8 @@ _LEAST_COMMITS = 3
 
 def runs_of(core: StoreCore, now: float, facts: Facts) -> Facts:
     """The facts with those of runs and streams. Raises errors of the store."""
-    standings = list_standing(core, Wanted(words=[RunStatus.RUNNING.value, ORPHANED]))
+    running = list_standing(core, Wanted(words=[RunStatus.RUNNING.value, ORPHANED]))
+    standings = [one for one in running if not is_backup(core, one.run)]
     orphans = [one for one in standings if one.word == ORPHANED]
     return replace(
         facts,
@@ -39,11 +40,10 @@ def _waiting(standing: Standing, why: str) -> Waiting:
 
 def _overdue(core: StoreCore, now: float, running: list[Standing]) -> Iterator[Waiting]:
     former: dict[str, float | None] = {}
-    # Whoever follows files commits when there are lines, and goes on for ever.
-    followers = {record.run for record in core.catalog.list_checkpoints(CheckpointFilter(role="stream"))}
     for standing in running:
         name = standing.run.name
-        if standing.run.id in followers:
+        # Whoever follows files commits when there are lines, and goes on for ever.
+        if core.catalog.list_checkpoints(CheckpointFilter(run=standing.run.id, role="stream", limit=1)):
             continue
         if name not in former:
             former[name] = _usual_length(core, name)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from waycairn.errors import RunIsHeld
 from waycairn.model.records import Owner, RunRecord
+from waycairn.upkeep.sizes import moment_text
 
 
 def held(found: RunRecord, owner: Owner) -> RunIsHeld:
-    since = datetime.fromtimestamp(owner.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    since = moment_text(owner.since)
     return RunIsHeld(
         f"run {found.name!r} is held by pid {owner.pid} on {owner.host} since {since}. Nothing was changed. Wait "
         "until it is done, or stop that process and run the job again. If it is stopped or hung: "

@@ -15,7 +15,7 @@ from waycairn.errors import WaycairnError
 from waycairn.model.records import CheckpointFilter, RunFilter
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
-from waycairn.upkeep import acknowledged, audit_chain, inventory, ledgers, verifying
+from waycairn.upkeep import acknowledged, audit_chain, inventory, ledgers, payloads, verifying
 from waycairn.upkeep.verifying import Broken
 from waycairn.upkeep.violation import Violation
 from waycairn.wiring import open_core
@@ -77,6 +77,7 @@ def examine(core: StoreCore, *, counted: bool = False) -> list[Violation]:
     """What the rows and the packs say against each other, without reading any state; also while jobs work there."""
     found = _looking("ledgers", lambda: ledgers.examine(core, counted=counted))
     found += _looking("packs", lambda: _index(core))
+    found += _looking("backups", lambda: payloads.check(core))
     return [*found, *_looking("the audit log", lambda: _misfits(core))]
 
 

@@ -44,6 +44,7 @@ def _of_run(core: StoreCore, run: RunRecord, *, counted: bool) -> Iterator[Viola
     yield from _counts(core, run, counted=counted)
     yield from _sequences(core, run)
     yield from _epochs(core, run)
+    yield from _entries(core, run)
 
 
 def _items(core: StoreCore, run: RunRecord) -> Iterator[Violation]:
@@ -150,3 +151,23 @@ def _epochs(core: StoreCore, run: RunRecord) -> Iterator[Violation]:
                 "I5", f"checkpoint {record.id} is of epoch {record.epoch}, what was committed later of {above}"
             )
         above = record.epoch
+
+
+def _entries(core: StoreCore, run: RunRecord) -> Iterator[Violation]:
+    """Nobody entered in an epoch that never was, or behind a commit that never was; and only the newest may go on."""
+    before = 0
+    entries = core.catalog.entries(run.id)
+    for entry in entries:
+        if entry.epoch > run.epoch or not before <= entry.sequence <= run.sequence:
+            yield Violation(
+                "I5",
+                f"run {run.id} is in epoch {run.epoch} at commit {run.sequence}, and was entered in epoch {entry.epoch} at "
+                f"commit {entry.sequence}",
+                {"run": run.id, "epoch": entry.epoch},
+            )
+        before = entry.sequence
+    for entry in entries[:-1]:
+        if entry.ended is None:
+            yield Violation(
+                "I5", f"the entry of epoch {entry.epoch} into run {run.id} never ended, and a later one began"
+            )

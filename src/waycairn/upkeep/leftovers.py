@@ -41,7 +41,7 @@ def leftovers(core: StoreCore, now: float) -> list[Leftover]:
     if core.scratch is None:
         return []
     settings = core.settings.upkeep
-    before = now - seconds("upkeep.temporary_age", settings.temporary_age)
+    before = now - settings.temporary_age
     found = [*_flights(core, core.scratch, before), *_parts(core, before), *_copies(core, before, unfinished=True)]
     if settings.migration_copies != "never":
         age = seconds("upkeep.migration_copies", settings.migration_copies)

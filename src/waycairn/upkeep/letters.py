@@ -25,6 +25,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     with_settled: bool = False
     limit: int | None = None
+    after: int = 0
+    """Only those behind the one with this id."""
 
 
 def letters(stream: KnownStream, wanted: Wanted) -> Iterator[KeptLetter]:
@@ -36,7 +38,7 @@ def letters(stream: KnownStream, wanted: Wanted) -> Iterator[KeptLetter]:
         is_settled=None if wanted.with_settled else False,
     )
     left = wanted.limit
-    after = 0
+    after = wanted.after
     while left is None or left > 0:
         size = _PAGE if left is None else min(left, _PAGE)
         page = _page(stream, which, after, size)

@@ -75,10 +75,17 @@ def _day(day: int, rows: Sequence[Measured]) -> Day:
         begins=day * _HOURS * HOUR,
         acts=latencies(measured),
         written_bytes=total_of(measured, "save.bytes"),
+        raw_bytes=_raw_bytes(measured),
         freed_bytes=total_of(measured, "sweep.bytes"),
         takeovers=count_of(measured, "takeovers"),
         store_bytes=sizes[-1][1] if sizes else None,
     )
+
+
+def _raw_bytes(measured: Mapping[str, Histogram]) -> float | None:
+    """Of a day on which each save said it."""
+    said, saves = count_of(measured, "save.raw"), count_of(measured, "save.bytes")
+    return total_of(measured, "save.raw") if said >= saves else None
 
 
 def sizes_of(rows: Iterable[Measured]) -> list[tuple[float, float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from waycairn.model.records import CheckpointRecord, RunRecord
 from waycairn.store import StoreCore
-from waycairn.upkeep.standing import ORPHANED, Wanted, list_standing
+from waycairn.upkeep.standing import ORPHANED, Wanted, is_backup, list_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,6 @@ class Orphan:
 
 
 def find_orphans(core: StoreCore) -> Sequence[Orphan]:
-    """Newest first."""
-    found = list_standing(core, Wanted(words=[ORPHANED]))
-    return [Orphan(one.run, core.catalog.latest_checkpoint(one.run.id, role="state")) for one in found]
+    """Newest first. What is left of a backup whose process died is none: nobody goes on with it."""
+    found = [one.run for one in list_standing(core, Wanted(words=[ORPHANED])) if not is_backup(core, one.run)]
+    return [Orphan(run, core.catalog.latest_checkpoint(run.id, role="state")) for run in found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from waycairn.blobs import PlacedBlobs
 from waycairn.model.ids import PackId
 from waycairn.store import StoreCore
@@ -19,3 +21,8 @@ def away_packs(core: StoreCore) -> frozenset[PackId]:
     if not away:
         return frozenset()
     return frozenset(name for name, one in core.catalog.pack_facts().items() if one.place in away)
+
+
+def pack_folders(core: StoreCore) -> list[Path]:
+    """Where packs of this store lie on this host, archives among them; whatever the catalog is."""
+    return places(core).folders(core.catalog.places())

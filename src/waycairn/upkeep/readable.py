@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -80,6 +81,21 @@ def _other(value: Any, *, data: bool) -> Any:
     if state is not None:
         return {"type": type_name(value), "state": readable(state, data=data)}
     return {"type": type_name(value), "text": str(value)}
+
+
+_MOST_TEXT = 16_384
+"""Characters of a value that `brief` gives whole."""
+
+
+def brief(value: Any) -> Any:
+    """As `readable`, with arrays described and what is long in a few words."""
+    if value is None:
+        return None
+    found = readable(value, data=False)
+    length = len(json.dumps(found))
+    if length <= _MOST_TEXT:
+        return found
+    return {"type": type_name(value), "text": short(value, 1000), "length": length}
 
 
 # -- scalars -------------------------------------------------------------------------------------------------

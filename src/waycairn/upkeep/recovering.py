@@ -11,8 +11,9 @@ import msgspec
 from waycairn.errors import Damaged, RunError, RunNotFound
 from waycairn.model.ids import RunId
 from waycairn.model.journal import JournalRows
-from waycairn.model.records import NewRun, Progress, RunRecord
+from waycairn.model.records import Progress, RunRecord
 from waycairn.model.states import RunStatus
+from waycairn.process import new_root
 from waycairn.store import CheckpointDraft, Draft, StoreCore
 from waycairn.upkeep.mirror import encoded_of, rows_of
 from waycairn.upkeep.mirror_folder import folders_in, log, read_file, read_log, sequences_in
@@ -139,13 +140,10 @@ def _begin(core: StoreCore, run: Mapping[str, Any]) -> RunRecord:
             run=found.id,
         )
     id_ = new_run_id()
-    new = NewRun(
-        id=id_,
-        root=id_,
-        parent=None,
-        name=name,
-        key=key,
-        owner=None,
+    new = new_root(
+        id_,
+        name,
+        key,
         task=run["task"],
         tags=tuple(run["tags"]),
         metadata={**run["metadata"], RECOVERING: run["id"]},

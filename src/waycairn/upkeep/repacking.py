@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from waycairn.chunks.referring import epoch_to_commit_under
-from waycairn.chunks.repacking import PACK, Repacking, Seal, as_they_are
+from waycairn.chunks.repacking import Repacking, Seal, as_they_are
 from waycairn.errors import Damaged, StoreError, SweptMeanwhile
 from waycairn.model.records import NewData
 from waycairn.model.repacking import Copied, Move, Needs, PackOrigin, StoredBlock, Switched, parts_of
@@ -33,8 +33,6 @@ class Repacked:
     """Of these blocks now."""
     freed_bytes: int = 0
     """Of the same blocks before, less that."""
-    refused: int = 0
-    """New packs that came too late: their blocks stay where they were."""
 
     def add(self, part: Switched) -> None:
         self.blocks += part.blocks
@@ -53,7 +51,6 @@ class Mover:
         origin: PackOrigin | None = None,
         target: Blobs | None = None,
         unless: Needs | None = None,
-        pack: int = PACK,
     ) -> None:
         """`origin` is written to the rows of new packs; `target` is where they go; `unless` keeps in place what commits
         need that came since."""
@@ -71,7 +68,6 @@ class Mover:
             core.catalog.info,
             target=self._target,
             seal=seal,
-            pack=pack,
             unreadable=lambda block, error: self.refuse(f"block {block.number} of pack {block.pack}", error),
         )
 
@@ -99,7 +95,6 @@ class Mover:
         try:
             switched = self._switch_first(copied, first)
         except SweptMeanwhile:
-            done.refused += len(copied.packs)
             for pack in copied.packs:
                 with suppress(StoreError):  # no row names it: else a sweep removes it
                     self._target.delete(pack.id)

@@ -20,7 +20,7 @@ from waycairn.chunks.referring import runs_in
 from waycairn.errors import Damaged, SweptMeanwhile
 from waycairn.model.damage import Mending
 from waycairn.model.ids import CheckpointId, PackId
-from waycairn.model.records import ChunkPlace, NewBlock, NewChunk, NewPack
+from waycairn.model.records import CheckpointFilter, ChunkPlace, NewBlock, NewChunk, NewPack
 from waycairn.model.repair import RepairReport
 from waycairn.model.spans import Spans
 from waycairn.model.states import CUT_BACK, CheckpointStatus
@@ -234,7 +234,7 @@ def _apart(core: StoreCore, found: _Found, taken: Mapping[int, ChunkPlace]) -> d
         row = rows.get(place.block.number)
         is_kept = row is not None and row.number not in found.failing and row.block.number == place.block.number
         clashes = is_kept and row is not None and row.block != place.block
-        apart[number] = structs.replace(place, block=replace(place.block, number=number)) if clashes else place
+        apart[number] = structs.replace(place, block=structs.replace(place.block, number=number)) if clashes else place
     return apart
 
 
@@ -288,12 +288,9 @@ def _twins(core: StoreCore, failing: Mapping[int, ChunkPlace]) -> dict[int, Chun
 
 def _healed(core: StoreCore, *, dry_run: bool) -> Iterator[CheckpointId]:
     """Those that are marked damaged and can be read: restored from again, unless their run went back behind them."""
-    for state in states(core):
-        record = state.checkpoint
-        if record is None or record.status is not CheckpointStatus.DAMAGED:
-            continue
+    for record in core.catalog.list_checkpoints(CheckpointFilter(status=CheckpointStatus.DAMAGED)):
         try:
-            core.verify(state.stored)
+            core.verify(record.checkpoint.stored)
         except Damaged:
             continue
         is_behind = (record.damage or "").startswith(CUT_BACK)

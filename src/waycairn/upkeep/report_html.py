@@ -14,7 +14,6 @@ from waycairn.upkeep.report_text import (
     counted,
     error_rows,
     figure,
-    moment,
     overview,
     pattern_rows,
     period_rows,
@@ -24,6 +23,7 @@ from waycairn.upkeep.report_text import (
     share_text,
 )
 from waycairn.upkeep.sessions import Curve, Difference, SessionReport
+from waycairn.upkeep.sizes import moment_text
 
 _ROWS = 200
 """Values in the table beside a chart; of more, every so many-th is shown."""
@@ -92,7 +92,7 @@ def _names(reports: Sequence[SessionReport]) -> list[str]:
 
 def _subtitle(report: SessionReport) -> str:
     run = report.run
-    return f"{run.id}, {run.status.value}, {moment(run.created)} to {moment(run.updated)}"
+    return f"{run.id}, {run.status.value}, {moment_text(run.created)} to {moment_text(run.updated)}"
 
 
 def _legend(names: Sequence[str]) -> str:

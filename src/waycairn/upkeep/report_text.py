@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from waycairn.upkeep.sessions import Curve, Difference, SessionReport
-from waycairn.upkeep.sizes import duration_text
+from waycairn.upkeep.sizes import duration_text, moment_text
 
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = "_.-=+*#@"
@@ -132,7 +131,7 @@ def period_rows(report: SessionReport) -> list[list[str]]:
     return [
         [
             str(period.epoch),
-            moment(period.entered),
+            moment_text(period.entered),
             seconds_text(period.last - period.entered),
             f"{period.iterations:,}",
             f"{period.points:,}",
@@ -213,10 +212,6 @@ def share_text(share: float | None) -> str:
 
 def _better(better: str, names: Sequence[str]) -> str:
     return {"first": names[0], "second": names[1], "equal": "equal"}.get(better, "")
-
-
-def moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

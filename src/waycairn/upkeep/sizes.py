@@ -36,6 +36,11 @@ def rate_text(per_second: float) -> str:
     return f"{rate:,.1f}/{unit}" if rate < 99.95 else f"{rate:,.0f}/{unit}"
 
 
+def moment_text(seconds: float) -> str:
+    """`2026-11-21 09:55:18 UTC`: for sentences."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 def iso(seconds: float | None) -> str | None:
     """`2026-11-21T09:55:18.123Z`; None stays None."""
     if seconds is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from waycairn.model.backups import TASK
 from waycairn.model.ids import RunId
 from waycairn.model.records import Owner, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
@@ -26,7 +27,12 @@ class Standing:
 
 def standing_of(core: StoreCore, run: RunRecord) -> Standing:
     """How one run stands; one question to `process` where its row says running."""
-    return _stand(run, holder_of(core, run))
+    return stands(run, holder_of(core, run))
+
+
+def is_backup(core: StoreCore, run: RunRecord) -> bool:
+    """It holds what a backup holds, and is no job."""
+    return run.task == TASK and core.catalog.get_backup(run.id) is not None
 
 
 def holder_of(core: StoreCore, run: RunRecord) -> Owner | None:
@@ -37,7 +43,8 @@ def holder_of(core: StoreCore, run: RunRecord) -> Owner | None:
     return core.ownership.holder(root)
 
 
-def _stand(run: RunRecord, holder: Owner | None) -> Standing:
+def stands(run: RunRecord, holder: Owner | None) -> Standing:
+    """A run under that holder, if there is one."""
     if run.status is not RunStatus.RUNNING or holder is not None:
         return Standing(run, run.status.value, holder)
     return Standing(run, ORPHANED, None)
@@ -46,7 +53,7 @@ def _stand(run: RunRecord, holder: Owner | None) -> Standing:
 def below(core: StoreCore, root: RunRecord, holder: Owner | None) -> Sequence[Standing]:
     """The phases below a root, oldest first, as they stand under its holder."""
     listed = core.catalog.list_runs(RunFilter(root=root.id, roots_only=False))
-    return [_stand(run, holder) for run in reversed(listed) if run.id != root.id]
+    return [stands(run, holder) for run in reversed(listed) if run.id != root.id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from waycairn.model.backups import WHOLE, BackupFilter
 from waycairn.model.records import RunFilter
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
@@ -33,6 +34,7 @@ def statistics(core: StoreCore) -> dict[str, Any]:
         "oldest_checkpoint": rows["oldest_checkpoint"],
         "newest_checkpoint": rows["newest_checkpoint"],
         "steps": rows["steps"],
+        "backups": _backups(core),
         "raw_bytes": raw,
         "unique_bytes": rows["chunk_bytes"],
         "stored_bytes": rows["block_bytes"],
@@ -45,6 +47,16 @@ def statistics(core: StoreCore) -> dict[str, Any]:
         "catalog_bytes": _catalog_bytes(core.url),
         **_measured(core),
         "upkeep": _upkeep(core),
+    }
+
+
+def _backups(core: StoreCore) -> dict[str, int]:
+    """Those that are whole: what they hold, and what the store grew by for them."""
+    found = core.catalog.list_backups(BackupFilter(states=WHOLE))
+    return {
+        "whole": len(found),
+        "bytes": sum(one.size for one in found),
+        "stored_bytes": sum(one.stored for one in found),
     }
 
 

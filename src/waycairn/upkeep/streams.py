@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import make_url
 
 from waycairn.crypto.ledgers import ledger_vault
-from waycairn.errors import StoreError, StoreNotFound, StreamError
+from waycairn.errors import StoreError, StoreNotFound, StreamNotFound
 from waycairn.model.ids import RunId
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, Owner, RunRecord
 from waycairn.model.stream_settings import StreamSettings
@@ -20,8 +20,10 @@ from waycairn.store import StoreCore
 from waycairn.streams import dead_letters, ledger, resetting
 from waycairn.streams.discovery import AnyPath
 from waycairn.streams.lag import Lag, lag_of
+from waycairn.streams.outage import Outage
 from waycairn.streams.records import Generation, Standing
 from waycairn.streams.rereading import Checked, Rereading
+from waycairn.upkeep.outages import noted_outage
 from waycairn.upkeep.sink_database import is_same, looking, shown, writing
 from waycairn.upkeep.standing import holder_of
 
@@ -61,7 +63,9 @@ class StreamStanding(msgspec.Struct, frozen=True, kw_only=True):
     """Dead letters that are not settled."""
     lag: Lag | None = None
     error: str = ""
-    """Why its database is away."""
+    """Why its database is away, seen from here."""
+    outage: Outage | None = None
+    """Why it is away for the one who follows it, as that one noted it; None where it answers, or nobody follows."""
 
 
 # -- which there are ----------------------------------------------------------------------------------------------
@@ -137,7 +141,7 @@ def streams_of(
 def find_stream(
     core: StoreCore, name: str, sink: str | None = None, settings: Mapping[str, StreamSettings] | None = None
 ) -> KnownStream:
-    """The one of that name that was followed last; with `sink` the one in that database. Raises StreamError if there is
+    """The one of that name that was followed last; with `sink` the one in that database. Raises StreamNotFound if there is
     none, and errors of the store; ValueError for what is no address."""
     found = streams_of(core, settings or {}, sink)
     named = [stream for stream in found if stream.name == name]
@@ -146,7 +150,7 @@ def find_stream(
     where = f"in {shown(sink)}" if sink else f"known to the store at {core.url}"
     others = ", ".join(repr(stream.name) for stream in found) or "none"
     hint = "" if sink else " If its ledger is elsewhere, name the database of its sink: --sink"
-    raise StreamError(f"there is no stream {name!r} {where}; these are: {others}.{hint}", stream=name)
+    raise StreamNotFound(f"there is no stream {name!r} {where}; these are: {others}.{hint}", stream=name)
 
 
 def directory_of(stream: KnownStream) -> Path | None:
@@ -169,10 +173,12 @@ def stand(core: StoreCore, streams: Sequence[KnownStream]) -> Iterator[StreamSta
     """Each of them; one whose database is away is no error."""
     for stream in streams:
         holder = holder_of(core, stream.run) if stream.run else None
+        outage = noted_outage(core, stream.name, stream.run) if stream.run and holder else None
         try:
-            yield _look(core, stream, holder)
+            found = _look(core, stream, holder)
         except (StoreError, OSError) as error:
-            yield StreamStanding(known=stream, word=AWAY, holder=holder, error=str(error))
+            found = StreamStanding(known=stream, word=AWAY, holder=holder, error=str(error))
+        yield msgspec.structs.replace(found, outage=outage)
 
 
 def _look(core: StoreCore, stream: KnownStream, holder: Owner | None) -> StreamStanding:

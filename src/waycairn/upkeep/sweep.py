@@ -17,13 +17,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from waycairn.chunks.referring import REFERS_TO_NOTHING, runs_in
 from waycairn.errors import SweptMeanwhile
 from waycairn.model.ids import PackId
 from waycairn.model.policies import Policies
 from waycairn.model.retaining import given_up
-from waycairn.model.sweeping import Awaited, Condemned, DeadBlock, Mark, PackFill, Parts, Stride, SweepReport, summary
-from waycairn.model.units import seconds
+from waycairn.model.sweeping import Awaited, Condemned, Mark, PackFill, Parts, Stride, SweepReport, summary
+from waycairn.ports import Blobs
 from waycairn.process import FileOwnership
 from waycairn.store import StoreCore
 from waycairn.upkeep import events
@@ -33,8 +35,6 @@ from waycairn.upkeep.leftovers import leftovers, remove_leftovers
 from waycairn.upkeep.retain import Tally, drop_retained, give_up, leave_to_others, spare, would_drop
 from waycairn.world.crashpoints import crashpoint
 
-GRACE = 3600.0
-"""Seconds before what no row names is taken for left behind, where the settings say nothing else."""
 _ROUNDS = 8
 """Of giving up checkpoints for room."""
 _SPARE = 0.25
@@ -43,8 +43,6 @@ _FEWEST, _FIRST, _MOST = 200, 2_000, 150_000
 """Chunks and their blocks that one transaction removes. The pages of so many rows fit into the cache of a connection."""
 _MARKS = 8
 """Sweeps of others that may come between a mark and its transaction before this one leaves the rest to them."""
-_PADDING = 8192
-"""Bytes that a block may take beside itself: up to the next sector, and in the footer."""
 
 
 def never() -> bool:
@@ -65,7 +63,7 @@ def sweep(
     has a name."""
     began = core.clock.monotonic()
     if grace is None:
-        grace = seconds("upkeep.grace", core.settings.upkeep.grace)
+        grace = core.settings.upkeep.grace
     crashpoint("sweep.begin")
     if dry_run:
         report = _would_remove(core, grace)
@@ -102,13 +100,13 @@ def _remove(core: StoreCore, grace: float, stop: Callable[[], bool]) -> SweepRep
     if stop():
         return replace(report, stopped=True)
     # 4. Packs that no row names are condemned, too, once they are old enough.
-    unknown = _unknown_packs(core, _before(core, grace))
+    unknown = unknown_packs(core, core.blobs, long_ago(core.blobs, grace))
     condemned = core.catalog.condemn_unknown(unknown) if unknown else ()
     crashpoint("sweep.leftovers")
     # 5. Only now files: those of condemned packs, also of sweeps that died here.
     report = _remove_files(core, report, frozenset(condemned))
     # 6. What was never finished, and what dead owners and writers left: no row ever named them.
-    unfinished = core.blobs.delete_unfinished(_before(core, grace))
+    unfinished = core.blobs.delete_unfinished(long_ago(core.blobs, grace))
     owners = core.ownership.sweep() if isinstance(core.ownership, FileOwnership) else 0
     left = leftovers(core, core.blobs.now())
     remove_leftovers(left)
@@ -181,19 +179,20 @@ def _condemn(core: StoreCore, mark: Mark, stop: Callable[[], bool]) -> Iterator[
         core.forget_chunks()
         yield done
         pause = stride.took(done.chunks + len(part), core.clock.monotonic() - began, done.newest != newest)
-        mark, newest = replace(mark, epoch=done.epoch), done.newest
+        mark, newest = structs.replace(mark, epoch=done.epoch), done.newest
         leave_to_others(core, pause)
 
 
-def _before(core: StoreCore, grace: float) -> float:
+def long_ago(blobs: Blobs, grace: float) -> float:
     """What was modified before this moment is old enough; without a grace time also what was modified in this very tick of
     the clock."""
-    return math.nextafter(core.blobs.now() - grace, math.inf)
+    return math.nextafter(blobs.now() - grace, math.inf)
 
 
-def _unknown_packs(core: StoreCore, before: float) -> dict[PackId, int]:
-    """Old enough, and asked for by name: never on the strength of a list alone, neither that of the disk nor ours."""
-    old = {info.name: info.size for info in core.blobs.list() if info.modified < before}
+def unknown_packs(core: StoreCore, blobs: Blobs, before: float) -> dict[PackId, int]:
+    """Of these blobs: old enough, and asked for by name, never on the strength of a list alone, neither that of the disk nor
+    ours."""
+    old = {info.name: info.size for info in blobs.list() if info.modified < before}
     known = core.catalog.known_packs(list(old)) if old else ()
     return {name: size for name, size in old.items() if name not in known}
 
@@ -222,10 +221,11 @@ def _would_remove(core: StoreCore, grace: float) -> SweepReport:
     gone = would_drop(core, policies, tally)
     mark, over = _would_make_room(core, policies, tally, gone)
     whole = [block for block in mark.dead if block.is_whole]
-    fills = _after(core, whole)
+    held = core.catalog.packs_of(whole)
+    fills = _without(core.catalog.pack_fill(), held)
     packs = [fill.size for fill in fills.values() if not fill.blocks]
-    inline = core.catalog.bytes_of(whole) - sum(fill.stored_bytes for fill in core.catalog.packs_of(whole).values())
-    left = _unknown_packs(core, _before(core, grace))
+    inline = core.catalog.bytes_of(whole) - sum(fill.stored_bytes for fill in held.values())
+    left = unknown_packs(core, core.blobs, long_ago(core.blobs, grace))
     temporary = leftovers(core, core.blobs.now())
     kept_packs, dead_bytes = _partly_dead(fills)
     return SweepReport(
@@ -241,7 +241,7 @@ def _would_remove(core: StoreCore, grace: float) -> SweepReport:
         pack_bytes=sum(packs),
         leftovers=len(left),
         leftover_bytes=sum(left.values()),
-        unfinished=core.blobs.delete_unfinished(_before(core, grace), dry_run=True),
+        unfinished=core.blobs.delete_unfinished(long_ago(core.blobs, grace), dry_run=True),
         temporary=len(temporary),
         temporary_bytes=sum(one.size for one in temporary),
         owner_files=len(core.ownership.abandoned()) if isinstance(core.ownership, FileOwnership) else 0,
@@ -267,10 +267,10 @@ def _would_make_room(core: StoreCore, policies: Policies, tally: Tally, gone: di
     return mark, max(0, excess)
 
 
-def _after(core: StoreCore, dead: list[DeadBlock]) -> dict[PackId, PackFill]:
+def _without(fills: Mapping[PackId, PackFill], dead: Mapping[PackId, PackFill]) -> dict[PackId, PackFill]:
     """How full the packs would be."""
-    fills = dict(core.catalog.pack_fill())
-    for name, fill in core.catalog.packs_of(dead).items():
+    fills = dict(fills)
+    for name, fill in dead.items():
         now = fills.get(name, fill)
         fills[name] = PackFill(now.size, now.blocks - fill.blocks, now.stored_bytes - fill.stored_bytes)
     return fills
@@ -278,9 +278,5 @@ def _after(core: StoreCore, dead: list[DeadBlock]) -> dict[PackId, PackFill]:
 
 def _partly_dead(fills: Mapping[PackId, PackFill]) -> tuple[int, int]:
     """How many packs hold bytes of blocks that are gone beside others that live, and at least how many bytes."""
-    dead = [
-        slack
-        for fill in fills.values()
-        if fill.blocks and (slack := fill.size - fill.stored_bytes - (fill.blocks + 2) * _PADDING) > 0
-    ]
+    dead = [fill.dead_bytes for fill in fills.values() if fill.dead_bytes]
     return len(dead), sum(dead)

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 from waycairn.errors import WaycairnError
 from waycairn.model.sweeping import SweepReport, summary
-from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 from waycairn.upkeep.sweep import sweep
 from waycairn.world.forking import undivided
@@ -33,7 +32,7 @@ def sweep_if_due(core: StoreCore, *, pause: float | None = None) -> SweepReport 
     """
     now = core.clock.monotonic()
     settings = core.settings.upkeep
-    pause = seconds("pause", settings.pause) if pause is None else pause
+    pause = settings.pause if pause is None else pause
     with undivided, _lock:
         if not settings.enabled or now < _due.get(core, now):
             return None

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from waycairn.model.units import seconds
 from waycairn.store import StoreCore
 
 Stop = Callable[[], bool]
@@ -60,7 +59,7 @@ def _sweep(core: StoreCore, stop: Stop) -> Mapping[str, Any]:
 register(
     Task(
         "sweep",
-        lambda core: seconds("upkeep.interval", core.settings.upkeep.interval),
+        lambda core: core.settings.upkeep.interval,
         _sweep,
         loads="waycairn.upkeep.sweep",
     )

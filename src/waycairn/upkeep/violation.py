@@ -12,6 +12,7 @@ I9   no error was taken for success (only who ran the job can tell: by exit code
 I10  looking again, in a store that was opened again, shows the same
 I11  what dead processes left behind is bounded
 I12  the audit log fits together: no row was changed, removed, inserted or moved
+I13  a backup that may be all that is left has its payload: a completed run with an index and every part
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Invariant = Literal["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"]
+Invariant = Literal["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13"]
 
 
 @dataclass(frozen=True, slots=True)

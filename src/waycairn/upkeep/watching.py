@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from waycairn.errors import RunNotFound
 from waycairn.model.ids import RunId
-from waycairn.model.rate import Rate
 from waycairn.model.records import RunFilter, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.store import StoreCore
 from waycairn.upkeep.batch import Group, grouped
+from waycairn.upkeep.speed import Speed
 from waycairn.upkeep.standing import ORPHANED, Standing, standing_of
 
 _NEWEST = 100
@@ -49,10 +49,7 @@ class Watcher:
     def __init__(self, core: StoreCore, run: RunId) -> None:
         self._core = core
         self._run = run
-        self._rate = Rate()
-        self._epoch = 0
-        self._committed = self._seen = 0.0
-        """When the newest commit was made, by the clock of the job, and when we saw that, by ours."""
+        self._speed = Speed()
 
     def look(self) -> Look:
         """Raises RunNotFound if it was deleted meanwhile."""
@@ -60,16 +57,14 @@ class Watcher:
         if standing.word == ORPHANED:
             # Perhaps it was left after its row was read and before its owner was looked for.
             standing = standing_of(self._core, self._read())
-        self._measure(standing.run)
-        progress, eta = standing.run.progress, None
-        if progress.total is not None and standing.holder is not None:
-            eta = self._rate.eta(progress.total - progress.done - progress.failed)
+        pace = self._speed.see(standing.run, self._core.clock.monotonic())
+        progress = standing.run.progress
         return Look(
             standing=standing,
             phases=self._phases(standing),
             failures=grouped(self._core.catalog.newest_failures(self._run, _NEWEST)) if progress.failed else [],
-            rate=self._rate.per_second,
-            eta=eta,
+            rate=pace.rate,
+            eta=None if standing.holder is None else pace.eta,
             now=self._core.clock.now(),
         )
 
@@ -80,16 +75,6 @@ class Watcher:
                 f"run {self._run} was deleted while it was watched. Nothing of it is left.", run=self._run
             )
         return run
-
-    def _measure(self, run: RunRecord) -> None:
-        """Commits tell exactly when they were made; that they were seen a second later would blur the rate."""
-        now = self._core.clock.monotonic()
-        if run.epoch != self._epoch:
-            # What lies between two entries is no time of work.
-            self._rate, self._epoch = Rate(), run.epoch
-        if run.updated != self._committed:
-            self._committed, self._seen = run.updated, now
-        self._rate.add(self._committed + now - self._seen, run.progress.done + run.progress.failed)
 
     def _phases(self, standing: Standing) -> list[Standing]:
         run, holder = standing.run, standing.holder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import waycairn.backups.upkeep  # noqa: F401 - registers its task
 from waycairn.world.forking import undivided
 
 if TYPE_CHECKING:
@@ -23,13 +24,18 @@ class Care:
 
     def sweep(self, *, dry_run: bool = False, grace: float | str | None = None) -> SweepReport:
         """Remove the checkpoints that policies let go (settings `retention`), give back the bytes of what is deleted and
-        replaced, and what saves that died left behind if it is older than `grace` (by default `upkeep.grace`, 1 h). Safe
+        replaced, and what saves that died left behind if it is older than `grace` (by default `upkeep.grace`, 1 h); and the
+        payload of backups whose time is over. Safe
         beside running jobs and other sweeps, and it can be interrupted at any point. With `dry_run` nothing is changed, and
         `decisions` says of every checkpoint what becomes of it and why. Raises Damaged if a manifest cannot be read: then no
         chunk and no pack was removed."""
         from waycairn.model.units import seconds
         from waycairn.upkeep.sweep import sweep
 
+        if not dry_run:
+            from waycairn.backups.keeping import prune
+
+            prune(self.core)
         return sweep(self.core, dry_run=dry_run, grace=None if grace is None else seconds("grace", grace))
 
     def start_upkeep(self) -> Upkeep:

@@ -13,6 +13,7 @@ from waycairn.model.ids import RunId
 from waycairn.model.records import PARTS, WHOLE, Launch, NewRun, RunRecord
 from waycairn.model.states import RunStatus
 from waycairn.ports import Hold
+from waycairn.process import new_root
 from waycairn.store import StoreCore
 from waycairn.upkeep.holding import held
 from waycairn.world import history
@@ -101,13 +102,11 @@ def _begin(store: StoreCore, ask: Ask, replaces: RunRecord | None) -> Entered | 
     hold = store.ownership.claim(run, 1)
     if hold is None:
         return None
-    new = NewRun(
-        id=run,
-        root=run,
-        parent=None,
-        name=ask.name,
-        key=ask.key,
-        owner=hold.owner,
+    new = new_root(
+        run,
+        ask.name,
+        ask.key,
+        hold.owner,
         fingerprint=ask.fingerprint,
         task=ask.task,
         tags=ask.tags,
@@ -215,14 +214,12 @@ def displace(store: StoreCore, found: RunRecord) -> RunRecord:
             run=found.id,
         )
     try:
-        now = store.clock.now()
-        if not store.catalog.take_over(found.id, found.epoch, hold.owner, now):
+        if not store.catalog.take_over(found.id, found.epoch, None, store.clock.now()):
             raise RunIsHeld(
                 f"run {found.name!r} was taken over by another process at this moment. Nothing was changed by this "
                 "one. See `waycairn show`.",
                 run=found.id,
             )
-        store.catalog.change_run(found.id, found.epoch + 1, now, owner=None)
         store.meter.count("takeovers.forced")
     finally:
         hold.release()
@@ -256,7 +253,16 @@ def enter_phase(store: StoreCore, parent: RunRecord, epoch: int, name: str) -> R
     found = store.catalog.find_run(parent.id, name, None)
     if found is None:
         run: RunId = new_run_id()
-        new = NewRun(id=run, root=parent.root, parent=parent.id, name=name, key=None, owner=None, epoch=epoch)
+        new = NewRun(
+            id=run,
+            root=parent.root,
+            parent=parent.id,
+            name=name,
+            key=None,
+            owner=None,
+            epoch=epoch,
+            account=parent.account,
+        )
         crashpoint("phase.add")
         store.catalog.add_run(new, store.clock.now())
         found = store.catalog.get_run(run)

@@ -28,7 +28,7 @@ class Healthy:
     def on(self, kind: Kind, callback: Callable[[Event], Any]) -> Callable[[], None]:
         """Call `callback(event)` when something of that kind happens to this opened store: "created" (a checkpoint),
         "completed" and "failed" (a run that this process leaves), "expired" (checkpoints that its sweep removed),
-        "health_changed". Returns the function that ends it.
+        "health_changed", "backup_ready" and "backup_failed" (made, or given up, by this process). Returns the function that ends it.
 
         It is called once the thing is durable, on a thread of its own, in order; it may use the store. No save waits for
         it; closing the store, and the end of the program, do. What it raises is logged and changes nothing. ValueError for

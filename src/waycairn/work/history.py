@@ -10,6 +10,7 @@ from waycairn.codec import Types
 from waycairn.errors import CheckpointNotFound, CheckpointPinned, Damaged
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, RunRecord
 from waycairn.upkeep.auditing import audited_commit
+from waycairn.work.backing import refuse_backup
 from waycairn.work.listing import Listing
 from waycairn.work.restoring import note_damage
 from waycairn.work.step import check_name
@@ -97,7 +98,9 @@ class History(Listing):
         Raises RunIsHeld, CheckpointNotFound; ValueError as `fork`, and for a run that was given up."""
         from waycairn.upkeep.rewinding import rewind
 
-        return rewind(self.core, self.find(run), self.checkpoint(checkpoint))
+        found = self.find(run)
+        refuse_backup(self.core, found, "rewound")
+        return rewind(self.core, found, self.checkpoint(checkpoint))
 
     def pin(self, checkpoint: str, pinned: bool = True) -> None:
         """Keep a checkpoint whatever policies say; or let it go again."""

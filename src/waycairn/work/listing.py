@@ -39,7 +39,8 @@ class Listing:
 
     def find(self, run: str, key: str | None = None) -> RunRecord:
         """By id, or by name (and key): the newest of that name. Raises RunNotFound."""
-        found = self.core.catalog.get_run(RunId(run)) if key is None else None
+        may_be_id = key is None and run.isascii() and "\0" not in run  # what no database takes is the id of none
+        found = self.core.catalog.get_run(RunId(run)) if may_be_id else None
         found = found or self.core.catalog.find_run(None, run, key)
         if found is None:
             named = self.runs(name=run, key=key, limit=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from waycairn.model.ids import RunId
 from waycairn.model.records import RunFilter, RunRecord
 from waycairn.store import StoreCore
 
@@ -23,7 +24,11 @@ class PhaseCuts:
 
     def met(self, phase: RunRecord) -> None:
         """It is there, completed or about to begin."""
-        self._known()[phase.name] = self._cut_of(phase)
+        known = self._known()
+        if not phase.sequence:
+            known[phase.name] = [0, {}]  # just made, and none below it
+        elif known.get(phase.name, (None,))[0] != phase.sequence:
+            known.update(self._listed())
 
     def begun(self, name: str, below: Gathering) -> None:
         """It commits through this from now on, in this entry."""
@@ -36,16 +41,15 @@ class PhaseCuts:
 
     def _known(self) -> dict[str, Any]:
         if self._left is None:
-            self._left = _cuts_of(self._run, self._listed())
+            self._left = self._listed()
         return self._left
 
-    def _cut_of(self, phase: RunRecord) -> list[Any]:
-        """A phase that was just made has none below."""
-        return [phase.sequence, _cuts_of(phase, self._listed()) if phase.sequence else {}]
+    def _listed(self) -> dict[str, Any]:
+        below: dict[RunId | None, list[RunRecord]] = {}
+        for one in self._store.catalog.list_runs(RunFilter(root=self._run.root, roots_only=False)):
+            below.setdefault(one.parent, []).append(one)
 
-    def _listed(self) -> list[RunRecord]:
-        return list(self._store.catalog.list_runs(RunFilter(root=self._run.root, roots_only=False)))
+        def cuts_of(run: RunId) -> dict[str, Any]:
+            return {one.name: [one.sequence, cuts_of(one.id)] for one in below.get(run, ())}
 
-
-def _cuts_of(run: RunRecord, listed: list[RunRecord]) -> dict[str, Any]:
-    return {one.name: [one.sequence, _cuts_of(one, listed)] for one in listed if one.parent == run.id}
+        return cuts_of(self._run.id)

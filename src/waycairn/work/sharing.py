@@ -17,6 +17,7 @@ from waycairn.errors import RunNotCompleted, StoreError
 from waycairn.model.ids import RunId
 from waycairn.model.records import PARTS, WHOLE, NewRun, RunFilter, RunRecord
 from waycairn.model.states import RunStatus
+from waycairn.process import new_root
 from waycairn.store import StoreCore
 from waycairn.work.entering import Ask, Entered, check_fingerprint, enter
 from waycairn.world.crashpoints import crashpoint
@@ -117,14 +118,10 @@ def _whole(store: StoreCore, ask: Ask, share: Share) -> RunRecord:
 
 
 def _new(ask: Ask, share: Share) -> NewRun:
-    run = new_run_id()
-    return NewRun(
-        id=run,
-        root=run,
-        parent=None,
-        name=ask.name,
-        key=ask.key,
-        owner=None,
+    return new_root(
+        new_run_id(),
+        ask.name,
+        ask.key,
         fingerprint=ask.fingerprint,
         task=ask.task,
         tags=ask.tags,

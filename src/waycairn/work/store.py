@@ -21,6 +21,7 @@ from waycairn.store import StoreCore
 from waycairn.upkeep.auditing import audited, audited_commit
 from waycairn.upkeep.holding import held
 from waycairn.wiring import default_url, open_core
+from waycairn.work.backing import Backing, refuse_backup
 from waycairn.work.care import Care
 from waycairn.work.healthy import Healthy
 from waycairn.work.history import History
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
     from waycairn.upkeep.recovering import Recovered
     from waycairn.upkeep.sessions import SessionReport
     from waycairn.upkeep.streams import StreamStanding
+    from waycairn.work.accounts import Accounts
     from waycairn.work.entry import Entry
     from waycairn.work.retrying import Retried
     from waycairn.work.run import Run
 
 
-class Store(Care, Healthy, Optimizing, Verifying, History, Values):
+class Store(Backing, Care, Healthy, Optimizing, Verifying, History, Values):
     """One place that remembers. Thread-safe. Open it again in a forked child."""
 
     def __init__(self, core: StoreCore) -> None:
@@ -103,10 +105,18 @@ class Store(Care, Healthy, Optimizing, Verifying, History, Values):
         """Give an unfinished run up: it stays listed, and entering it again starts anew. Raises RunIsHeld."""
         found = self.find(run)
         with audited_commit(self.core, "run.discard", found.id, name=found.name, key=found.key):
+            refuse_backup(self.core, found, "given up")
             self._refuse_held(found)
             self.core.catalog.change_run(found.id, found.epoch, self.core.clock.now(), status=RunStatus.DISCARDED)
         history.note(history.Discarded(run=found.id))
         return self.find(found.id)
+
+    def cancel(self, run: str) -> RunRecord:
+        """Ask the process that works on a run, on this host, to stop: SIGTERM, upon which it takes its cut and leaves the run
+        interrupted; this does not wait for that. Raises CannotCancel if there is none, or it cannot be asked."""
+        from waycairn.upkeep.cancelling import cancel
+
+        return cancel(self.core, self.find(run))
 
     def takeover(self, run: str) -> RunRecord:
         """Forced: fence out the present owner, stopped or hung, so that the run can be entered. Its next commit is
@@ -124,6 +134,7 @@ class Store(Care, Healthy, Optimizing, Verifying, History, Values):
         with audited_commit(
             self.core, "run.remove", found.id, name=found.name, key=found.key, done=found.progress.done
         ):
+            refuse_backup(self.core, found, "removed")
             self._refuse_held(found)
             self._remove(found)
 
@@ -170,6 +181,15 @@ class Store(Care, Healthy, Optimizing, Verifying, History, Values):
             recovered = recover(self.core, folder)
             act.facts.update(run=recovered.run, iterations=recovered.iterations, damaged=recovered.damaged)
         return recovered
+
+    # -- accounts --------------------------------------------------------------------------------------------------
+
+    @property
+    def accounts(self) -> Accounts:
+        """Those who use a server over this store, see `waycairn serve`."""
+        from waycairn.work.accounts import Accounts
+
+        return Accounts(self.core)
 
     # -- streams ---------------------------------------------------------------------------------------------------
 

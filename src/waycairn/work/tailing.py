@@ -16,6 +16,7 @@ from waycairn.streams.failures import is_refused
 from waycairn.streams.outage import is_away
 from waycairn.streams.parsing import said
 from waycairn.streams.records import Counts, Holder, Standing, Step, Taken
+from waycairn.upkeep.outages import OutageNotes
 from waycairn.work.acts import Flow, cut, wait, work
 from waycairn.work.batch import Batch
 from waycairn.work.cargo import load_cargo, unload_cargo
@@ -70,6 +71,7 @@ class Tailing(Generic[E]):
         self._clock = execution.store.clock
         self._bound, self._sink, self._make_reader = sink, sink.sink, reader
         self._breaker, self._wary = breaker, wary
+        self._notes = OutageNotes(execution.store, name, self._cutter.run, self._cutter.epoch)
         self._size, self._every, self._once = size, every, once
         self._room = size
         """Lines of the next batch; fewer while a value is looked for that the sink refuses."""
@@ -303,7 +305,7 @@ class Tailing(Generic[E]):
         if may_pass:
             former = self._breaker.outage
             self._breaker.failed(error)
-            self._tell_away(former)
+            yield from self._tell_away(former)
         return may_pass
 
     def _step(self, taken: Taken) -> Step:
@@ -358,20 +360,26 @@ class Tailing(Generic[E]):
             with self._breaker:
                 given = yield work(call)
             if self._breaker.outage is not None:
-                self._tell_away(former)
+                yield from self._tell_away(former)
                 continue
             if former is not None:
                 log.warning("stream %s goes on: its sink answers again", self.name)
+                yield work(functools.partial(self._notes.tell, None))
             return given
 
-    def _tell_away(self, former: Outage | None) -> None:
-        """Once an outage."""
-        if former is None and (outage := self._breaker.outage) is not None:
+    def _tell_away(self, former: Outage | None) -> Flow[None]:
+        """Once an outage; and now and then where other processes see it."""
+        outage = self._breaker.outage
+        if outage is None:
+            return
+        if former is None:
             self._cutter.store.meter.count("stream.outages")
             log.warning("stream %s waits, nothing is consumed: %s", self.name, outage.error)
+        yield work(functools.partial(self._notes.tell, outage))
 
     def close(self) -> Flow[None]:
         """Idempotent."""
+        yield work(functools.partial(self._notes.tell, None))  # whoever comes next finds out anew
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
             self._cutter.open_item = None

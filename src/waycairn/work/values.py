@@ -11,7 +11,8 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 from waycairn.codec import Types, encode
 from waycairn.model.encoded import Encoded
 from waycairn.model.ids import CheckpointId
-from waycairn.model.records import NewRun, Stored
+from waycairn.model.records import Stored
+from waycairn.process import new_root
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.work.restoring import newest_value
 from waycairn.work.saving import Behind, Saving
@@ -67,8 +68,7 @@ class Values:
 
             check_compression(compress)
         self._behind.settle()
-        run = new_run_id()
-        new = NewRun(id=run, root=run, parent=None, name=name, key="value", owner=None)
+        new = new_root(new_run_id(), name, "value")
         draft = functools.partial(
             CheckpointDraft,
             kind="value",
@@ -112,8 +112,7 @@ class Values:
             tags=tuple(tags),
             description=f"imported from {path.name}" if description is None else description,
         )
-        id_ = new_run_id()
-        run = NewRun(id=id_, root=id_, parent=None, name=name, key="value", owner=None)
+        run = new_root(new_run_id(), name, "value")
         from waycairn.upkeep.auditing import audited_commit
 
         with audited_commit(self.core, "import", name, rides_with=lambda saved: isinstance(saved, str), file=path):

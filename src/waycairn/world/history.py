@@ -30,6 +30,8 @@ __all__ = [
     "Forked",
     "GoingBack",
     "Keeping",
+    "PutBack",
+    "PuttingBack",
     "Replacing",
     "Saved",
     "Told",
@@ -154,6 +156,18 @@ class Deleted(Event, frozen=True, kw_only=True, tag="deleted"):
     what: Sequence[str]
 
 
+class PuttingBack(Event, frozen=True, kw_only=True, tag="putting back"):
+    """Runs, by id, that were deleted and are about to come back out of a backup."""
+
+    what: Sequence[str]
+
+
+class PutBack(Event, frozen=True, kw_only=True, tag="put back"):
+    """They are there again, with all that was acknowledged of them before."""
+
+    what: Sequence[str]
+
+
 class Expiring(Event, frozen=True, kw_only=True, tag="expiring"):
     """Checkpoints, by id, that policies let go and that a sweep is about to remove, if it still may."""
 
@@ -183,6 +197,8 @@ _Any = (
     | GoingBack
     | Deleting
     | Deleted
+    | PuttingBack
+    | PutBack
     | Expiring
     | Discarded
     | Told

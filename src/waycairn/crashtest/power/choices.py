@@ -13,7 +13,7 @@ In both, a write may reach the medium in part: sectors are whole, their order is
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -53,6 +53,10 @@ class Choice(NamedTuple):
     kept: Sequence[Kept]
 
 
+Wanted = Callable[[], bool]
+"""Asked before each choice is made: who wants a sample of them does not wait for the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """One instant: the acts that were not flushed by then, as positions on the tape."""
@@ -78,36 +82,42 @@ def whole(positions: Sequence[int]) -> list[Kept]:
     return [Kept(position) for position in positions]
 
 
-def in_order(cut: Cut) -> Iterator[Choice]:
-    """The choices that find most bugs, the same ones each time."""
+def in_order(cut: Cut, wanted: Wanted = lambda: True) -> Iterator[Choice]:
+    """The choices that find most bugs, the same ones each time; of each it is asked first whether it is wanted."""
     pending = cut.pending
-    yield Choice("nothing (the process died, the power stayed)", whole(pending))
+    if wanted():
+        yield Choice("nothing (the process died, the power stayed)", whole(pending))
     if not pending:
         return
-    yield Choice("everything that was not flushed", [])
+    if wanted():
+        yield Choice("everything that was not flushed", [])
     names, data = cut.names, cut.data
     if names and data:
-        yield Choice("content that was not flushed", whole(names))
-        yield Choice("names that were not flushed", whole(data))
+        if wanted():
+            yield Choice("content that was not flushed", whole(names))
+        if wanted():
+            yield Choice("names that were not flushed", whole(data))
     alone = pending if cut.model is Model.POSIX else data
     # The oldest too: an act that is never flushed is soon behind many newer ones.
     for position in dict.fromkeys([*alone[:_OLDEST], *alone[-_FEW:]]):
-        what = short(cut.tape[position])
-        yield Choice(f"one act: {what}", whole([other for other in pending if other != position]))
-        yield Choice(f"all but one act: {what}", [Kept(position)])
-    yield from _tears(cut)
+        if wanted():
+            what = f"one act: {short(cut.tape[position])}"
+            yield Choice(what, whole([other for other in pending if other != position]))
+        if wanted():
+            yield Choice(f"all but one act: {short(cut.tape[position])}", [Kept(position)])
+    yield from _tears(cut, wanted)
 
 
-def _tears(cut: Cut) -> Iterator[Choice]:
+def _tears(cut: Cut, wanted: Wanted) -> Iterator[Choice]:
     """The newest write ends at each of its sectors; and only its later sectors are there."""
     position = cut.pending[-1]
     op = cut.write(position)
     sectors = boundaries(op) if op else []
-    others = whole(cut.pending[:-1])
-    for boundary in sectors[:: max(1, len(sectors) // _TEARS)]:
+    for boundary in filter(lambda _: wanted(), sectors[:: max(1, len(sectors) // _TEARS)]):
         what = f"{short(cut.tape[position])} from byte {boundary} on"
-        yield Choice(f"the end of one write: {what}", [*others, Kept(position, 0, boundary)])
-    if sectors:
+        yield Choice(f"the end of one write: {what}", [*whole(cut.pending[:-1]), Kept(position, 0, boundary)])
+    if sectors and wanted():
+        others = whole(cut.pending[:-1])
         middle = sectors[len(sectors) // 2]
         what = f"{short(cut.tape[position])} up to byte {middle}"
         yield Choice(f"the beginning of one write: {what}", [*others, Kept(position, middle)])
@@ -118,9 +128,13 @@ def boundaries(op: Write) -> list[int]:
     return list(range(SECTOR - op.offset % SECTOR, len(op.data), SECTOR))
 
 
-def at_random(cut: Cut, chance: random.Random, most: int) -> Iterator[Choice]:
+def _is_one_sector(op: Write) -> bool:
+    return SECTOR - op.offset % SECTOR >= len(op.data)
+
+
+def at_random(cut: Cut, chance: random.Random, most: int, wanted: Wanted = lambda: True) -> Iterator[Choice]:
     """At most so many subsets, tears and reorderings, other ones for each seed. The less is pending, the fewer."""
-    for _ in range(min(most, 2 * len(cut.pending))):
+    for _ in filter(lambda _: wanted(), range(min(most, 2 * len(cut.pending)))):
         if chance.random() < 0.3:
             yield _one_file_reordered(cut, chance)
         else:
@@ -157,10 +171,10 @@ def _torn(cut: Cut, positions: Sequence[int], chance: random.Random, only: int |
     kept: list[Kept] = []
     for position in positions:
         op = cut.write(position)
-        sectors = boundaries(op) if op and only in {None, op.inode} else []
-        if not sectors or chance.random() < 0.75:
+        if not op or only not in {None, op.inode} or _is_one_sector(op) or chance.random() < 0.75:
             kept.append(Kept(position))
             continue
+        sectors = boundaries(op)
         first, last = sorted((chance.choice(sectors), chance.choice(sectors)))
         match chance.randrange(3):
             case 0:

@@ -17,7 +17,7 @@ from waycairn.crashtest.power.oplog import AnyOp, load
 
 __all__ = ["Recording", "missing", "recording", "unmount"]
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds for the server to start, on a machine that is busy."""
 
 
@@ -43,7 +43,7 @@ class Recording:
 
     @property
     def ack(self) -> Path:
-        """Text written to this file becomes an Ack on the tape, once the write returned."""
+        """A line written to this file becomes an Ack on the tape, once the write returned."""
         return self.root / "ACK"
 
     def settled(self) -> None:

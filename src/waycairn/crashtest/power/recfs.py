@@ -2,7 +2,7 @@
 
     python -m waycairn.crashtest.power.recfs MOUNTPOINT TAPE
 
-serves until it is unmounted, then writes the tape. Text written to /ACK in its root is not stored: it becomes a mark
+serves until it is unmounted, then writes the tape. Lines written to /ACK in its root are not stored: they become marks
 on the tape. So does whatever is written to /SETTLED: all that was done before counts as durable.
 
 Files, directories, hard and symbolic links, permissions, times, locks (the kernel's) and shared mappings are as on
@@ -236,11 +236,11 @@ class RecordingFileSystem:
         mark = self._marks.get(handle)
         if mark:
             # A long line comes in several writes, a page each; what is told is told with its end.
-            line = self._begun.pop(handle, b"") + data
-            if line.endswith(b"\n"):
-                self._record(mark(line))
-            else:
-                self._begun[handle] = line
+            told, end, begun = (self._begun.pop(handle, b"") + data).rpartition(b"\n")
+            if end:
+                self._record(mark(told + end))
+            if begun:
+                self._begun[handle] = begun
         else:
             self._change(handle, Write(handle, offset, data))
         return len(data)

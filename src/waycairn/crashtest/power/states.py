@@ -138,13 +138,15 @@ class _Replay:
     def _cut(self, at: int) -> Iterator[State]:
         chance = random.Random(f"{self.seed} {self.model} {at}")
         for choice in self._choices(Cut(self.tape, self.model, self.pending), chance):
-            if self.share >= 1 or chance.random() < self.share:
-                yield self._state(at, *choice)
+            yield self._state(at, *choice)
 
     def _choices(self, cut: Cut, chance: random.Random) -> Iterator[Choice]:
+        def wanted() -> bool:
+            return self.share >= 1 or chance.random() < self.share
+
         if self.seed == 0:
-            yield from in_order(cut)
-        yield from at_random(cut, chance, _RANDOM_LATER if self.seed else _RANDOM_FIRST)
+            yield from in_order(cut, wanted)
+        yield from at_random(cut, chance, _RANDOM_LATER if self.seed else _RANDOM_FIRST, wanted)
 
     # -- what becomes durable ------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from waycairn.model.encoded import Encoded
 from waycairn.model.ids import RunId, split_checkpoint_id
 from waycairn.model.records import CheckpointFilter, CheckpointRecord, NewRun, Progress, RunFilter, RunRecord, Stored
 from waycairn.model.states import CheckpointStatus, RunStatus
+from waycairn.process import new_root
 from waycairn.store import CheckpointDraft, Draft, StoreCore
 from waycairn.work.store import Store
 from waycairn.world.crashpoints import crashpoint
@@ -168,4 +169,4 @@ def _runs(core: StoreCore, name: str) -> list[RunRecord]:
 
 
 def _new_run(run: RunId, name: str, key: str, owner: Any = None) -> NewRun:
-    return NewRun(id=run, root=run, parent=None, name=name, key=key, owner=owner, task=TASK)
+    return new_root(run, name, key, owner, task=TASK)

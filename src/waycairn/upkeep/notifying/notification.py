@@ -17,7 +17,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    kind: Literal["issue", "status", "digest", "test"]
+    kind: Literal["issue", "status", "digest", "test", "backup_ready", "backup_failed"]
     priority: Priority
     subject: str
     """One line."""
@@ -32,7 +32,10 @@ class Notification:
     """The same for each try of one delivery: who gets it twice can tell."""
 
     def goes_to(self, channel: ChannelSettings) -> bool:
-        return PRIORITIES.index(self.priority) >= PRIORITIES.index(channel.minimum)
+        """Who asked to be told of backups is told of each, however important."""
+        if self.kind in {"backup_ready", "backup_failed"}:
+            return self.kind in channel.events
+        return "health" in channel.events and PRIORITIES.index(self.priority) >= PRIORITIES.index(channel.minimum)
 
     def document(self) -> bytes:
         """As JSON in UTF-8."""

@@ -1,0 +1,1 @@
+"""Backups before delete: sources, and how one is exported, verified, deleted and restored."""

@@ -1,0 +1,1 @@
+"""What the store holds as JSON values with stable keys: what `--json` prints, and what the server answers."""

@@ -1,0 +1,46 @@
+"""The routes, by noun: a module each, with `routes`."""
+
+from waycairn.server.routes import (
+    accounts,
+    audit,
+    backup_acts,
+    backup_contents,
+    backups,
+    care,
+    checkpoints,
+    events,
+    jobs,
+    roles,
+    run_acts,
+    run_detail,
+    runs,
+    session,
+    settings,
+    setup,
+    streams,
+    tokens,
+    upkeep,
+)
+
+FAMILIES = (
+    setup,
+    session,
+    accounts,
+    tokens,
+    roles,
+    runs,
+    run_acts,
+    audit,
+    backup_acts,
+    backup_contents,
+    backups,
+    care,
+    checkpoints,
+    events,
+    jobs,
+    run_detail,
+    settings,
+    streams,
+    upkeep,
+)
+"""In this order: of two paths that fit, the first one answers."""
