@@ -1,3 +1,7 @@
+// In this order, and before any component: their own styles override these.
+import "@mantine/core/styles.css";
+import "virtual:theme-variables.css";
+import "@/styles/global.css";
 import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";

@@ -1,8 +1,6 @@
-import "@mantine/core/styles.css";
-import "virtual:theme-variables.css";
-import "@/styles/global.css";
 import { createRoot } from "react-dom/client";
 import { App } from "@/app";
+import { firstAnswers } from "@/first-answers";
 
 const root = document.getElementById("root");
-if (root) createRoot(root).render(<App />);
+if (root) void firstAnswers().then(() => createRoot(root).render(<App />));

@@ -16,6 +16,13 @@ from waycairn.process import current_account
 from waycairn.work.store import open_store
 
 JOB = Path(__file__).parent.parent / "browser_job.py"
+AT_FIRST_ROW = """
+new MutationObserver((_, observer) => {
+  if (!document.querySelector("tr[data-run]")) return;
+  observer.disconnect();
+  window.fetched = performance.getEntriesByType("resource").map((one) => new URL(one.name).pathname);
+}).observe(document, { childList: true, subtree: true });
+"""
 
 
 @pytest.fixture
@@ -81,6 +88,21 @@ def test_a_job_is_killed_and_goes_on_by_a_click(browser, place):
             until(lambda: done(store, "reports") == 300, 60)
             expect(dialog).to_contain_text("completed")
     assert lines(place, "reports") == [str(number) for number in range(300)]
+
+
+def test_first_rows_wait_for_no_file_that_the_document_does_not_name(browser, place):
+    """A chunk that asks for another one, or a style, is a trip to the server before there are rows. All rows follow."""
+    store, _ = place
+    for number in range(30):
+        with store.run(f"quick-{number}") as run:
+            list(run.each([number]))
+    with served(store.url) as server, opened(browser, server, "olga", store) as page:
+        page.add_init_script(AT_FIRST_ROW)
+        document = page.goto("/runs").text()
+        expect(page.locator("tr[data-run]")).to_have_count(30)
+        files = [path for path in page.evaluate("window.fetched") if path.startswith("/assets/")]
+        assert 3 <= len(files) <= 6
+        assert not [path for path in files if path not in document]
 
 
 def test_discard_is_asked_twice(browser, place):

@@ -6,6 +6,9 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from serving import a_scene, until
+from waycairn.server import app as app_module
+from waycairn.server.app import create_app
 from waycairn.server.openapi import document_text
 from waycairn.server.page import Page, serve_page
 from waycairn.server.problems import handle_problems
@@ -54,6 +57,29 @@ def test_what_is_known_is_not_sent_again_and_what_is_sent_is_small(tmp_path):
     plain = client.get("/assets/main-abc.js", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert gzip.decompress(gzip.compress(plain.content)) == script.content
+
+
+def test_a_server_is_warm_before_somebody_comes(tmp_path, monkeypatch):
+    """What a browser fetches first is compressed, and what the page shows first was read once."""
+    built(tmp_path / "static")
+    (tmp_path / "static" / "index.html").write_text('<script src="/assets/main-abc.js"></script>')
+    (tmp_path / "static" / "assets" / "other-abc.js").write_text("export {};" * 500)
+    page = Page(tmp_path / "static")
+    monkeypatch.setattr(app_module, "Page", lambda: page)
+    with a_scene(tmp_path) as scene:
+        read = spied(monkeypatch, type(scene.store.core.catalog), "page_of_runs")
+        with TestClient(create_app(scene.store)):
+            until(lambda: read)
+    assert page.index.is_compressed
+    assert page.files["/assets/main-abc.js"].is_compressed
+    assert not page.files["/assets/other-abc.js"].is_compressed
+
+
+def spied(monkeypatch, owner, name):
+    """What it was called with, so far."""
+    calls, real = [], getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *words, **named: (calls.append(words), real(*words, **named))[1])
+    return calls
 
 
 def test_no_address_leads_out_of_the_folder(tmp_path):

@@ -4,8 +4,9 @@ const whole = lazily(() => new Intl.NumberFormat());
 const short = lazily(() => new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 }));
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 
-export const formatCount = (many: number): string => whole().format(many);
-export const formatCountShort = (many: number): string => (many < 10_000 ? whole().format(many) : short().format(many));
+/** Small numbers without the formatter, whose making takes longer than fifty rows. */
+export const formatCount = (many: number): string => (many >= 0 && many < 1000 && Number.isInteger(many) ? String(many) : whole().format(many));
+export const formatCountShort = (many: number): string => (many < 10_000 ? formatCount(many) : short().format(many));
 
 /** Of bytes, by thousands, as disks are sold and our CLI prints them. */
 export function formatSize(bytes: number): string {

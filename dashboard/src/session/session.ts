@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { queryOptions, useMutation, useQuery } from "@tanstack/react-query";
 import { api, carryCsrf, forgetEarly } from "@/api/client";
 import type { Role, Session } from "@/api/model";
 import { isNotSignedIn } from "@/api/problem";
@@ -22,7 +22,8 @@ function adopt(session: Session): Session {
   return session;
 }
 
-export const useSessionQuery = () => useQuery({ queryKey: KEY, queryFn: readSession, staleTime: Infinity });
+export const sessionQuery = queryOptions({ queryKey: KEY, queryFn: readSession, staleTime: Infinity });
+export const useSessionQuery = () => useQuery(sessionQuery);
 
 /** In pages that are shown only to who is signed in. */
 export function useSession(): Session {

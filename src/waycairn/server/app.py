@@ -23,13 +23,14 @@ from waycairn.server.hub import Hub
 from waycairn.server.jobs import Jobs
 from waycairn.server.launching import Launcher
 from waycairn.server.looking import HealthWatch
-from waycairn.server.page import serve_page
+from waycairn.server.page import Page, serve_page
 from waycairn.server.problems import ProblemDocument, handle_problems
 from waycairn.server.protecting import Protecting
 from waycairn.server.refusing import checkpoint_named
 from waycairn.server.routes import FAMILIES, care, streams
 from waycairn.server.serving import Options, Serving
 from waycairn.server.setup import Setup
+from waycairn.server.warming import warm
 from waycairn.upkeep.curves import Drawings
 from waycairn.work.store import Store
 
@@ -42,7 +43,7 @@ _PATIENCE = 5.0
 
 def create_app(store: Store, options: Options | None = None) -> FastAPI:
     """Serves that store, which stays open as long as the app lives; who opened it closes it."""
-    hub, options = Hub(), options or Options()
+    hub, options, page = Hub(), options or Options(), Page()
     feed = Feed(store.core, hub)
     serving = Serving(
         store=store,
@@ -70,14 +71,13 @@ def create_app(store: Store, options: Options | None = None) -> FastAPI:
     async def life(_: FastAPI) -> AsyncIterator[None]:
         hub.begin()
         feed.begin()
-        watches = [
-            asyncio.create_task(watch.run()) for watch in (HealthWatch(store, hub), BackupWatch(store.core, hub))
-        ]
+        watches = [watch.run() for watch in (HealthWatch(store, hub), BackupWatch(store.core, hub))]
+        beside = [asyncio.create_task(work) for work in (*watches, warm(app, store.core, page))]
         try:
             yield
         finally:
-            for watch in watches:
-                watch.cancel()
+            for task in beside:
+                task.cancel()
             feed.end()
             hub.end()
             serving.launcher.end()
@@ -99,7 +99,7 @@ def create_app(store: Store, options: Options | None = None) -> FastAPI:
         app.include_router(family.routes.router, prefix=API)
 
     app.include_router(care.outside.router)
-    serve_page(app)
+    serve_page(app, page)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 

@@ -60,6 +60,10 @@ class File:
     def __post_init__(self) -> None:
         self.etag = f'"{hashlib.sha256(self.content).hexdigest()[:32]}"'
 
+    @property
+    def is_compressed(self) -> bool:
+        return self._small is not None
+
     def compressed(self) -> bytes:
         """At the first time: a server whose page nobody opens has no use for it."""
         if self._small is None:
@@ -75,6 +79,13 @@ class Page:
             if path.is_file()
         }
         self.index = self.files.get("/index.html") or File(_NOT_BUILT.encode(), _MEDIA[".html"], _ASK)
+
+    def compress_first(self) -> None:
+        """What a browser fetches first: the document, and what it names."""
+        for address, file in self.files.items():
+            if address.encode() in self.index.content:
+                file.compressed()
+        self.index.compressed()
 
     def answer(self, request: Request) -> Response:
         """A file if there is one of that address, else the document, which shows the view of that address."""
@@ -96,16 +107,16 @@ class Page:
         return Response(file.compressed(), headers={**headers, "Content-Encoding": "gzip"}, media_type=file.media)
 
 
-def serve_page(app: FastAPI, page: Page | None = None) -> None:
+def serve_page(app: FastAPI, page: Page) -> None:
     """It answers every address that is no route's. A route would answer too much: methods that a route of the API does not
     know (405) and addresses of the API that are none (404) are the framework's to tell."""
-    served, otherwise = page or Page(), app.router.default
+    otherwise = app.router.default
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or _is_of_the_api(scope["path"]):
             await otherwise(scope, receive, send)
         else:
-            await served.answer(Request(scope))(scope, receive, send)
+            await page.answer(Request(scope))(scope, receive, send)
 
     app.router.default = answer
 

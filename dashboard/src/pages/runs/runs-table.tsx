@@ -1,5 +1,5 @@
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
-import type { KeyboardEvent, ReactNode } from "react";
+import { type KeyboardEvent, type ReactNode, startTransition, useEffect, useState } from "react";
 import type { Run } from "@/api/model";
 import table from "@/ui/table.module.css";
 import { RunRow } from "./run-row";
@@ -19,6 +19,7 @@ export interface Choice {
 
 export function RunsTable(props: { runs: readonly Run[]; sorting: Sorting; choice: Choice | null; busy: boolean }) {
   const { runs, sorting, choice, busy } = props;
+  const shown = useGrowing(runs);
   const many = runs.filter((run) => choice?.chosen.has(run.id)).length;
   return (
     <div className={table.scroll}>
@@ -73,7 +74,7 @@ export function RunsTable(props: { runs: readonly Run[]; sorting: Sorting; choic
           </tr>
         </thead>
         <tbody onKeyDown={(event) => moveByKeys(event, choice)}>
-          {runs.map((run) => (
+          {shown.map((run) => (
             <RunRow key={run.id} run={run} selected={choice?.chosen.has(run.id) ?? false} selectable={choice !== null} choose={choice?.choose ?? nothing} />
           ))}
         </tbody>
@@ -83,6 +84,15 @@ export function RunsTable(props: { runs: readonly Run[]; sorting: Sorting; choic
 }
 
 const nothing = () => undefined;
+
+/** As many as a high window shows; the others follow behind the first picture. */
+const FIRST = 24;
+
+function useGrowing(runs: readonly Run[]): readonly Run[] {
+  const [whole, setWhole] = useState(false);
+  useEffect(() => startTransition(() => setWhole(true)), []);
+  return whole ? runs : runs.slice(0, FIRST);
+}
 
 function SortHead({ by, sorting, wide, children }: { by: string; sorting: Sorting; wide?: string; children: ReactNode }) {
   const active = sorting.sort === by;
