@@ -229,8 +229,9 @@ def work(where: str, first: int, count: int) -> None:
 def working(store: Path, jobs: int) -> Iterator[None]:
     each = -(-jobs // PROCESSES)
     argv = [sys.executable, __file__, "work", "--store", str(store)]
+    quiet = {**os.environ, "WAYCAIRN_PROGRESS": "off"}
     processes = [
-        subprocess.Popen([*argv, "--first", str(first), "--jobs", str(min(each, jobs - first))])
+        subprocess.Popen([*argv, "--first", str(first), "--jobs", str(min(each, jobs - first))], env=quiet)
         for first in range(0, jobs, each)
     ]
     try:

@@ -42,12 +42,18 @@ class Missing(Exception):
     """What this machine lacks for a browser."""
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Raises Missing."""
+def chromium() -> list[str]:
+    """Its command, with what makes it leave the machine and other hosts alone. Raises Missing."""
     found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     if found is None:
         raise Missing("there is no chromium on this machine: apt-get install chromium")
-    return playwright.chromium.launch(executable_path=found, args=[*_FLAGS], chromium_sandbox=False)
+    return [found, *_FLAGS]
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Raises Missing."""
+    path, *flags = chromium()
+    return playwright.chromium.launch(executable_path=path, args=flags, chromium_sandbox=False)
 
 
 @dataclass

@@ -1,5 +1,5 @@
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
-import { type KeyboardEvent, type ReactNode, startTransition, useEffect, useState } from "react";
+import { type KeyboardEvent, type ReactNode, startTransition, useEffect, useLayoutEffect, useState } from "react";
 import type { Run } from "@/api/model";
 import table from "@/ui/table.module.css";
 import { RunRow } from "./run-row";
@@ -85,13 +85,15 @@ export function RunsTable(props: { runs: readonly Run[]; sorting: Sorting; choic
 
 const nothing = () => undefined;
 
-/** As many as a high window shows; the others follow behind the first picture. */
-const FIRST = 24;
+/** Of a row, in pixels, at least. */
+const LEAST_HEIGHT = 50;
 
+/** As many as the window shows, and behind the first picture the others. */
 function useGrowing(runs: readonly Run[]): readonly Run[] {
   const [whole, setWhole] = useState(false);
+  useLayoutEffect(() => void performance.mark("rows"), []); // bench/page.py reads it
   useEffect(() => startTransition(() => setWhole(true)), []);
-  return whole ? runs : runs.slice(0, FIRST);
+  return whole ? runs : runs.slice(0, Math.ceil(innerHeight / LEAST_HEIGHT));
 }
 
 function SortHead({ by, sorting, wide, children }: { by: string; sorting: Sorting; wide?: string; children: ReactNode }) {
