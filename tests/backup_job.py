@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import waycairn as wc
-from backup_members import FolderContents, backed_up
+from backup_folder import FolderContents, back_up
 from waycairn.backups.runs import described_runs, runs
 from waycairn.backups.source import Wish
 
@@ -57,7 +57,7 @@ def main(place, act):
         if act == "work":
             work(store, place)
         elif act == "export":
-            backed_up(runs(store, "job"), place / "backup")
+            back_up(runs(store, "job"), place / "backup")
         else:
             contents = FolderContents(place / "backup")
             source = described_runs(store.core, contents.record.source)

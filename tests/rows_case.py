@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from backup_folder import FolderBackup
+from backup_folder import FolderContents, back_up
 from waycairn.backups.rows import rows
 from waycairn.backups.source import Wish
 
@@ -63,9 +63,9 @@ class Scene:
     def old(self, **given):
         return rows(self.engine, "conversations", **{"where": OLD, "children": CHILDREN, **given})
 
-    def backup(self, source) -> FolderBackup:
+    def backup(self, source) -> FolderContents:
         self._backups += 1
-        return FolderBackup.of(source, self.folder / f"backup-{self._backups}")
+        return back_up(source, self.folder / f"backup-{self._backups}")
 
-    def restore(self, backup: FolderBackup, **wish):
+    def restore(self, backup: FolderContents, **wish):
         return rows(self.engine, "conversations").restore(backup, Wish(**wish))

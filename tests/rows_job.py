@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import sqlalchemy as sa
 
-from backup_folder import FolderBackup
+from backup_folder import FolderContents
 from rows_case import CHILDREN, OLD, driver
 from waycairn.backups.rows import rows
 from waycairn.backups.source import Wish
@@ -24,7 +24,7 @@ def main(act: str, address: str, folder: str, most: str = "") -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
     engine = sa.create_engine(driver(address), poolclass=sa.NullPool)
     source = rows(engine, "conversations", OLD, CHILDREN)
-    backup = FolderBackup(Path(folder))
+    backup = FolderContents(Path(folder))
     print("ready", flush=True)
     if act == "delete":
         source.delete(backup)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import waycairn as wc
-from backup_members import FolderContents, FolderTarget, backed_up
+from backup_folder import FolderContents, FolderTarget, back_up
 from waycairn.backups.runs import described_runs, runs
 from waycairn.backups.source import Source, Wish
 from waycairn.chunks.rekeying import state_in
@@ -95,7 +95,7 @@ def test_a_run_comes_back_as_it_was(store, tmp_path):
     source = runs(store, "nightly")
     assert isinstance(source, Source)
     assert (source.kind, source.label) == ("runs", "run nightly")
-    contents = backed_up(source, tmp_path / "backup")
+    contents = back_up(source, tmp_path / "backup")
     assert sum(member.records for member in contents.members.values()) == source.count().records == 1
     source.delete(contents)
     assert store.runs(name="nightly") == []
@@ -114,7 +114,7 @@ def test_an_entered_store_goes_on_after_a_restore(store, tmp_path):
     """This process committed to the run before: it does not take the new row for the old one, whatever its number."""
     run = fill(store)
     source = runs(store, run)
-    contents = backed_up(source, tmp_path / "backup")
+    contents = back_up(source, tmp_path / "backup")
     source.delete(contents)
     fill(store, "takes its number")
     source.restore(contents, Wish())
@@ -127,7 +127,7 @@ def test_an_entered_store_goes_on_after_a_restore(store, tmp_path):
 def test_into_another_store(store, tmp_path, target_is_encrypted):
     """From plain to encrypted and back, by store and by address; the one it came from keeps it."""
     run = fill(store)
-    contents = backed_up(runs(store.core, run), tmp_path / "backup")
+    contents = back_up(runs(store.core, run), tmp_path / "backup")
     secret = {"passphrase": "another", "encrypt": True} if target_is_encrypted else {}
     with a_store(tmp_path / "other", **secret) as other:
         source = described_runs(store.core, contents.record.source)
@@ -151,7 +151,7 @@ def test_between_sqlite_and_postgres(tmp_path, postgres_database, way):
         run = fill(store)
         before = picture(store.core, run)
         source = runs(store, run)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         assert source.restore(contents, Wish(to=other)).records == 1
         assert picture(other.core, run) == before
         assert source.restore(contents, Wish(to=other)).skipped == 1
@@ -173,7 +173,7 @@ def test_a_run_that_changed_is_not_deleted(tmp_path, what):
     with a_store(tmp_path / "store") as store:
         run, other = fill(store), fill(store, "other")
         source = runs(store, run, other)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         CHANGES[what](store, run)
         with pytest.raises(SourceChanged, match="nightly"):
             source.delete(contents)
@@ -185,7 +185,7 @@ def test_a_held_run_is_refused(tmp_path):
     with a_store(tmp_path / "store") as store:
         run = fill(store)
         source = runs(store, run)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         with store.run("nightly", progress="off"):
             with pytest.raises(RunIsHeld):
                 source.export(FolderTarget(tmp_path / "second"), None)
@@ -202,7 +202,7 @@ def test_what_is_there_is_not_overwritten(tmp_path):
         run = fill(store)
         before = picture(store.core, run)
         source = runs(store, run)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         with store.run("nightly", progress="off") as again:
             again.checkpoint(kind="custom")
         changed = picture(store.core, run)
@@ -228,7 +228,7 @@ def test_some_of_the_runs(tmp_path):
         names = [fill(store, f"job {number}") for number in range(3)]
         source = runs(store, *names)
         assert source.label == "3 runs: job 0, job 1, job 2"
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         source.delete(contents)
         assert source.restore(contents, Wish(only=[names[1]])).records == 1
         fill(store, "job 2")
@@ -256,18 +256,18 @@ def test_bad_input(tmp_path):
         with pytest.raises(TypeError, match="not from a str"):
             runs("store", "nightly")
         source = runs(store, run)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         source.delete(contents)
         index = json.loads((tmp_path / "backup/index.json").read_text())
-        index["members"][1]["facts"]["format"] = 2
+        list(index["members"].values())[1]["facts"]["format"] = 2
         (tmp_path / "backup/index.json").write_text(json.dumps(index))
         with pytest.raises(SchemaChanged, match="format 2"):
             source.restore(FolderContents(tmp_path / "backup"), Wish())
-        rows = tmp_path / "backup/data" / run / "rows.jsonl"
+        rows = contents.file_of(f"{run}/rows.jsonl")
         rows.write_bytes(rows.read_bytes().replace(b'"table":"items"', b'"table":"items","weight":7'))
         with pytest.raises(Damaged):
             source.restore(contents, Wish())
-        contents.read = lambda name, start=0: iter([(tmp_path / "backup/data" / name).read_bytes()[start:]])
+        contents.read = lambda name, start=0: iter([contents.file_of(name).read_bytes()[start:]])
         with pytest.raises(SchemaChanged, match="weight"):
             source.restore(contents, Wish())
         assert store.runs() == []
@@ -287,7 +287,7 @@ def test_what_is_lost_already_keeps_nobody(tmp_path):
             source.export(FolderTarget(tmp_path / "first"), None)
         assert len(verify(store.core).broken) == 1
         store.repair()
-        contents = backed_up(source, tmp_path / "second")
+        contents = back_up(source, tmp_path / "second")
         source.delete(contents)
         source.restore(contents, Wish())
         assert [record.sequence for record in store.checkpoints("job")] == [3, 1]
@@ -307,7 +307,7 @@ def test_a_sweep_that_takes_what_was_written(tmp_path, sweeps):
     with a_store(tmp_path / "store") as store:
         store.save("job", np.random.default_rng(3).random(300_000))
         source = runs(store, "job")
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         source.delete(contents)
         done = []
 
@@ -359,7 +359,7 @@ def test_a_restore_beside_its_backup_costs_little(tmp_path):
         store.save("text", {"words": [rng.bytes(400).hex() for _ in range(3000)], "table": rng.random(300_000)})
         source = runs(store, "text")
         source.export(_Found(store.core), None)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         source.delete(contents)
         source.restore(contents, Wish())
         (record,) = store.checkpoints("text")
@@ -439,7 +439,7 @@ def test_phases_are_listed_below_their_run(tmp_path):
     with a_store(tmp_path / "store") as store:
         run = fill(store)
         source = runs(store, run)
-        contents = backed_up(source, tmp_path / "backup")
+        contents = back_up(source, tmp_path / "backup")
         source.delete(contents)
         source.restore(contents, Wish())
         assert [phase.name for phase in store.phases(run)] == ["clean"]

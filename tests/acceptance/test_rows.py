@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from backup_folder import FolderBackup
+from backup_folder import FolderTarget, exported
 from rows_case import CHILDREN, OLD, TABLES, Scene
 from waycairn.backups.rows import rows
 from waycairn.backups.source import Source, Wish
@@ -31,7 +31,7 @@ def test_a_backup_is_readable(scene):
     assert [column["name"] for column in facts["columns"]] == ["id", "content", "conversation_id"]
     assert facts["key"] == ["id"]
     assert facts["hangs_on"][0]["columns"] == ["conversation_id"]
-    assert backup.reported[-1] == (35, sum(member.size for member in backup.members.values()))
+    assert backup.target.told[-1] == (35, sum(member.size for member in backup.members.values()))
 
 
 def test_deleted_rows_come_back_identical(scene):
@@ -316,7 +316,7 @@ def test_writers_during_the_export_are_not_seen(scene, tmp_path):
         scene.run("PRAGMA journal_mode = WAL")
     wrote = threading.Event()
 
-    class Slow(FolderBackup):
+    class Slow(FolderTarget):
         def progress(self, records, size):
             """Between the tables and between the batches of one."""
             if not wrote.is_set():
@@ -328,8 +328,7 @@ def test_writers_during_the_export_are_not_seen(scene, tmp_path):
                 wrote.set()
 
     source = scene.old()
-    backup = Slow(tmp_path / "slow", dict(source.describe()))
-    source.export(backup, None)
+    backup = exported(source, Slow(tmp_path / "slow"))
     assert wrote.is_set()
     assert [member.records for member in backup.members.values()] == [5, 15, 15]
     assert "changed" not in backup.text("attachments.jsonl")

@@ -255,11 +255,11 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
 import re, sys
 sys.path.insert(0, {str(JOB.parent)!r})
 from pathlib import Path
-from backup_folder import FolderBackup
+from backup_folder import back_up
 from waycairn.backups.rows import rows
 from waycairn.backups.source import Wish
 source = rows("sqlite:///{path}", "t")
-backup = FolderBackup.of(source, Path({str(tmp_path / f"backup-{number}")!r}))
+backup = back_up(source, Path({str(tmp_path / f"backup-{number}")!r}))
 source.delete(backup)
 assert source.restore(backup, Wish()).records == {number}
 print(int(re.search(r"VmHWM:\\s*(\\d+) kB", open("/proc/self/status").read())[1]) // 1024)  # inherited by nobody

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backup_folder import FolderBackup
+from backup_folder import back_up
 from rows_case import Scene, driver
 from waycairn.backups.rows import rows
 from waycairn.backups.source import Wish
@@ -153,7 +153,7 @@ def test_values(postgres_server, tmp_path_factory, values):
                 connection.execute(table.insert().values(id=number, jb=jb, w=w, d=d, b=b, ws=[w, None]))
             before = connection.execute(printed).all()
         source = rows(engine, table)
-        backup = FolderBackup.of(source, folder / "backup")
+        backup = back_up(source, folder / "backup")
         source.delete(backup)
         source.restore(backup, Wish())
         with engine.begin() as connection:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from backup_folder import FolderBackup
+from backup_folder import back_up
 from rows_case import Scene
 from waycairn.backups.rows import rows
 from waycairn.backups.source import Wish
@@ -52,7 +52,7 @@ def test_values(tmp_path_factory, values):
     connection = fill(folder / "data.db", values)
     before = stored(connection)
     source = rows(f"sqlite:///{folder}/data.db", "t")
-    backup = FolderBackup.of(source, folder / "backup")
+    backup = back_up(source, folder / "backup")
     source.delete(backup)
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
     source.restore(backup, Wish())
@@ -69,7 +69,7 @@ def test_lines(tmp_path):
     """As the reference of the format shows them."""
     values = [None, 17, 2**63 - 1, 1.5, 1e300, float("inf"), "täxt\n", b"hi", ("text", b"\xff"), "a\0b"]
     fill(tmp_path / "data.db", values).close()
-    backup = FolderBackup.of(rows(f"sqlite:///{tmp_path}/data.db", "t"), tmp_path / "backup")
+    backup = back_up(rows(f"sqlite:///{tmp_path}/data.db", "t"), tmp_path / "backup")
     assert [line.partition(',"b":')[2] for line in backup.text("t.jsonl").splitlines()] == [
         "null}",
         "17}",
@@ -91,7 +91,7 @@ def test_columns_of_floats_alone(tmp_path):
     connection.executemany("INSERT INTO t VALUES (NULL, NULL, ?)", [[one] for one in values])
     connection.commit()
     connection.close()
-    backup = FolderBackup.of(rows(f"sqlite:///{tmp_path}/data.db", "t"), tmp_path / "backup")
+    backup = back_up(rows(f"sqlite:///{tmp_path}/data.db", "t"), tmp_path / "backup")
     assert [line["b"] for line in backup.lines("t.jsonl")] == [1.5, None, {"$float": "inf"}, 0.0, {"$float": "-inf"}, 2]
 
 
@@ -184,7 +184,7 @@ def test_a_database_in_memory(tmp_path):
         connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY)")
         connection.exec_driver_sql("INSERT INTO t VALUES (1)")
     source = rows(engine, "t")
-    backup = FolderBackup.of(source, tmp_path / "backup")
+    backup = back_up(source, tmp_path / "backup")
     source.delete(backup)
     assert source.restore(backup, Wish()).records == 1
     engine.dispose()
@@ -198,7 +198,7 @@ def test_a_driver_that_converts(tmp_path):
         connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY, at point)")
         connection.exec_driver_sql("INSERT INTO t VALUES (1, '2 3')")
     with pytest.raises(TypeError, match="detect_types"):
-        FolderBackup.of(rows(engine, "t"), tmp_path / "backup")
+        back_up(rows(engine, "t"), tmp_path / "backup")
     engine.dispose()
 
 
@@ -229,7 +229,7 @@ def test_a_delete_is_durable_whatever_the_connection_is_set_to(tmp_path):
         return sqlite3.SQLITE_OK
 
     source = rows(engine, "t")
-    backup = FolderBackup.of(source, tmp_path / "backup")
+    backup = back_up(source, tmp_path / "backup")
     with engine.connect() as connection:
         connection.connection.driver_connection.set_authorizer(note)
     source.delete(backup)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from backups.folder_backup import FolderContents, FolderTarget, back_up
+from backup_folder import FolderContents, FolderTarget, back_up
 from backups.trees import NOW, make_everything, make_small, make_sparse, seen
 from waycairn.backups.paths import Paths, paths, source_of
 from waycairn.backups.paths_names import TREE
@@ -64,7 +66,7 @@ def test_the_second_export_reads_what_changed_only(tmp_path):
     files = {name for name in first.members if name != TREE}
     assert set(second.target.carried) == files - {"tree/2.txt"}
     assert second.target.told[-1] == (source.count().records, source.count().size)
-    (tmp_path / "2" / str(second.members["tree/0.txt"].spans[0][0])).unlink()
+    second.file_of("tree/0.txt").unlink()
     third = back_up(source, tmp_path / "3", second)
     assert "tree/0.txt" not in third.target.carried
     source.restore(third, Wish(to=tmp_path / "to"))
@@ -269,12 +271,9 @@ def test_a_link_of_the_backup_is_not_gone_through(tmp_path):
             member.write(piece, 1)
     with target.member(TREE) as member:
         member.write(b"\n".join(lines))
-    import msgspec
-
-    index = {"id": "0123456789abd", "source": contents.record.source, "members": target.members}
-    (tmp_path / "hostile" / "index.json").write_bytes(msgspec.json.encode(index))
+    hostile = target.finish(paths(tmp_path / "tree"), "0123456789abd")
     with pytest.raises(BackupError):
-        paths(tmp_path / "tree").restore(FolderContents(tmp_path / "hostile"), Wish(to=tmp_path / "to"))
+        paths(tmp_path / "tree").restore(hostile, Wish(to=tmp_path / "to"))
     assert os.listdir(outside) == []
 
 
@@ -339,8 +338,14 @@ def test_a_damaged_piece_leaves_no_file(tmp_path):
     (tmp_path / "file").write_bytes(b"x" * 300_000)
     source = paths(tmp_path / "file")
     contents = back_up(source, tmp_path / "backup")
-    with open(tmp_path / "backup" / "1", "r+b") as file:
-        file.write(b"y")
+    read = contents.read
+
+    def breaks(name: str, start: int = 0) -> Iterator[bytes]:
+        yield from islice(read(name, start), 2)
+        if name == "file":
+            raise Damaged(name)
+
+    contents.read = breaks
     with pytest.raises(Damaged):
         source.restore(contents, Wish(to=tmp_path / "to"))
     assert os.listdir(tmp_path / "to") == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.folder_backup import ID, back_up
+from backup_folder import ID, back_up
 from backups.forked import killed_at, points_of, while_stopped_at
 from backups.trees import NOW, make_everything, make_small, seen
 from waycairn.backups.paths import paths

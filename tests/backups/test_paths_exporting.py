@@ -7,12 +7,11 @@ import tempfile
 import threading
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from backups.folder_backup import FolderContents, FolderTarget, back_up
+from backup_folder import FolderTarget, back_up
 from backups.trees import make_small, seen
 from waycairn.backups.paths import paths
 from waycairn.backups.paths_content import is_noise
@@ -34,12 +33,6 @@ class _Watched(FolderTarget):
             act()
 
 
-def _contents(source, target: FolderTarget) -> FolderContents:
-    index = {"id": "0123456789abc", "source": source.describe(), "members": target.members}
-    (target.folder / "index.json").write_bytes(msgspec.json.encode(index))
-    return FolderContents(target.folder)
-
-
 def test_a_file_that_changes_once_is_read_again(tmp_path):
     """What is in the backup is the file as it was at one moment, once."""
     log = tmp_path / "log"
@@ -54,7 +47,7 @@ def test_a_file_that_changes_once_is_read_again(tmp_path):
     source.export(target, None)
     assert target.members["log"].size == 20 * 2**20 + 8
     assert target.told[-1] == (1, 20 * 2**20 + 8)
-    contents = _contents(source, target)
+    contents = target.finish(source)
     assert b"".join(contents.read("log")) == log.read_bytes()
     source.delete(contents)
     assert not log.exists()
@@ -100,7 +93,7 @@ def test_a_file_that_is_cut_or_replaced_while_it_is_read(tmp_path):
         file.unlink()
         file.write_bytes(bytes(9 * 2**20))
         source.export(target, None)
-        source.delete(_contents(source, target))
+        source.delete(target.finish(source))
     assert file.is_fifo()
 
 
@@ -113,7 +106,7 @@ def test_a_file_that_vanishes_meanwhile(tmp_path):
     source.export(target, None)
     assert "tree/4.txt" not in target.members
     with pytest.raises(SourceChanged):
-        source.delete(_contents(source, target))
+        source.delete(target.finish(source))
     assert (tree / "2.txt").exists()
 
 

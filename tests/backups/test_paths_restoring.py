@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backups.folder_backup import FolderContents, back_up
+from backup_folder import FolderContents, back_up
 from backups.forked import NOBODY, anybodys_folder, ended, killed_at, points_of, start, while_stopped_at
 from backups.trees import make_everything, make_small, seen
 from programme.full import small_disk

@@ -7,15 +7,13 @@ import shutil
 from pathlib import Path
 
 import waycairn as wc
-from crash.common import Acks, Told, Workload, blob
+from crash.common import Acks, Told, Workload, blob, flush
+from crash.leaving import AT_ONCE, whole
 from one_folder import OneFolder, source_of
 from waycairn.backups import payload_writing
 from waycairn.backups.catalogue import open_contents
 from waycairn.backups.registry import register_source
 from waycairn.errors import BackupError
-from waycairn.model.backup_settings import BackupSettings
-from waycairn.model.backups import BackupRecord
-from waycairn.model.settings import Settings
 
 register_source(OneFolder.kind, source_of)
 
@@ -25,7 +23,7 @@ PHASE = "phase"
 
 
 def back_up(store: wc.Store, told: Told) -> None:
-    store.core.settings = Settings(backups=BackupSettings(leftover_age=0))
+    store.core.settings = AT_ONCE
     payload_writing.PART = 1 << 20  # the large file reaches into a second one
     store.prune_backups()
     phase = store.latest(PHASE, 0)
@@ -39,7 +37,7 @@ def back_up(store: wc.Store, told: Told) -> None:
     if phase <= 2:
         _in_vain(store)
         _extracted(store)
-        for row in _whole(store)[1:]:
+        for row in whole(store)[1:]:
             store.backup(row.id).remove()
         store.sweep(grace=0)
     assert _held() == FILES
@@ -58,18 +56,18 @@ def _begin(told: Told) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        _flush(draft)
+        flush(draft)
         draft.rename(PLACE)
-        _flush(Path())
+        flush(Path())
     told("made 1")
 
 
 def _away_and_back(store: wc.Store, told: Told) -> None:
-    rows = _whole(store)
+    rows = whole(store)
     if not rows:
         with store.safeguard(OneFolder(PLACE)):
             told("verified 1")
-        rows = _whole(store)
+        rows = whole(store)
     backup = store.backup(rows[-1].id)
     backup.delete()
     told("deleted 1")
@@ -79,20 +77,20 @@ def _away_and_back(store: wc.Store, told: Told) -> None:
 
 def _again(store: wc.Store) -> None:
     """With what did not change taken over from the first, which goes while the second is all there is."""
-    if len(_whole(store)) < 2:
+    if len(whole(store)) < 2:
         _put_right(store)
         with store.safeguard(OneFolder(PLACE)):
             pass
-    second = store.backup(_whole(store)[0].id)
+    second = store.backup(whole(store)[0].id)
     second.delete()
-    store.backup(_whole(store)[-1].id).remove()
+    store.backup(whole(store)[-1].id).remove()
     second.restore()
 
 
 def _put_right(store: wc.Store) -> None:
     """Before a backup is made of it: killed between a delete and a restore, it is not all there."""
     if _held() != FILES:
-        store.backup(_whole(store)[0].id).restore()
+        store.backup(whole(store)[0].id).restore()
 
 
 def _in_vain(store: wc.Store) -> None:
@@ -113,16 +111,11 @@ def _in_vain(store: wc.Store) -> None:
 
 def _extracted(store: wc.Store) -> None:
     shutil.rmtree("out", ignore_errors=True)
-    store.backup(_whole(store)[0].id).extract_to("out")
+    store.backup(whole(store)[0].id).extract_to("out")
     assert {path.name: path.read_bytes() for path in Path("out/data").iterdir()} == FILES
     shutil.rmtree("out")
     for left in Path().glob(".out.*.part"):
         shutil.rmtree(left)
-
-
-def _whole(store: wc.Store) -> list[BackupRecord]:
-    """Newest first."""
-    return [row for row in store.backups() if row.state.is_whole]
 
 
 def _held() -> dict[str, bytes]:
@@ -130,17 +123,11 @@ def _held() -> dict[str, bytes]:
     return {name: data for name, data in found.items() if not name.endswith(".part")}
 
 
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-
-
 def check(store: wc.Store, acks: Acks) -> None:
     """Every file is in its place, or in a whole backup; and what is there is what it was."""
     if "made" not in acks:
         return
-    rows = _whole(store)
+    rows = whole(store)
     backups = [open_contents(store.core, row) for row in rows]
     assert rows or "verified" not in acks, f"{acks} acknowledged, and there is no backup"
     there = _held()

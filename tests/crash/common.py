@@ -52,6 +52,15 @@ def blob(number: int, size: int = LARGE) -> bytes:
     return hashlib.shake_128(b"%d" % number).digest(size)
 
 
+def flush(path: Path) -> None:
+    """A file, or the names in a directory."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def save_pages(store: wc.Store, told: Told, name: str, value: Callable[[int], Any], last: int) -> None:
     """A value a page, from where the last one died."""
     done = store.latest(name, {"page": 0})["page"]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import waycairn as wc
-from crash.common import Acks, Told, Workload, blob, looking
+from crash.common import Acks, Told, Workload, blob, flush, looking
 from crash.leaving import AT_ONCE, check_whereabouts, leave_and_return, opened, whole
 from waycairn.backups.catalogue import BackupContents
 from waycairn.backups.paths import Paths
@@ -74,14 +74,6 @@ def lay(place: Path) -> None:
         flush(folder)
     draft.rename(place)
     flush(Path())
-
-
-def flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def seen(place: Path) -> Seen:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 import waycairn as wc
-from crash.common import Acks, Told, Workload, blob, looking
+from crash.common import Acks, Told, Workload, blob, flush, looking
 from crash.leaving import TRIED, check_whereabouts, leave_and_return, whole
 from waycairn.backups.backup import Backup
 from waycairn.backups.catalogue import BackupContents
@@ -114,19 +114,13 @@ def _lay() -> None:
         _fill(database)
         database.commit()
     # The name of the journal is gone for good, and that of the database is there.
-    _flush_folder()
+    flush(Path())
 
 
 def _fill(database: sqlite3.Connection) -> None:
     for name, lines in WANTED.items():
         marks = ", ".join("?" * len(lines[0]))
         database.executemany(f"INSERT INTO {name} VALUES ({marks})", lines)
-
-
-def _flush_folder() -> None:
-    from crash.leaving_paths import flush
-
-    flush(Path())
 
 
 def found_in(path: Path) -> Found:
