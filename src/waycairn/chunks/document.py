@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 from waycairn.chunks.manifest import Manifest
-from waycairn.chunks.memory import allocate
+from waycairn.chunks.memory import allocate, touched_meanwhile
 from waycairn.chunks.source import ChunkSource, Want
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace
@@ -73,7 +73,8 @@ class LargeDocument:
         rest = allocate(self._length - sum(size for _, size in apart))
         values = [BytesIO(bytes(size)) for _, size in apart]
         regions = _Regions(rest, [start for start, _ in apart], [value.getbuffer() for value in values])
-        self._fill(regions)
+        with touched_meanwhile((rest, *regions.apart)):
+            self._fill(regions)
         regions.release()
         return rest, [_finished(value) for value in values]
 
@@ -104,7 +105,7 @@ class _Regions:
     """The memory of a document: what is read apart, and the rest between."""
 
     def __init__(self, rest: memoryview, starts: Sequence[int], apart: Sequence[memoryview]) -> None:
-        self._apart = apart
+        self.apart = apart
         self._starts: list[int] = []
         self._memory: list[tuple[memoryview, int, int]] = []
         """With its place in the document, its first and the byte behind its last."""
@@ -136,7 +137,7 @@ class _Regions:
 
     def release(self) -> None:
         """Nothing is written there any more."""
-        for memory in self._apart:
+        for memory in self.apart:
             memory.release()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -11,6 +10,7 @@ from waycairn.codec import Types
 from waycairn.model.limit import per_second
 from waycairn.model.retry import Retry
 from waycairn.ports import Executor
+from waycairn.world.processors import processors
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,12 +97,8 @@ def options(
     )
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _usual_workers(on: str) -> int:
-    return {"threads": min(32, _processors() + 4), "processes": _processors()}.get(on, 100)
+    return {"threads": min(32, processors() + 4), "processes": processors()}.get(on, 100)
 
 
 def _check_word(name: str, word: Any, words: Any) -> None:
