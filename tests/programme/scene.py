@@ -161,8 +161,11 @@ def is_stopped(pid: int) -> bool:
 
 
 def last_line(errors: Path) -> str:
+    """What a job ended by: the line behind the last frame of its traceback, before the notes; else what it said last."""
     lines = errors.read_text().strip().splitlines() if errors.exists() else []
-    return lines[-1] if lines else "no error was told"
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    said = [line for line in lines[frames[-1] + 1 :] if line[:1] != " "] if frames else lines[-1:]
+    return said[0] if said else "no error was told"
 
 
 def assert_same(found: Mapping[str, Any], golden: Mapping[str, Any], what: str = "ends otherwise") -> None:
