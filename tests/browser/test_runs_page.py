@@ -1,6 +1,7 @@
 """Runs in a real browser: real jobs run, are killed, and are resumed from the page."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from browsing import opened
 from serving import add_people, served, until
@@ -16,6 +17,7 @@ from waycairn.process import current_account
 from waycairn.work.store import open_store
 
 JOB = Path(__file__).parent.parent / "browser_job.py"
+INCOMPLETE = re.compile(r"/api/v1/runs\?.*status=interrupted")
 AT_FIRST_ROW = """
 new MutationObserver((_, observer) => {
   if (!document.querySelector("tr[data-run]")) return;
@@ -88,6 +90,34 @@ def test_a_job_is_killed_and_goes_on_by_a_click(browser, place):
             until(lambda: done(store, "reports") == 300, 60)
             expect(dialog).to_contain_text("completed")
     assert lines(place, "reports") == [str(number) for number in range(300)]
+
+
+def test_what_was_incomplete_stays_in_the_dialog_when_it_is_read_again(browser, place):
+    """Nothing jumps away under the pointer, whenever the answer comes: here behind the end of the run."""
+    store, _ = place
+    job = begin(place, "reports", 300)
+    until(lambda: done(store, "reports") >= 8, 30)  # the one that fails has failed
+    kill(job)
+    (place[1] / "slow").unlink()
+    asked: list[Route] = []
+
+    def hold_the_second(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.continue_()
+
+    with served(store.url) as server, opened(browser, server, "olga", store) as page:
+        page.route(INCOMPLETE, hold_the_second)
+        page.goto("/runs")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("orphaned")
+        until(lambda: page.wait_for_timeout(50) or len(asked) == 2, 30)
+        begin(place, "reports", 300, slow=False).wait(60)
+        with page.expect_response(INCOMPLETE):
+            asked[1].continue_()
+        page.wait_for_timeout(200)  # the answer is in the page
+        expect(dialog).to_contain_text("completed")
+        assert "reports" not in page.evaluate("fetch('/api/v1/runs?status=orphaned').then((answer) => answer.text())")
 
 
 def test_first_rows_wait_for_no_file_that_the_document_does_not_name(browser, place):

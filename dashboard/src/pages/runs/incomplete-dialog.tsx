@@ -5,7 +5,8 @@ import { Link } from "react-router";
 import { useAct } from "@/api/acts";
 import { resumeLine, titleOf } from "@/api/run-words";
 import { api } from "@/api/client";
-import type { Run, RunPage, Session } from "@/api/model";
+import type { Run, RunDetail, RunPage, Session } from "@/api/model";
+import { Problem } from "@/api/problem";
 import { formatCount, plural } from "@/format/number";
 import { covers, useSession } from "@/session/session";
 import { AskTwice } from "@/ui/ask-twice";
@@ -22,19 +23,19 @@ const MOST = 20;
 /** On load: what was begun and is not done, to go on with or to give up. */
 export default function IncompleteDialog() {
   const session = useSession();
-  const list = useQuery({
-    queryKey: ["runs", "list", "sort=updated&order=asc", "incomplete"], // ascending: events put no run on top of it
-    queryFn: () => api.get<RunPage>("/runs", { status: INCOMPLETE, sort: "updated", limit: MOST }),
-    staleTime: Infinity,
-  });
   const [closed, setClosed] = useState(() => wasClosed);
   const [forget, setForget] = useState(false);
   // What was incomplete when it was opened stays in the list, with how it stands now: nothing jumps away under the pointer.
   const [opened, setOpened] = useState<readonly string[] | null>(null);
+  const list = useQuery({
+    queryKey: ["runs", "list", "sort=updated&order=asc", "incomplete"], // ascending: events put no run on top of it
+    queryFn: () => readIncomplete(opened ?? []),
+    staleTime: Infinity,
+  });
   const runs = list.data?.runs ?? [];
   const asked = runs.filter((run) => isAskedOf(run, session) && !isHidden(run));
   if (list.data && opened === null) setOpened(asked.map((run) => run.id));
-  const shown = runs.filter((run) => opened?.includes(run.id));
+  const shown = (opened ?? []).flatMap((id) => runs.find((run) => run.id === id) ?? []);
   if (closed || shown.length === 0) return null;
   const close = () => {
     if (forget) hide(shown);
@@ -64,6 +65,19 @@ export default function IncompleteDialog() {
       </Group>
     </Modal>
   );
+}
+
+/** And how those stand that were incomplete before. */
+async function readIncomplete(before: readonly string[]): Promise<RunPage> {
+  const page = await api.get<RunPage>("/runs", { status: INCOMPLETE, sort: "updated", limit: MOST });
+  const others = before.filter((id) => page.runs.every((run) => run.id !== id));
+  const found = await Promise.all(others.map((id) => api.get<RunDetail>(`/runs/${id}`).catch(nothingIfGone)));
+  return { ...page, runs: [...page.runs, ...found.filter((run) => run !== null)] };
+}
+
+function nothingIfGone(error: unknown): null {
+  if (error instanceof Problem && error.status === 404) return null;
+  throw error;
 }
 
 /** Until the page is loaded anew. */
