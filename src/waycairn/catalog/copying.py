@@ -44,6 +44,7 @@ from waycairn.catalog.tables import (
     upkeep,
 )
 from waycairn.catalog.upkeep import NOTE_UPKEEP, UPKEEP_NOTE
+from waycairn.errors import StoreUnreachable
 from waycairn.model.records import NewData
 from waycairn.ports.catalog_copying import CopiedRow, TableReader
 from waycairn.world.crashpoints import crashpoint
@@ -170,15 +171,29 @@ class _Moment:
             rows = self._session.all(_page(found), {**last, "most": PAGE})
 
 
-def at_one_moment(database: Database, work: Callable[[Session], T]) -> T:
-    """Run `work` on a connection that sees what is committed now, and nothing later."""
+def at_one_moment(database: Database, work: Callable[[Session], T], *, again: bool = True) -> T:
+    """Run `work` on a connection that sees what is committed now, and nothing later. Where a connection is lost, `work` is run
+    again on another one; unless not `again`, as it leaves something behind: then StoreUnreachable."""
+    results: list[T] = []
+    is_begun = False
 
     def within(session: Session) -> T:
+        nonlocal is_begun
+        if results:
+            return results[0]  # the connection was lost behind it
+        if is_begun and not again:
+            raise StoreUnreachable(
+                f"the connection to the database {database.name} was lost in the midst of what has to be read at one moment. "
+                "Nothing was changed. Do it again.",
+                address=database.name,
+            )
         session.run(BEGIN)
+        is_begun = True
         try:
-            return work(session)
+            results.append(work(session))
         finally:
             session.run(END)
+        return results[0]
 
     return database.read(within)
 

@@ -127,7 +127,7 @@ class MovingPart(Part):
         return self._database.read(lambda session: _weigh(session, root))
 
     def read_runs(self, work: Callable[[RunReader], T]) -> T:
-        return at_one_moment(self._database, lambda session: work(_Reader(session)))
+        return at_one_moment(self._database, lambda session: work(_Reader(session)), again=False)
 
     def remove_runs(
         self, roots: Sequence[RunId], check: Callable[[RunId, Iterator[MovedRow]], None]

@@ -31,7 +31,8 @@ class MovingRows(Protocol):
         ...
 
     def read_runs(self, work: Callable[[RunReader], T]) -> T:
-        """Run `work` on what is committed now; what is committed meanwhile it does not see."""
+        """Run `work` on what is committed now; what is committed meanwhile it does not see. It is run once at most, as it may
+        leave something behind: StoreUnreachable where the connection was lost in its midst."""
         ...
 
     def remove_runs(
