@@ -108,7 +108,7 @@ def _span(stored: Stored, written: _Written) -> StateSpan | LostState:
     if isinstance(written, str):
         return LostState(written)
     at, digest = written
-    shape = _shape(stored)
+    shape = Shape.of(decode(stored.manifest))
     return StateSpan(
         at=at,
         sha256=digest.hex(),
@@ -116,16 +116,6 @@ def _span(stored: Stored, written: _Written) -> StateSpan | LostState:
         sizes=shape.sizes,
         own_chunk=shape.own_chunk,
         chunk=shape.chunk,
-    )
-
-
-def _shape(stored: Stored) -> Shape:
-    manifest = decode(stored.manifest)
-    return Shape(
-        document=manifest.document_length,
-        sizes=manifest.sizes,
-        own_chunk=manifest.own_chunk,
-        chunk=manifest.chunk,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 
 from waycairn.chunks.manifest import Manifest
@@ -17,19 +17,22 @@ Span = tuple[int, int]
 """Bytes of a document: where they begin, and how many."""
 
 
+def pieces_of(manifest: Manifest, places: Mapping[int, ChunkPlace]) -> Iterator[ChunkPlace | bytes]:
+    """What the document is made of, in order: a chunk, or a literal."""
+    for segment in manifest.segments:
+        if isinstance(segment, bytes):
+            yield segment
+        else:
+            yield from map(places.__getitem__, range(segment.first, segment.first + segment.count))
+
+
 class LargeDocument:
     """Not thread-safe. Raises Damaged for bytes that differ from what was saved."""
 
     def __init__(self, manifest: Manifest, places: Mapping[int, ChunkPlace], source: ChunkSource) -> None:
         self._length = manifest.document_length
         self._source = source
-        self._pieces: list[ChunkPlace | bytes] = []
-        """In order: a chunk, or a literal."""
-        for segment in manifest.segments:
-            if isinstance(segment, bytes):
-                self._pieces.append(segment)
-            else:
-                self._pieces += map(places.__getitem__, range(segment.first, segment.first + segment.count))
+        self._pieces = list(pieces_of(manifest, places))
         self._starts = _starts(self._pieces, self._length)
         self._seen: dict[int, Buffer] = {}
         """Chunks of the block that was looked into last, by number."""

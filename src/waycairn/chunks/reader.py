@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from waycairn.chunks.hashing import Keys
-from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest, decode, root_of
 from waycairn.chunks.open_state import OpenState
 from waycairn.chunks.roots import IndexTable, Roots
 from waycairn.chunks.source import ChunkSource, Examined, Want
-from waycairn.chunks.streaming import StateStream
+from waycairn.chunks.streaming import Shape, StateStream
 from waycairn.chunks.tuning import MIB
 from waycairn.errors import Damaged
 from waycairn.model.records import ChunkPlace, Stored, StoreInfo
@@ -32,7 +31,7 @@ class ChunkReader:
     def open(self, stored: Stored) -> OpenState:
         """Verify the manifest against its root and find where its chunks lie. Reads no chunk yet."""
         manifest, places = self._resolve(stored)
-        return OpenState(manifest, _groups(manifest), places, self._source)
+        return OpenState(manifest, Shape.of(manifest).groups(), places, self._source)
 
     def stream(self, stored: Stored) -> StateStream:
         """To read all of it piece by piece, in little memory."""
@@ -95,7 +94,3 @@ class ChunkReader:
 
 def _position(place: ChunkPlace) -> tuple[str, int, int]:
     return place.block.pack or "", place.block.offset, place.start
-
-
-def _groups(manifest: Manifest) -> list[Group]:
-    return plan_groups(manifest.sizes, manifest.own_chunk, manifest.chunk) if manifest.sizes else []

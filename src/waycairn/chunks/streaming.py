@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from waycairn.chunks.document import pieces_of
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest
 from waycairn.chunks.memory import allocate
@@ -36,6 +37,15 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     chunk: int = 0
     """How they lie behind it, see `layout`."""
 
+    @classmethod
+    def of(cls, manifest: Manifest) -> Shape:
+        return cls(
+            document=manifest.document_length,
+            sizes=manifest.sizes,
+            own_chunk=manifest.own_chunk,
+            chunk=manifest.chunk,
+        )
+
     def groups(self) -> list[Group]:
         return plan_groups(self.sizes, self.own_chunk, self.chunk) if self.sizes else []
 
@@ -58,12 +68,7 @@ class StateStream:
         self._manifest = manifest
         self._places = places
         self._source = source
-        self.shape = Shape(
-            document=manifest.document_length,
-            sizes=manifest.sizes,
-            own_chunk=manifest.own_chunk,
-            chunk=manifest.chunk,
-        )
+        self.shape = Shape.of(manifest)
 
     def pieces(self) -> Iterator[StreamPiece]:
         """All of it in order. Nobody else has the memory of a piece."""
@@ -78,11 +83,7 @@ class StateStream:
         yield from self._read(window)
 
     def _parts(self) -> Iterator[bytes | ChunkPlace]:
-        for segment in self._manifest.segments:
-            if isinstance(segment, bytes):
-                yield segment
-            else:
-                yield from map(self._places.__getitem__, range(segment.first, segment.first + segment.count))
+        yield from pieces_of(self._manifest, self._places)
         yield from map(self._places.__getitem__, self._manifest.buffer_numbers())
 
     def _read(self, window: Sequence[bytes | ChunkPlace]) -> Iterator[StreamPiece]:

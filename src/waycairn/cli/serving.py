@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -72,15 +70,15 @@ def serve(
 
 
 def _socket(host: str, port: int, *, others_may: bool) -> socket.socket:
-    if not others_may and not _is_loopback(host):
+    from waycairn.server.listening import is_loopback, listen
+
+    if not others_may and host != "localhost" and not is_loopback(host):
         raise Refused(
             f"{host} is not of loopback: others would reach the server, and without https whoever is between reads their "
             "passwords. Nothing was started. With a proxy in front that speaks https add --secure, and leave --host alone if it "
             "runs on this machine; where the net is trusted add --insecure.",
             BAD_USE,
         )
-    from waycairn.server.listening import listen
-
     try:
         found = listen(host, port)
     except OSError as error:
@@ -89,12 +87,6 @@ def _socket(host: str, port: int, *, others_may: bool) -> socket.socket:
             "for one that is free."
         ) from None
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _tell(face: Face, serving: Serving, where: socket.socket) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -18,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from waycairn.errors import OwnershipLost
 from waycairn.model.accounts import Account, Login, Role
 from waycairn.process import acting
+from waycairn.server.listening import is_loopback
 from waycairn.server.problems import Problem, documented
 from waycairn.server.reading import ReadingRoute
 from waycairn.server.serving import Serving, serving_of
@@ -65,13 +65,6 @@ class Access:
 
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 ANYBODY = Access(None)

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 
-__all__ = ["listen"]
+__all__ = ["is_loopback", "listen"]
+
+
+def is_loopback(address: str) -> bool:
+    """Of this host alone. A name is none."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
