@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import waycairn as wc
 from waycairn.chunks.memory import allocate, touched_meanwhile
 
 MIB = 1 << 20
@@ -46,3 +47,12 @@ def test_little_is_left_alone(monkeypatch):
     monkeypatch.setattr("threading.Thread.start", None)
     with touched_meanwhile([allocate(MIB)]):
         pass
+
+
+def test_a_large_value_is_loaded_as_it_was(tmp_path):
+    """Whoever makes its pages leaves alone what is written there meanwhile."""
+    value = {name: b"".join(b"%s of %d\n" % (name.encode(), number) for number in range(1_000_000)) for name in "ab"}
+    with wc.open(tmp_path / "store") as store:
+        store.save("large", value)
+        for _ in range(3):
+            assert store.latest("large") == value
