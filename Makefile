@@ -27,7 +27,7 @@ demo: $(VENV)/.run  ## kill a job over fourteen books again and again, resume it
 	@$(BIN)/python examples/demo.py $(DEMO_ARGS)
 
 # What pytest rewrites is kept: with several processes, else each of them rewrites every plugin anew, 10 s each.
-test: $(VENV)/.dev $(VENV)/.test  ## the whole test suite
+test: $(VENV)/.test  ## the whole test suite
 	@$(COMPILED)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(PYTEST_ARGS)
 
