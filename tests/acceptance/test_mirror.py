@@ -18,9 +18,11 @@ import pytest
 
 import waycairn as wc
 from commands import document, waycairn
+from waycairn.catalog.database import Session
+from waycairn.catalog.statement import Statement
 from waycairn.errors import RunError, RunNotFound
 from waycairn.upkeep.mirror import folder_name, signed, unsigned
-from waycairn.upkeep.mirror_folder import read_log, sequences_in
+from waycairn.upkeep.mirror_folder import MirrorFolder, read_log, sequences_in
 from waycairn.world.crashpoints import arm
 
 
@@ -108,10 +110,46 @@ def test_the_oldest_copies_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         wc.open(tmp_path)
 
 
+@pytest.mark.parametrize("place", ["a directory", "a server"])
+def test_an_iteration_that_ends_while_others_are_copied(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It comes between two statements of the copier, and is copied whole: now, or with the next commit."""
+    address = tmp_path if place == "a directory" else request.getfixturevalue("postgres_schema")
+    rows_of, due = Session.all, [2]
+    with wc.open(address, packs=tmp_path / "packs") as store, store.run("job") as run:
+        run.session.configure(mirror=0)
+        copier = MirrorFolder(store.core, store.find("job"), folder(tmp_path))
+
+        def iterate(number: int) -> None:
+            rule = {"rule_id": "trim", "score": 1 + number, "baseline": 1}
+            pattern = {"pattern_id": "p", "effectiveness": 0.5, "data": number}
+            run.session.iteration(state={"n": number}, rules=[rule], patterns=[pattern])
+
+        def rows_and_one_more(session: Session, statement: Statement, values: dict[str, Any]) -> list[Any]:
+            rows = rows_of(session, statement, values)
+            if due and statement.name == "iterations_after":
+                iterate(due.pop())
+            return rows
+
+        iterate(1)
+        monkeypatch.setattr(Session, "all", rows_and_one_more)
+        copied = [copier.sync(50), copier.sync(50)]
+    assert due == []
+    assert copied == [1, 1]
+    log = read_log(folder(tmp_path))
+    assert log is not None
+    assert {
+        sequence: (len(one.iterations), len(one.rules), len(one.patterns)) for sequence, one in log.cuts.items()
+    } == {
+        1: (1, 1, 1),
+        2: (1, 1, 1),
+    }
+    assert sequences_in(folder(tmp_path)) == [1, 2]
+
+
 def test_the_caller_does_not_wait_for_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A place that takes half a second for a copy makes no iteration slower; leaving waits for it."""
-    from waycairn.upkeep.mirror_folder import MirrorFolder
-
     sync = MirrorFolder.sync
 
     def slow(self: MirrorFolder, keep: int) -> int:

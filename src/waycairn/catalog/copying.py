@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 
 from waycairn.catalog.chunk_index import add_data
 from waycairn.catalog.columns import as_text, decode_json, decode_maybe, decode_text, encode_json, identity
-from waycairn.catalog.database import Database, Session
+from waycairn.catalog.database import Session
 from waycairn.catalog.filters import behind
+from waycairn.catalog.moments import at_one_moment
 from waycairn.catalog.parts import Part
 from waycairn.catalog.shapes import kinds_of, nonsense_of
 from waycairn.catalog.sql import (
-    ClauseElement,
     Column,
     Integer,
     Table,
@@ -27,10 +27,9 @@ from waycairn.catalog.sql import (
     insert,
     literal,
     select,
-    text,
     update,
 )
-from waycairn.catalog.statement import Build, Statement
+from waycairn.catalog.statement import Statement
 from waycairn.catalog.tables import (
     FORMAT,
     Json,
@@ -44,7 +43,6 @@ from waycairn.catalog.tables import (
     upkeep,
 )
 from waycairn.catalog.upkeep import NOTE_UPKEEP, UPKEEP_NOTE
-from waycairn.errors import StoreUnreachable
 from waycairn.model.records import NewData
 from waycairn.ports.catalog_copying import CopiedRow, TableReader
 from waycairn.world.crashpoints import crashpoint
@@ -64,12 +62,6 @@ _COPY = "copy"
 """Its name among what upkeep did."""
 
 
-def _begin(build: Build) -> ClauseElement:
-    return text("BEGIN" if build.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-
-
-BEGIN = Statement("begin_moment", "What is read from here on is of one moment.", _begin)
-END = Statement("end_moment", "Done with that moment.", lambda _: text("COMMIT"))
 FINISH = Statement(
     "finish_copy", "The copy is a store.", update(meta).values(format=bindparam("finished", type_=Integer))
 )
@@ -169,33 +161,6 @@ class _Moment:
                 return
             last = {f"key_{column.name}": page[-1][column.name] for column in key_of(found)}
             rows = self._session.all(_page(found), {**last, "most": PAGE})
-
-
-def at_one_moment(database: Database, work: Callable[[Session], T], *, again: bool = True) -> T:
-    """Run `work` on a connection that sees what is committed now, and nothing later. Where a connection is lost, `work` is run
-    again on another one; unless not `again`, as it leaves something behind: then StoreUnreachable."""
-    results: list[T] = []
-    is_begun = False
-
-    def within(session: Session) -> T:
-        nonlocal is_begun
-        if results:
-            return results[0]  # the connection was lost behind it
-        if is_begun and not again:
-            raise StoreUnreachable(
-                f"the connection to the database {database.name} was lost in the midst of what has to be read at one moment. "
-                "Nothing was changed. Do it again.",
-                address=database.name,
-            )
-        session.run(BEGIN)
-        is_begun = True
-        try:
-            results.append(work(session))
-        finally:
-            session.run(END)
-        return results[0]
-
-    return database.read(within)
 
 
 class CopyPart(Part):

@@ -13,7 +13,6 @@ from waycairn.catalog.commits import GET_NUM
 from waycairn.catalog.copying import (
     COPIED,
     PAGE,
-    at_one_moment,
     given,
     hangs_on_run,
     key_of,
@@ -24,6 +23,7 @@ from waycairn.catalog.copying import (
 )
 from waycairn.catalog.database import Row, Session
 from waycairn.catalog.filters import behind
+from waycairn.catalog.moments import at_one_moment
 from waycairn.catalog.parts import Part
 from waycairn.catalog.runs import DELETE_RUN
 from waycairn.catalog.session import PROMOTE

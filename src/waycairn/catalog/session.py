@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from waycairn.catalog.database import Session
+from waycairn.catalog.database import Row, Session
+from waycairn.catalog.moments import at_one_moment
 from waycairn.catalog.parts import NUM, RUN_ID, Part, Target
 from waycairn.catalog.session_rows import (
     ITERATION,
@@ -168,6 +170,11 @@ BEST_LEFT = Statement(
 
 _PAGE = 64
 _LAST = 2**62
+_JOURNAL: Mapping[str, tuple[Statement, Callable[[Row], Any]]] = {
+    "iterations": (ITERATIONS_AFTER, iteration_of),
+    "rules": (RULES_AFTER, rule_of),
+    "patterns": (PATTERNS_AFTER, pattern_of),
+}
 
 
 class SessionPart(Part):
@@ -213,6 +220,17 @@ class SessionPart(Part):
     def patterns(self, run: RunId | None = None, after: int = -1) -> Sequence[Pattern]:
         statement, values = (ALL_PATTERNS, {}) if run is None else (PATTERNS_AFTER, {"id": run, "after": after})
         return [*map(pattern_of, self._database.read(lambda session: session.all(statement, values)))]
+
+    def journal(self, run: RunId, after: int) -> Mapping[int, JournalRows]:
+        values = {"id": run, "after": after}
+        found = at_one_moment(
+            self._database, lambda session: [session.all(statement, values) for statement, _ in _JOURNAL.values()]
+        )
+        cuts: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+        for (kind, (_, record_of)), rows in zip(_JOURNAL.items(), found, strict=True):
+            for record in map(record_of, rows):
+                cuts[record.sequence].setdefault(kind, []).append(record)
+        return {sequence: JournalRows(**cuts[sequence]) for sequence in sorted(cuts)}
 
 
 # -- writing -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Protocol
 
 from waycairn.model.ids import CheckpointId, ChunkId, OperationId, PackId, RunId
-from waycairn.model.journal import Iteration, LoggedCut, Pattern, PromotedRule, RuleOptimization
+from waycairn.model.journal import Iteration, JournalRows, LoggedCut, Pattern, PromotedRule, RuleOptimization
 from waycairn.model.records import (
     CheckpointFilter,
     CheckpointRecord,
@@ -202,6 +202,11 @@ class SessionRows(Protocol):
 
     def patterns(self, run: RunId | None = None, after: int = -1) -> Sequence[Pattern]:
         """What a run found, in the order of its commits; or what any run found, by time."""
+        ...
+
+    def journal(self, run: RunId, after: int) -> Mapping[int, JournalRows]:
+        """By commit, its iterations, rules and patterns (not its points), read at one moment: of a commit all of it or
+        nothing, though the run goes on meanwhile."""
         ...
 
 

@@ -151,6 +151,21 @@ class SessionContract(CatalogCase):
         assert everything == [("q", run.id), ("p", other.id), ("p", run.id)]
         assert catalog.patterns(run.id, after=1) == []
 
+    def test_a_journal_is_read_by_commits(self, catalog: Catalog) -> None:
+        """All that one of them wrote down, but for its points."""
+        run, other = added(catalog), added(catalog, a_run("other"))
+        both = JournalRows(points=[a_point(1, x=1.0)], iterations=[an_iteration(1), an_iteration(2)], rules=[a_rule()])
+        catalog.commit(a_cut(run.id, 1, journal=both))
+        catalog.commit(a_cut(run.id, 2, journal=JournalRows(points=[a_point(2, x=1.0)])))
+        catalog.commit(a_cut(run.id, 3, journal=JournalRows(patterns=[a_pattern("p"), a_pattern("q")])))
+        catalog.commit(a_cut(other.id, 1, journal=JournalRows(rules=[a_rule()])))
+        cuts = catalog.journal(run.id, 0)
+        assert list(cuts) == [1, 3]
+        assert cuts[1] == JournalRows(iterations=catalog.iterations(run.id), rules=catalog.rules(run.id))
+        assert cuts[3] == JournalRows(patterns=catalog.patterns(run.id))
+        assert catalog.journal(run.id, 1) == {3: cuts[3]}
+        assert catalog.journal(run.id, 3) == {}
+
     def test_a_displaced_owner_writes_nothing_down(self, catalog: Catalog) -> None:
         """The fence stands before all of it."""
         run = added(catalog)

@@ -73,7 +73,7 @@ class MirrorFolder:
         """Copy what was committed since; how many commits that were. Durable when it returns. Raises StoreError."""
         with translated("the mirror of a session", self._folder):
             known = self._prepare()
-            cuts = self._committed(known[-1] - 1 if known else 0)
+            cuts = self._core.catalog.journal(self._run.id, known[-1] - 1 if known else 0)
             if known and known[-1] not in cuts:
                 cuts = self._go_back(known)
             new = sorted(sequence for sequence in cuts if not known or sequence > known[-1])
@@ -86,19 +86,6 @@ class MirrorFolder:
             return len(new)
 
     # -- looking -------------------------------------------------------------------------------------------------
-
-    def _committed(self, after: int) -> dict[int, JournalRows]:
-        catalog, run = self._core.catalog, self._run.id
-        found: dict[int, dict[str, Any]] = {}
-        kinds: tuple[tuple[str, Sequence[Any]], ...] = (
-            ("iterations", catalog.iterations(run, after)),
-            ("rules", catalog.rules(run, after)),
-            ("patterns", catalog.patterns(run, after)),
-        )
-        for kind, rows in kinds:
-            for row in rows:
-                found.setdefault(row.sequence, {}).setdefault(kind, []).append(row)
-        return {sequence: JournalRows(**kinds) for sequence, kinds in found.items()}
 
     def _prepare(self) -> list[int]:
         if self._known is not None:
@@ -127,9 +114,9 @@ class MirrorFolder:
         flush_directory(self._folder.parent)
         make_directory(self._folder)
 
-    def _go_back(self, known: list[int]) -> dict[int, JournalRows]:
+    def _go_back(self, known: list[int]) -> Mapping[int, JournalRows]:
         """The run was cut back behind the newest line."""
-        cuts = self._committed(0)
+        cuts = self._core.catalog.journal(self._run.id, 0)
         while known and known[-1] not in cuts:
             known.pop()
         last = known[-1] if known else 0
