@@ -86,7 +86,12 @@ class FaultyJobs(AbstractContextManager["FaultyJobs"]):
     def run(self, order: Order) -> Ending:
         """Run one job to its end, however it ends."""
         print(msgspec.json.encode(order).decode(), file=self._process.stdin, flush=True)
-        return msgspec.json.decode(self._process.stdout.readline(), type=Ending)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(
+                f"the process that forks jobs ended with {self._process.wait()}: what it wrote tells why"
+            )
+        return msgspec.json.decode(answer, type=Ending)
 
 
 # -- the job -------------------------------------------------------------------------------------------------------
