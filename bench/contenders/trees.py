@@ -6,10 +6,9 @@ trees.py prepare STORE | save STORE NAME TREE | restore STORE NAME TO | check ST
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import waycairn as wc
+from waycairn.files import Files
 
 
 def main() -> int:
@@ -18,31 +17,15 @@ def main() -> int:
     with wc.open(where, create=act == "prepare") as store:
         if act == "save":
             name, tree = more
-            store.save(name, read(Path(tree)))
+            store.save(name, Files(tree))
         elif act == "restore":
             name, to = more
-            write(Path(to), store.latest(name))
+            newest = next(iter(store.checkpoints(name)))
+            store.load(newest.id, into=Files(to))
         elif act == "check":
             found = store.verify(read_data="all")
             return 1 if found.broken or found.damaged_packs else 0
     return 0
-
-
-def read(tree: Path) -> dict[str, bytes]:
-    files = sorted(path for path in tree.rglob("*") if path.is_file())
-    return {str(path.relative_to(tree)): path.read_bytes() for path in files}
-
-
-def write(to: Path, tree: dict[str, bytes]) -> None:
-    """By two threads, as the peers do: nearly all of it is copying in the kernel."""
-
-    def put(name: str) -> None:
-        path = to / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(tree[name])
-
-    with ThreadPoolExecutor(2) as threads:
-        list(threads.map(put, tree))
 
 
 if __name__ == "__main__":

@@ -206,6 +206,10 @@ class Damaged(StoreError):
     """Stored bytes do not match their hash or their format. They are not used. See `waycairn doctor`."""
 
 
+class FilesChanged(StoreError):
+    """Files were written to while they were saved. Nothing was saved. Save again when nobody writes to them."""
+
+
 class UsedAfterFork(StoreError):
     """This run or store was opened by a parent process. Nothing was changed. Open it again in this process."""
 

@@ -16,7 +16,8 @@ from waycairn.codec import Packed, Types, load, read_apart, unbundle
 from waycairn.errors import StoreError, SweptMeanwhile
 from waycairn.measuring import NoMeter
 from waycairn.model.drafts import CheckpointDraft, ComputedDraft, Draft, StepDraft
-from waycairn.model.encoded import Encoded
+from waycairn.model.encoded import Encoded, Streamed
+from waycairn.model.files import Files
 from waycairn.model.ids import CheckpointId, RunId, checkpoint_id
 from waycairn.model.records import (
     ChunkPlace,
@@ -274,7 +275,7 @@ class StoreCore:
         )
 
     def _write(
-        self, encoded: Encoded, written: _Written, compress: str | None = None, base: Stored | None = None
+        self, encoded: Encoded | Streamed, written: _Written, compress: str | None = None, base: Stored | None = None
     ) -> Stored:
         stored, data = self._writer.write(encoded, compress=compress, base=base, anew=written.anew)
         if data is not None:
@@ -291,8 +292,12 @@ class StoreCore:
         strict: bool = True,
         map_location: Any = None,
     ) -> Any:
-        """Read, verify and decode, anew or `into` arrays and tensors that are there (see `codec.load`). Raises Damaged if
-        any byte that is needed differs from what was saved."""
+        """Read, verify and decode, anew or `into` arrays and tensors that are there (see `codec.load`), or into Files. Raises
+        Damaged if any byte that is needed differs from what was saved."""
+        if isinstance(into, Files):
+            if only is not None:
+                raise ValueError("files are loaded all together: only= says which part, and into= that they are files.")
+            return self.meter.timed("load", self._load_files, stored, into)
 
         def read() -> Any:
             state = self._reader.open(stored)
@@ -313,6 +318,15 @@ class StoreCore:
             return found
 
         return self.meter.timed("load", read)
+
+    def _load_files(self, stored: Stored, into: Files) -> Files:
+        from waycairn.codec.writing_files import writing_files  # few need it
+
+        with writing_files(into) as writer:
+            for data in self._reader.stream(stored).lent():
+                writer.take(data)
+        self.meter.record("load.bytes", stored.raw_bytes)
+        return into
 
     def load_encoded(self, stored: Stored) -> Encoded:
         """Read and verify, as it was before it was saved. Raises Damaged."""

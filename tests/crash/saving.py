@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 import waycairn as wc
-from crash.common import LARGE, STORE, Acks, Told, Workload, blob, check_pages, checkpoints, find, save_pages
+from crash.common import LARGE, STORE, Acks, Told, Workload, blob, check_pages, checkpoints, find, looking, save_pages
+from waycairn.codec import files as files_read
+from waycairn.files import Files
 
 # -- plain values ----------------------------------------------------------------------------------------------------
 
@@ -79,6 +81,37 @@ def check_differences(store: wc.Store, acks: Acks) -> None:
     if len(found) > 1:
         sizes = [record.checkpoint.stored.new_bytes for record in reversed(checkpoints(store, "weights"))]
         assert sizes[1] < sizes[0] / 3, "the second is the difference to the first"
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def page_files(page: int) -> dict[str, bytes]:
+    return {"more/a.bin": blob(page, LARGE), "more/b.bin": blob(page // 2, LARGE), "page": b"%d" % page}
+
+
+def save_files(store: wc.Store, told: Told) -> None:
+    """As many bytes as this are read section by section here."""
+    files_read._SMALL, files_read._SECTION = LARGE, LARGE // 2
+    done = int(store.latest("files", {"page": b"0"})["page"])
+    for page in range(done + 1, 5):
+        with looking() as place:  # what is saved is not the job's to keep
+            for name, data in page_files(page).items():
+                Path(place, name).parent.mkdir(exist_ok=True)
+                Path(place, name).write_bytes(data)
+            store.save("files", Files(place))
+        told(f"page {page}")
+
+
+def check_files(store: wc.Store, acks: Acks) -> None:
+    saved = list(reversed(checkpoints(store, "files")))
+    assert [store.load(record.id) for record in saved] == [page_files(page) for page in range(1, len(saved) + 1)]
+    assert len(saved) >= acks.get("page", 0), f"{acks} acknowledged, {len(saved)} there"
+    if saved:
+        with looking() as place:
+            store.load(saved[-1].id, into=Files(Path(place, "again")))
+            found = {name: Path(place, "again", name).read_bytes() for name in page_files(0)}
+        assert found == page_files(len(saved))
 
 
 # -- deleting --------------------------------------------------------------------------------------------------------
@@ -192,6 +225,7 @@ def check_beside(store: wc.Store, acks: Acks) -> None:
 
 
 WORKLOADS = {
+    "files": Workload(save_files, check_files),
     "sweep": Workload(replace_and_sweep, check_swept),
     "beside": Workload(save_beside_sweeps, check_beside),
     "values": Workload(save_values, check_values),

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.cutting import Piece, Plan, cut_piece
 from waycairn.chunks.hashing import chunk_id
 from waycairn.chunks.layout import Group
@@ -14,6 +13,7 @@ from waycairn.chunks.sealing import sample_pays
 from waycairn.chunks.tuning import MIB
 from waycairn.model.ids import ChunkId
 from waycairn.ports import Buffer
+from waycairn.world.ahead import map_ahead
 
 _WINDOW = 8 * MIB
 """Buffers are hashed and looked up this much at a time: few questions to the index, and the disk never waits long."""

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.repacking import Opened, Seal, Sealing, sealed_as_it_is
 from waycairn.chunks.sealing import DELTA, PLANES, RAW, ZSTD, Sealed
 from waycairn.chunks.tuning import KIB, MIB
 from waycairn.ports import Buffer
+from waycairn.world.ahead import map_ahead
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
     from backports import zstd

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.compressing import Compression
 from waycairn.chunks.cutting import PieceHeads, plan_pieces
 from waycairn.chunks.hashing import Keys
@@ -16,14 +15,15 @@ from waycairn.chunks.pieces import BufferPiece, hash_document, hash_windows
 from waycairn.chunks.placing import Placing
 from waycairn.chunks.sealing import Member, Sealed, seal_buffer, seal_document
 from waycairn.chunks.tuning import MIB, Tuning
-from waycairn.model.encoded import Encoded
+from waycairn.model.encoded import Encoded, Streamed
 from waycairn.model.ids import ChunkId
 from waycairn.model.records import NewChunk, NewData, Stored, StoreInfo
 from waycairn.ports import Blobs
+from waycairn.world.ahead import map_ahead
 
 _AHEAD = 32
 """Blocks of a document that are compressed while others are cut, hashed and looked up: more than one window holds, so that
-the threads have work meanwhile. A block that waits is a view of the document."""
+the threads have work meanwhile. A block that waits is a view of the document, or a copy of what was lent."""
 
 _ASK_EPOCH = MIB
 """A sweep that came between refuses the commit in any case; a large save asks first, because writing it again costs
@@ -39,10 +39,11 @@ def save_whole(document: bytes, keys: Keys) -> Stored:
 
 
 class _NewPiece(NamedTuple):
-    """A new chunk: document[start:end]."""
+    """A new chunk: memory[start:end]."""
 
     number: int
     id: ChunkId
+    memory: memoryview
     start: int
     end: int
 
@@ -81,15 +82,16 @@ class Save:
         self._lengths: list[int] = []
         self._new_bytes = 0
 
-    def write(self, encoded: Encoded, *, whole: bool) -> tuple[Stored, NewData]:
-        """`whole`: the document is one literal of the manifest."""
+    def write(self, encoded: Encoded | Streamed, *, whole: bytes | None) -> tuple[Stored, NewData]:
+        """`whole`: a document that is one literal of the manifest."""
         self._raw_bytes = encoded.size
         self._placing = Placing(self._blobs, self._info, self._tuning, encoded.size)
         try:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
-            segments: Sequence[Segment] = [encoded.document] if whole else runs_of(self._write_document(encoded))
-            sizes = [view.nbytes for view in encoded.buffers]
-            buffer_runs = runs_of(self._write_buffers(encoded, sizes))
+            segments: Sequence[Segment] = runs_of(self._write_document(encoded)) if whole is None else [whole]
+            buffers = encoded if isinstance(encoded, Encoded) else Encoded(b"")
+            sizes = [view.nbytes for view in buffers.buffers]
+            buffer_runs = runs_of(self._write_buffers(buffers, sizes))
             # 2. What does not ride inline is made durable.
             packs, blocks = self._placing.finish()
         except BaseException:
@@ -97,10 +99,10 @@ class Save:
             raise
         # 3. The manifest names all of it.
         manifest = Manifest(
-            document_length=len(encoded.document),
+            document_length=encoded.length,
             segments=segments,
             sizes=sizes,
-            own_chunk=self._own_chunk(encoded) if sizes else 0,
+            own_chunk=self._own_chunk(buffers) if sizes else 0,
             chunk=self._tuning.chunk if sizes else 0,
             buffer_runs=[run for run in buffer_runs if isinstance(run, Run)],
         )
@@ -117,31 +119,30 @@ class Save:
 
     # -- document --------------------------------------------------------------------------------------------
 
-    def _write_document(self, encoded: Encoded) -> list[int | bytes]:
+    def _write_document(self, encoded: Encoded | Streamed) -> list[int | bytes]:
         """The number of each chunk and each literal, in order. While one window is looked up, the next are cut and hashed
         and what was new before is compressed."""
-        view = memoryview(encoded.document)
         parts: list[int | bytes] = []
 
         def seal(block: Sequence[_NewPiece]) -> Sealed:
-            members = [Member(number, id_, end - start) for number, id_, start, end in block]
-            return seal_document(members, _joined(view, block))
+            members = [Member(piece.number, piece.id, piece.end - piece.start) for piece in block]
+            return seal_document(members, _joined(block))
 
-        for sealed in map_ahead(
-            seal, _blocks(self._new_pieces(encoded, view, parts), self._tuning.block), ahead=_AHEAD
-        ):
+        for sealed in map_ahead(seal, _blocks(self._new_pieces(encoded, parts), self._tuning.block), ahead=_AHEAD):
             self._place(sealed)
         return parts
 
-    def _new_pieces(self, encoded: Encoded, view: memoryview, parts: list[int | bytes]) -> Iterator[_NewPiece]:
-        plans = plan_pieces(view, encoded.cuts(), self._tuning, self._heads)
-        for pieces, ids in hash_document(view, plans, self._keys.seed, self._keys.chunk):
-            bounds = [(start, end) for start, end, literal in pieces if not literal]
-            numbers, new = self._number(ids, [end - start for start, end in bounds])
-            number = iter(numbers)
-            parts += [bytes(view[start:end]) if literal else next(number) for start, end, literal in pieces]
-            for at in new:
-                yield _NewPiece(numbers[at], ids[at], *bounds[at])
+    def _new_pieces(self, encoded: Encoded | Streamed, parts: list[int | bytes]) -> Iterator[_NewPiece]:
+        is_lent = isinstance(encoded, Streamed)
+        for view, cuts in encoded.sections():
+            plans = plan_pieces(view, cuts, self._tuning, self._heads)
+            for pieces, ids in hash_document(view, plans, self._keys.seed, self._keys.chunk):
+                bounds = [(start, end) for start, end, literal in pieces if not literal]
+                numbers, new = self._number(ids, [end - start for start, end in bounds])
+                number = iter(numbers)
+                parts += [bytes(view[start:end]) if literal else next(number) for start, end, literal in pieces]
+                found = [_NewPiece(numbers[at], ids[at], view, *bounds[at]) for at in new]
+                yield from _copied(found) if is_lent else found
 
     # -- buffers ---------------------------------------------------------------------------------------------
 
@@ -218,13 +219,24 @@ def _blocks(pieces: Iterable[_NewPiece], most: int) -> Iterator[list[_NewPiece]]
         yield block
 
 
-def _joined(document: memoryview, block: Sequence[_NewPiece]) -> list[memoryview]:
+def _joined(block: Sequence[_NewPiece]) -> list[memoryview]:
     """Neighbours as one view: where all is new, nothing is copied."""
     views = []
-    first = behind = block[0].start
-    for _, _, start, end in block:
-        if start != behind:
-            views.append(document[first:behind])
-            first = start
-        behind = end
-    return [*views, document[first:behind]]
+    memory, first, behind = block[0].memory, block[0].start, block[0].start
+    for piece in block:
+        if piece.start != behind or piece.memory is not memory:
+            views.append(memory[first:behind])
+            memory, first = piece.memory, piece.start
+        behind = piece.end
+    return [*views, memory[first:behind]]
+
+
+def _copied(pieces: Sequence[_NewPiece]) -> Iterator[_NewPiece]:
+    """The same in memory of their own, one behind the other."""
+    if not pieces:
+        return
+    memory = memoryview(b"".join(_joined(pieces)))
+    end = 0
+    for piece in pieces:
+        start, end = end, end + piece.end - piece.start
+        yield piece._replace(memory=memory, start=start, end=end)

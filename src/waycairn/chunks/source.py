@@ -9,7 +9,6 @@ from contextlib import contextmanager, nullcontext
 import msgspec
 from msgspec import Struct
 
-from waycairn.chunks.ahead import map_ahead
 from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.pack_keys import PackKeys
@@ -21,6 +20,7 @@ from waycairn.errors import Damaged, StoreUnreachable
 from waycairn.model.records import ChunkPlace, NewBlock, StoreInfo
 from waycairn.model.vault import PackKey
 from waycairn.ports import Blobs, Buffer, ChunkRows
+from waycairn.world.ahead import map_ahead
 from waycairn.world.processors import processors
 
 _READ = 16 * MIB
@@ -109,11 +109,11 @@ class ChunkSource:
         self._opened = Scratch()
         self._raw = Scratch()
 
-    def read(self, wants: Iterable[Want], take: Take | None = None) -> None:
-        """Bring every wanted chunk into its memory, or to `take` (called by several threads at once). Raises Damaged
-        naming the chunk, the pack and the place; chunks already brought are right."""
+    def read(self, wants: Iterable[Want], take: Take | None = None, *, alone: bool = False) -> None:
+        """Bring every wanted chunk into its memory, or to `take` (called by several threads at once, unless `alone`: then
+        this thread does all of it). Raises Damaged naming the chunk, the pack and the place; chunks already brought are right."""
         batches = list(_batches(wants, may_be_direct=self._keys is None))
-        if sum(batch.end - batch.first.offset for batch in batches) < _PARALLEL_FROM or len(batches) == 1:
+        if alone or sum(batch.end - batch.first.offset for batch in batches) < _PARALLEL_FROM or len(batches) == 1:
             for batch in batches:
                 self._bring(batch, take, 0)
             return

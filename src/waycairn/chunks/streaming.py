@@ -21,9 +21,15 @@ from waycairn.chunks.source import ChunkSource, Want
 from waycairn.chunks.tuning import MIB
 from waycairn.model.encoded import Encoded
 from waycairn.model.records import ChunkPlace
+from waycairn.world.ahead import map_ahead
 
 _WINDOW = 8 * MIB
-"""Chunks are read together up to this size."""
+"""Chunks are read together up to about this size."""
+_LENT, _AHEAD = 16 * MIB, 2
+"""Up to about this size where memory is lent, and so many windows ahead: a block that several windows need is opened for each
+of them."""
+_Window = list[bytes | ChunkPlace]
+"""Literals and chunks, in order."""
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,36 +78,84 @@ class StateStream:
 
     def pieces(self) -> Iterator[StreamPiece]:
         """All of it in order. Nobody else has the memory of a piece."""
-        window: list[bytes | ChunkPlace] = []
+        for window in self._windows(_WINDOW):
+            memory = allocate(_size(window))
+            self._source.read(_wants(window, memory))
+            yield from _placed(window, memory)
+
+    def lent(self) -> Iterator[memoryview]:
+        """All of it in order. The memory of a part is lent until the next one is asked for: two threads read on meanwhile."""
+        memories = [memoryview(b"")] * (_AHEAD + 1)
+
+        def read(numbered: tuple[int, _Window]) -> list[memoryview]:
+            number, window = numbered
+            size = _size(window)
+            memory = memories[number % len(memories)]
+            if len(memory) < size:
+                memory = memories[number % len(memories)] = allocate(size)
+            self._source.read(_wants(window, memory), alone=True)
+            return _joined(window, memory)
+
+        for parts in map_ahead(read, enumerate(self._windows(_LENT)), ahead=_AHEAD):
+            yield from parts
+
+    def _windows(self, least: int) -> Iterator[_Window]:
+        """They end where a block does, if they can: it is not opened twice then."""
+        window: _Window = []
         size = 0
         for part in self._parts():
+            if size >= least and (size >= 2 * least or _block(part) != _block(window[-1])):
+                yield window
+                window, size = [], 0
             window.append(part)
             size += len(part) if isinstance(part, bytes) else part.length
-            if size >= _WINDOW:
-                yield from self._read(window)
-                window, size = [], 0
-        yield from self._read(window)
+        yield window
 
     def _parts(self) -> Iterator[bytes | ChunkPlace]:
         yield from pieces_of(self._manifest, self._places)
         yield from map(self._places.__getitem__, self._manifest.buffer_numbers())
 
-    def _read(self, window: Sequence[bytes | ChunkPlace]) -> Iterator[StreamPiece]:
-        memory = allocate(sum(part.length for part in window if not isinstance(part, bytes)))
-        wants: list[Want] = []
-        end = 0
-        for part in window:
-            if not isinstance(part, bytes):
-                wants.append(Want(part, memory, end))
-                end += part.length
-        self._source.read(wants)
-        end = 0
-        for part in window:
-            if isinstance(part, bytes):
-                yield StreamPiece(memoryview(part), is_chunk=False)
-            else:
-                yield StreamPiece(memory[end : end + part.length], is_chunk=True)
-                end += part.length
+
+def _block(part: bytes | ChunkPlace) -> int | None:
+    return None if isinstance(part, bytes) else part.block.number
+
+
+def _size(window: _Window) -> int:
+    """Of its chunks."""
+    return sum(part.length for part in window if not isinstance(part, bytes))
+
+
+def _wants(window: _Window, memory: memoryview) -> list[Want]:
+    wants: list[Want] = []
+    end = 0
+    for part in window:
+        if not isinstance(part, bytes):
+            wants.append(Want(part, memory, end))
+            end += part.length
+    return wants
+
+
+def _placed(window: _Window, memory: memoryview) -> Iterator[StreamPiece]:
+    end = 0
+    for part in window:
+        if isinstance(part, bytes):
+            yield StreamPiece(memoryview(part), is_chunk=False)
+        else:
+            yield StreamPiece(memory[end : end + part.length], is_chunk=True)
+            end += part.length
+
+
+def _joined(window: _Window, memory: memoryview) -> list[memoryview]:
+    """Neighbouring chunks as one."""
+    parts: list[memoryview] = []
+    start = end = 0
+    for part in window:
+        if isinstance(part, bytes):
+            parts += (memory[start:end], memoryview(part))
+            start = end
+        else:
+            end += part.length
+    return [*parts, memory[start:end]]
 
 
 def gathered(shape: Shape, take: Callable[[int], memoryview]) -> Encoded:

@@ -13,7 +13,7 @@ from waycairn.chunks.save import Save, save_whole
 from waycairn.chunks.source import ChunkSource
 from waycairn.chunks.tuning import Tuning
 from waycairn.errors import WriteFailed
-from waycairn.model.encoded import Encoded
+from waycairn.model.encoded import Encoded, Streamed
 from waycairn.model.records import NewData, Stored, StoreInfo
 from waycairn.ports import Blobs, ChunkRows
 
@@ -37,7 +37,12 @@ class ChunkWriter:
         self._numbers = FreshNumbers(index, self._tuning.numbers)
 
     def write(
-        self, encoded: Encoded, *, compress: str | None = None, base: Stored | None = None, anew: bool = False
+        self,
+        encoded: Encoded | Streamed,
+        *,
+        compress: str | None = None,
+        base: Stored | None = None,
+        anew: bool = False,
     ) -> tuple[Stored, NewData | None]:
         """Chunk, hash, deduplicate, compress, and make packs durable, if any. `anew` leaves deduplication out, and
         differences to what the store has: then no sweep can take away what the save leans on.
@@ -49,9 +54,11 @@ class ChunkWriter:
         Raises StoreFull, StoreReadOnly, WriteFailed.
         """
         check_compression(compress)
-        whole = len(encoded.document) < self._tuning.literal_document
-        if whole and not encoded.buffers:
-            return save_whole(encoded.document, self._keys), None
+        whole = None
+        if isinstance(encoded, Encoded) and len(encoded.document) < self._tuning.literal_document:
+            whole = encoded.document
+            if not encoded.buffers:
+                return save_whole(whole, self._keys), None
         try:
             return self._save(compress, None if anew else base, anew).write(encoded, whole=whole)
         except WriteFailed:

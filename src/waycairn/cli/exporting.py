@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -17,6 +18,7 @@ from waycairn.cli.output import BAD_USE, FOUND_BAD, Face, Refused
 
 if TYPE_CHECKING:
     from waycairn.model.records import CheckpointRecord
+    from waycairn.upkeep.rescuing import Form
     from waycairn.work.store import Store
 
 
@@ -24,6 +26,7 @@ class Format(StrEnum):
     JSON = "json"
     NPZ = "npz"
     SAFETENSORS = "safetensors"
+    FILES = "files"
 
 
 def export(
@@ -39,9 +42,15 @@ def export(
         Path | None, typer.Option("--to", help="With --all, a directory that is new or empty.", show_default=False)
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="json: all of it, readable. The others: arrays.")
+        Format,
+        typer.Option(
+            "--format", help="json: all of it, readable. files: names and bytes, to a directory. The others: arrays."
+        ),
     ] = Format.JSON,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The file to write; for --format files a directory, new or empty."),
+    ] = None,
     no_data: Annotated[
         bool, typer.Option("--no-data", help="json: describe arrays instead of their elements.")
     ] = False,
@@ -60,14 +69,13 @@ def export(
         return _export_all(face, to, form)
     if to is not None:
         raise Refused("--to goes with --all; name the file with -o FILE.", BAD_USE)
-    if output is None and form is not Format.JSON:
-        raise Refused(f"{form} is not text: name the file with -o FILE.", BAD_USE)
-    if no_data and form is not Format.JSON:
-        raise Refused(f"--no-data is for json; {form} holds nothing but data.", BAD_USE)
+    _check(form, output, no_data=no_data, is_partial=only is not None, force=force)
     with face.open() as store:
         record = checkpoint_named(store, checkpoint)
         where = None if output is None else output.absolute()
         with audited(store.core, "export", record.id, reads_only=True, format=form.value, only=only, file=where):
+            if output is not None and form is Format.FILES:
+                return _write_files(face, store, record, output)
             state = load_readable(store, record.id, only)
             if output is None:
                 face.document({"checkpoint": checkpoint_facts(record), "state": readable(state, data=not no_data)})
@@ -81,8 +89,20 @@ def export(
     return 0
 
 
+def _check(form: Format, output: Path | None, *, no_data: bool, is_partial: bool, force: bool) -> None:
+    if output is None and form is not Format.JSON:
+        what = "directory with -o DIR" if form is Format.FILES else "file with -o FILE"
+        raise Refused(f"{form} is not text: name the {what}.", BAD_USE)
+    if no_data and form is not Format.JSON:
+        raise Refused(f"--no-data is for json; {form} holds nothing but data.", BAD_USE)
+    if form is Format.FILES and (is_partial or force):
+        raise Refused("--format files writes all of a checkpoint, to a directory that is new or empty.", BAD_USE)
+
+
 def _export_all(face: Face, to: Path, form: Format) -> int:
     """What could not be had is told, and the exit code says so."""
+    if form is Format.FILES:
+        raise Refused("--format files is for one checkpoint: its names are those of the files.", BAD_USE)
     from waycairn.upkeep.auditing import audited
     from waycairn.upkeep.rescuing import INDEX, export_all
 
@@ -90,7 +110,7 @@ def _export_all(face: Face, to: Path, form: Format) -> int:
         face.open() as store,
         audited(store.core, "export", reads_only=True, format=form.value, file=to.absolute()) as act,
     ):
-        found = export_all(store.core, to, form.value)
+        found = export_all(store.core, to, cast("Form", form.value))
         act.facts.update(files=len(found.files), failed=len(found.failed))
     if face.as_json:
         face.document({"to": str(to), "files": len(found.files), "failed": found.failed})
@@ -118,6 +138,21 @@ def _write(output: Path, record: CheckpointRecord, state: Any, form: Format, *, 
         else:
             about = {"waycairn_checkpoint": record.id, "waycairn_kind": record.checkpoint.kind}
             write_safetensors(draft, named_arrays(state), about)
+
+
+def _write_files(face: Face, store: Store, record: CheckpointRecord, to: Path) -> int:
+    from waycairn.model.files import Files
+
+    try:
+        store.load(record.id, into=Files(to))
+    except (ValueError, FileExistsError) as error:
+        raise Refused(str(error), BAD_USE) from None
+    count = sum(len(names) for _, _, names in os.walk(to))
+    if face.as_json:
+        face.document({"checkpoint": record.id, "format": Format.FILES.value, "to": str(to), "files": count})
+    else:
+        face.aside(f"wrote {count:,} files to {to}")
+    return 0
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from waycairn.model.encoded import Encoded
+from waycairn.model.encoded import Encoded, Streamed
 from waycairn.model.ids import OperationId, RunId
 from waycairn.model.journal import JournalRows
 from waycairn.model.records import DoneItems, FailedItem, OutputLength, Progress, Stored
@@ -21,7 +21,7 @@ class CheckpointDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A checkpoint before its bytes have a place in the store."""
 
     kind: str
-    encoded: Encoded
+    encoded: Encoded | Streamed
     role: str = "state"
     iteration: int | None = None
     tags: Sequence[str] = ()

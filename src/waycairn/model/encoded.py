@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Section(NamedTuple):
+    """A part of a document, in order."""
+
+    data: memoryview
+    cuts: Sequence[int]
+    """Offsets into it, ascending, without 0 and its length: see `Encoded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +35,19 @@ class Encoded:
     """The buffers are chunks that some store has: however small, each is stored as a chunk of its own, and found again."""
 
     @property
+    def length(self) -> int:
+        """Of the document."""
+        return len(self.document)
+
+    @property
     def size(self) -> int:
         if not self.buffers:
             return len(self.document)
         return len(self.document) + sum(view.nbytes for view in self.buffers)
+
+    def sections(self) -> Iterator[Section]:
+        """The document, all of it at once."""
+        yield Section(memoryview(self.document), self.cuts())
 
     def detached(self) -> Encoded:
         """The same with buffers of its own, which further changes of the state cannot reach."""
@@ -38,3 +56,21 @@ class Encoded:
         return Encoded(
             self.document, [memoryview(bytes(view)) for view in self.buffers], self.cuts, self.widths, self.is_cut
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A large document that is nowhere in memory as a whole, and no buffers."""
+
+    length: int
+    sections: Callable[[], Iterator[Section]]
+    """The document from its beginning, each time it is called. The memory of a section is lent until the next one is asked
+    for."""
+
+    @property
+    def size(self) -> int:
+        return self.length
+
+    def detached(self) -> Streamed:
+        """It is read when it is stored, and refused if it changed."""
+        return self

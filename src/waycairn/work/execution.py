@@ -24,6 +24,7 @@ from waycairn.process import SignalGate, interruption
 from waycairn.store import CheckpointDraft, StoreCore
 from waycairn.work import leaving
 from waycairn.work.cut import Cutter
+from waycairn.work.encoding import encode_value, refuse_files
 from waycairn.work.forks import watch
 from waycairn.work.output import OutputFiles
 from waycairn.work.queueing import Queue
@@ -267,8 +268,9 @@ class Execution:
             expires=None if ttl is None else self.store.clock.now() + ttl,
         )
         if behind:
+            refuse_files(value)
             return functools.partial(self.cutter.value_behind, value, draft)
-        encoded = encode(value).detached() if self.overlaps else encode(value)
+        encoded = encode_value(value).detached() if self.overlaps else encode_value(value)
         return functools.partial(self.cutter.commit_beside, checkpoint=draft(encoded=encoded))
 
     def progress(self, done: int | None, total: int | None, advance: int, note: str | None) -> Write | None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 from waycairn.codec import Types, encode
-from waycairn.model.encoded import Encoded
+from waycairn.model.encoded import Encoded, Streamed
+from waycairn.model.files import Files
 from waycairn.model.ids import CheckpointId
 from waycairn.model.records import Stored
 from waycairn.process import new_root
 from waycairn.store import CheckpointDraft, StoreCore
+from waycairn.work.encoding import encode_value, refuse_files
 from waycairn.work.restoring import newest_value
 from waycairn.work.saving import Behind, Saving
 from waycairn.work.state import ValueSlot
@@ -55,6 +57,8 @@ class Values:
         With `wait=False` it is copied and written behind the job: durable when `result()` of what this returns has
         returned. One at a time: the next save of this store waits for it, and raises its error unless somebody asked
         for it; so does `close`. `reserve` has the memory for the copy ready before the first one.
+
+        A value may be `Files`: these are read while they are written, and what changes meanwhile is refused (FilesChanged).
         """
         check_name("saved value", name)
         keep = facts.get("keep")
@@ -79,10 +83,13 @@ class Values:
             base=self._newest_stored(name) if compress == "delta" else None,
         )
 
-        def write(encoded: Encoded) -> CheckpointId:
+        def write(encoded: Encoded | Streamed) -> CheckpointId:
             return self.core.save_value(new, draft(encoded=encoded), keep)
 
-        return write(encode(value)) if wait else self._behind.save(value, write)
+        if wait:
+            return write(encode_value(value))
+        refuse_files(value)
+        return self._behind.save(value, write)
 
     def reserve(self, value: Any) -> None:
         """Have memory ready into which `save(..., wait=False)` copies a value of this size; returns at once. First touch
@@ -99,8 +106,9 @@ class Values:
         description: str | None = None,
     ) -> CheckpointId:
         """Save the arrays of a .npz or .safetensors file under a name, as `save` does: a dict of name to array or tensor,
-        bit by bit as in the file. safetensors come as tensors where torch is installed. `latest` reads the kind "value".
-        Raises CannotImport (in waycairn.upkeep.importing) for a file that cannot be read; then nothing was saved."""
+        bit by bit as in the file. safetensors come as tensors where torch is installed. Of a directory its files, see `Files`.
+        `latest` reads the kind "value". Raises CannotImport (in waycairn.upkeep.importing) for a file that cannot be read; then
+        nothing was saved."""
         from waycairn.upkeep.importing import read_arrays
 
         check_name("saved value", name)
@@ -108,7 +116,7 @@ class Values:
         draft = CheckpointDraft(
             kind=kind,
             role="value",
-            encoded=encode(read_arrays(path)),
+            encoded=encode_value(Files(path)) if path.is_dir() else encode(read_arrays(path)),
             tags=tuple(tags),
             description=f"imported from {path.name}" if description is None else description,
         )

@@ -33,7 +33,7 @@ def map_ahead(work: Callable[[_In], _Out], items: Iterable[_In], threads: int = 
         jobs.put((future, item))
         return future
 
-    workers = [threading.Thread(target=_work, args=(work, jobs), name="waycairn-chunks") for _ in range(threads)]
+    workers = [threading.Thread(target=_work, args=(work, jobs), name="waycairn-ahead") for _ in range(threads)]
     for worker in workers:
         worker.start()
     running = deque(map(hand_out, first))
