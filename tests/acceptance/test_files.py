@@ -65,10 +65,11 @@ def contents(request: pytest.FixtureRequest) -> dict[str, bytes]:
     return SMALL if request.param == "small" else LARGE
 
 
-def test_files_come_back(tmp_path: Path, contents: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("passphrase", [None, "long enough"], ids=["plain", "encrypted"])
+def test_files_come_back(tmp_path: Path, contents: dict[str, bytes], passphrase: str | None) -> None:
     """As files, and as the dict that they are."""
     tree = make(tmp_path / "tree", contents)
-    with wc.open(tmp_path / "store") as store:
+    with wc.open(tmp_path / "store", passphrase=passphrase) as store:
         saved = store.save("tree", Files(tree))
         assert store.latest("tree") == contents
         again = Files(tmp_path / "again")
@@ -252,6 +253,40 @@ def test_damage_leaves_no_files(tmp_path: Path) -> None:
             store.load(saved, into=Files(tmp_path / "out"))
         assert store.checkpoint(saved).status == "damaged"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "tree"]
+
+
+LIMITED = """
+import resource, signal, sys
+import waycairn as wc
+from waycairn.files import Files
+
+with wc.open(sys.argv[1]) as store:
+    saved = next(iter(store.checkpoints("tree"))).id
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    try:
+        store.load(saved, into=Files(sys.argv[2]))
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_what_cannot_be_written_leaves_no_files(tmp_path: Path) -> None:
+    """A limit of 1 MiB a file, in a real process; the same with room is well."""
+    tree = make(tmp_path / "tree", LARGE)
+    with wc.open(tmp_path / "store") as store:
+        saved = store.save("tree", Files(tree))
+    ended = subprocess.run(
+        [sys.executable, "-c", LIMITED, tmp_path / "store", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout == "File too large\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["store", "tree"]
+    with wc.open(tmp_path / "store") as store:
+        store.load(saved, into=Files(tmp_path / "out"))
+    assert contents_of(tmp_path / "out") == LARGE
 
 
 def test_a_run_saves_files(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from waycairn.codec import codes
 from waycairn.model.files import Files
-from waycairn.world.files import translated, write_all
+from waycairn.world.files import write_all
 
 _LOOK = 512
 """Bytes in which the head of a file is looked for first; more if its name is longer."""
@@ -22,28 +22,27 @@ _VALUE = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 @contextmanager
 def writing_files(into: Files) -> Iterator[FileWriter]:
     """Take a document within the block: its files are there, readable by their owner only, when the block ends well, and none of
-    them is when it does not. They are not flushed. Raises FileExistsError if there is something, ValueError for a document
-    that is none of files."""
+    them is when it does not. They are not flushed. Killed meanwhile it leaves `.NAME.PID.part` beside. Raises FileExistsError
+    if there is something, ValueError for a document that is none of files, OSError if they cannot be written."""
     place = into.directory.absolute()
     if os.path.lexists(place) and not (place.is_dir() and not place.is_symlink() and not any(place.iterdir())):
         raise FileExistsError(
             f"{place} is there already. Nothing was written. Choose a directory that is new or empty."
         )
     draft = place.with_name(f".{place.name}.{os.getpid()}.part")
-    with translated("files", place):
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700, parents=True)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700, parents=True)
+    writer = FileWriter(draft)
+    try:
         try:
-            writer = FileWriter(draft)
-            try:
-                yield writer
-                writer.end()
-            finally:
-                writer.close()
-            draft.replace(place)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
+            yield writer
+            writer.end()
+        finally:
+            writer.close()
+        draft.replace(place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 class FileWriter:
