@@ -135,7 +135,8 @@ def joined_noise(data: memoryview, lengths: Iterable[int]) -> Iterator[int]:
 
 
 def content_lengths(data: memoryview, average: int, seed: int) -> list[int]:
-    """Lengths of content-defined chunks (FastCDC, Xia et al. 2016): from a quarter to four times the average."""
+    """Lengths of content-defined chunks (FastCDC, Xia et al. 2016): from a quarter of the average, or half where it is large, to
+    four times as much."""
     return list(_content_lengths(data, average, seed))
 
 
@@ -144,5 +145,7 @@ def _content_lengths(data: memoryview, average: int, seed: int) -> Iterator[int]
     already, once, and nothing else."""
     from pyfastcdc import FastCDC
 
-    for chunk in FastCDC(avg_size=average, seed=seed).cut_buf(data):
+    # What is skipped is not read: with half in place of a quarter a tenth of a save, for 2 % more bytes an edit (KIB: 6 %).
+    least = average // (2 if average >= _MUCH else 4)
+    for chunk in FastCDC(avg_size=average, min_size=least, seed=seed).cut_buf(data):
         yield chunk.length
