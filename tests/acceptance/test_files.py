@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 import waycairn as wc
 from commands import document, waycairn
+from waycairn.chunks import source, streaming
+from waycairn.chunks.scratch import Opened
 from waycairn.codec import files as reading
 from waycairn.codec import writing_files as writing
 from waycairn.codec.files import encode_files
@@ -21,6 +24,8 @@ from waycairn.codec.tree import encode
 from waycairn.errors import Damaged, FilesChanged
 from waycairn.files import Files
 from waycairn.model.encoded import Streamed
+from waycairn.model.ids import PackId
+from waycairn.model.records import NewBlock
 
 MIB = 1 << 20
 
@@ -397,3 +402,56 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert (refused.returncode, "for one checkpoint" in refused.stderr) == (2, True), refused.stderr
     missing = waycairn("import", "nowhere", "tree", at=tmp_path)
     assert (missing.returncode, "nowhere" in missing.stderr) == (1, True), missing.stderr
+
+
+def test_a_block_is_opened_once_though_several_windows_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changed from one save to the next lies in one block, all over the files."""
+    monkeypatch.setattr(streaming, "_LENT", 256 * 1024)
+    chance = random.Random(7)
+    lines = text(1, 8 * MIB).splitlines(keepends=True)
+    with wc.open(tmp_path / "store") as store:
+        for _ in range(4):
+            for _ in range(60):
+                lines[chance.randrange(len(lines))] = b'{"edited": %d}\n' % chance.randrange(10**9)
+            make(tmp_path / "tree", {"lines": b"".join(lines)})
+            saved = store.save("tree", Files(tmp_path / "tree"))
+        stored = store.checkpoint(saved).checkpoint.stored
+        places = store.core._reader.stream(stored)._places.values()
+        opened: list[int] = []
+        open_block = source.ChunkSource._open_block
+
+        def note_and_open(self: source.ChunkSource, wants: Any, *more: Any) -> None:
+            opened.append(wants[0].place.block.number)
+            open_block(self, wants, *more)
+
+        monkeypatch.setattr(source.ChunkSource, "_open_block", note_and_open)
+        store.load(saved, into=Files(tmp_path / "again"))
+    assert contents_of(tmp_path / "again") == {"lines": b"".join(lines)}
+    blocks = {place.block.number for place in places}
+    assert len(blocks) >= 9
+    assert set(opened) == blocks
+    assert len(opened) < 2 * len(
+        blocks
+    )  # two threads may want one at the same time; 32 windows need that of the last save
+
+
+def test_blocks_are_kept_as_long_as_they_are_needed() -> None:
+    """And no more bytes than were said; one that was moved is another one."""
+
+    def block(number: int) -> NewBlock:
+        return NewBlock(
+            number=number, pack=PackId("p"), offset=number, stored_length=9, raw_length=4, codec=0, inline=None
+        )
+
+    opened = Opened(10, {1: 3, 2: 2, 3: 5, 4: 1})
+    opened.keep(block(1), memoryview(b"once"), 1)
+    opened.keep(block(4), memoryview(b"last"), 1)
+    assert opened.find(block(4)) is None
+    opened.keep(block(2), memoryview(b"twos"), 1)
+    opened.keep(block(3), memoryview(b"much"), 1)  # there is no room
+    assert opened.find(block(3)) is None
+    assert opened.find(structs.replace(block(1), offset=99)) is None
+    assert [opened.find(block(1)) for _ in range(3)] == [b"once", b"once", None]
+    opened.keep(block(3), memoryview(b"much"), 1)
+    assert opened.find(block(3)) == b"much"
+    assert opened.find(block(2)) == b"twos"

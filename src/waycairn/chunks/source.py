@@ -12,7 +12,7 @@ from msgspec import Struct
 from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.pack_keys import PackKeys
-from waycairn.chunks.scratch import Scratch
+from waycairn.chunks.scratch import Opened, Scratch
 from waycairn.chunks.sealing import DELTA, RAW, ZSTD, decompress_into, unseal
 from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.tuning import KIB, MIB
@@ -53,6 +53,8 @@ class Want(msgspec.Struct, frozen=True, gc=False):
     place: ChunkPlace
     memory: memoryview | None = None
     start: int = 0
+    opened: Opened | None = None
+    """Where its block is kept for others who want another part of it, and perhaps is."""
 
 
 class Examined(Struct, frozen=True):
@@ -112,7 +114,7 @@ class ChunkSource:
     def read(self, wants: Iterable[Want], take: Take | None = None, *, alone: bool = False) -> None:
         """Bring every wanted chunk into its memory, or to `take` (called by several threads at once, unless `alone`: then
         this thread does all of it). Raises Damaged naming the chunk, the pack and the place; chunks already brought are right."""
-        batches = list(_batches(wants, may_be_direct=self._keys is None))
+        batches = list(_batches(self._unopened(wants), may_be_direct=self._keys is None))
         if alone or sum(batch.end - batch.first.offset for batch in batches) < _PARALLEL_FROM or len(batches) == 1:
             for batch in batches:
                 self._bring(batch, take, 0)
@@ -121,6 +123,15 @@ class ChunkSource:
         with ThreadPoolExecutor(many, thread_name_prefix="waycairn-read") as threads:
             for done in [threads.submit(self._bring, batch, take, 0) for batch in batches]:
                 done.result()
+
+    def _unopened(self, wants: Iterable[Want]) -> Iterator[Want]:
+        """Without those whose block is kept open: they are handed out."""
+        for want in wants:
+            raw = None if want.opened is None else want.opened.find(want.place.block)
+            if raw is None:
+                yield want
+            else:
+                self._give([want], memoryview(raw), None, is_there=False)
 
     def _bring(self, batch: _Batch, take: Take | None, depth: int, moves: int = 0) -> None:
         """What lies elsewhere by now than where it was located is looked for again: an optimizer moved it, and took its
@@ -142,7 +153,7 @@ class ChunkSource:
             return None
         if all(places[want.place.number] == want.place for want in wants):
             return None
-        return [Want(places[want.place.number], want.memory, want.start) for want in wants]
+        return [Want(places[want.place.number], want.memory, want.start, want.opened) for want in wants]
 
     def examine(self, pages: Iterable[Sequence[ChunkPlace]]) -> Iterator[Examined]:
         """Read chunks and keep nothing of them, in the order in which they lie in each page, each block once, by two threads.
@@ -278,6 +289,11 @@ class ChunkSource:
                 yield raw
 
     def _hand_out(self, wants: Sequence[Want], raw: memoryview, take: Take | None, *, is_there: bool) -> None:
+        if (opened := wants[0].opened) is not None and not is_there:
+            opened.keep(wants[0].place.block, raw, len(wants))
+        self._give(wants, raw, take, is_there=is_there)
+
+    def _give(self, wants: Sequence[Want], raw: memoryview, take: Take | None, *, is_there: bool) -> None:
         """Verified; and copied, unless the block was brought to where it belongs."""
         for want in wants:
             place, memory = want.place, want.memory

@@ -8,6 +8,7 @@ there already.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from waycairn.chunks.document import pieces_of
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest
 from waycairn.chunks.memory import allocate
+from waycairn.chunks.scratch import Opened
 from waycairn.chunks.source import ChunkSource, Want
 from waycairn.chunks.tuning import MIB
 from waycairn.model.encoded import Encoded
@@ -26,8 +28,9 @@ from waycairn.world.ahead import map_ahead
 _WINDOW = 8 * MIB
 """Chunks are read together up to about this size."""
 _LENT, _AHEAD = 16 * MIB, 2
-"""Up to about this size where memory is lent, and so many windows ahead: a block that several windows need is opened for each
-of them."""
+"""Up to about this size where memory is lent, and so many windows ahead."""
+_KEPT_OPEN = 16 * MIB
+"""Of blocks that several windows need: what changed since the last save lies in one block, all over a state."""
 _Window = list[bytes | ChunkPlace]
 """Literals and chunks, in order."""
 
@@ -86,6 +89,7 @@ class StateStream:
     def lent(self) -> Iterator[memoryview]:
         """All of it in order. The memory of a part is lent until the next one is asked for: two threads read on meanwhile."""
         memories = [memoryview(b"")] * (_AHEAD + 1)
+        opened = Opened(_KEPT_OPEN, Counter(filter(None, map(_block, self._parts()))))
 
         def read(numbered: tuple[int, _Window]) -> list[memoryview]:
             number, window = numbered
@@ -93,7 +97,7 @@ class StateStream:
             memory = memories[number % len(memories)]
             if len(memory) < size:
                 memory = memories[number % len(memories)] = allocate(size)
-            self._source.read(_wants(window, memory), alone=True)
+            self._source.read(_wants(window, memory, opened), alone=True)
             return _joined(window, memory)
 
         for parts in map_ahead(read, enumerate(self._windows(_LENT)), ahead=_AHEAD):
@@ -125,12 +129,12 @@ def _size(window: _Window) -> int:
     return sum(part.length for part in window if not isinstance(part, bytes))
 
 
-def _wants(window: _Window, memory: memoryview) -> list[Want]:
+def _wants(window: _Window, memory: memoryview, opened: Opened | None = None) -> list[Want]:
     wants: list[Want] = []
     end = 0
     for part in window:
         if not isinstance(part, bytes):
-            wants.append(Want(part, memory, end))
+            wants.append(Want(part, memory, end, opened))
             end += part.length
     return wants
 
