@@ -124,6 +124,7 @@ def let_expire(store: wc.Store, told: Told) -> None:
         store.save("noted", True)
     told("laid 1")
     if not any(row.pinned for row in whole(store, here(NOTE).label)):
+        remove_lasting(store)  # the next backup would build upon it
         with store.safeguard(here(NOTE), keep=0) as backup:
             backup.pin()
     told("pinned 1")
@@ -131,13 +132,19 @@ def let_expire(store: wc.Store, told: Told) -> None:
         told(f"making {number}")
         with store.safeguard(here(NOTE), keep=0 if number < LAST else "forever"):
             pass
-        for row in whole(store, here(NOTE).label):
-            if row.expires is None and not row.pinned:
-                store.backup(row.id).remove()
+        remove_lasting(store)
         store.prune_backups()
         store.sweep(grace=0)
         store.save("number", number)
         told(f"pruned {number}")
+
+
+def remove_lasting(store: wc.Store) -> None:
+    """What does not go by itself: one that is to be there for ever, and one whose block was left by an error (what was restored
+    from is held for a day)."""
+    for row in whole(store, here(NOTE).label):
+        if not row.pinned and (row.expires is None or row.expires > row.created + 3600):
+            store.backup(row.id).remove()
 
 
 def check_expired(store: wc.Store, acks: Acks) -> None:
