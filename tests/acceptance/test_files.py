@@ -16,7 +16,7 @@ from msgspec import structs
 import waycairn as wc
 from commands import document, waycairn
 from waycairn.chunks import source, streaming
-from waycairn.chunks.scratch import Opened
+from waycairn.chunks.scratch import OpenBlocks
 from waycairn.codec import files as reading
 from waycairn.codec import writing_files as writing
 from waycairn.codec.files import encode_files
@@ -443,7 +443,7 @@ def test_blocks_are_kept_as_long_as_they_are_needed() -> None:
             number=number, pack=PackId("p"), offset=number, stored_length=9, raw_length=4, codec=0, inline=None
         )
 
-    opened = Opened(10, {1: 3, 2: 2, 3: 5, 4: 1})
+    opened = OpenBlocks(10, {1: 3, 2: 2, 3: 5, 4: 1})
     opened.keep(block(1), memoryview(b"once"), 1)
     opened.keep(block(4), memoryview(b"last"), 1)
     assert opened.find(block(4)) is None

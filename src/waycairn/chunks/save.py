@@ -89,9 +89,8 @@ class Save:
         try:
             # 1. New chunks of the document, joined to blocks, then new chunks of buffers, each a block.
             segments: Sequence[Segment] = runs_of(self._write_document(encoded)) if whole is None else [whole]
-            buffers = encoded if isinstance(encoded, Encoded) else Encoded(b"")
-            sizes = [view.nbytes for view in buffers.buffers]
-            buffer_runs = runs_of(self._write_buffers(buffers, sizes))
+            sizes = [view.nbytes for view in encoded.buffers]
+            buffer_runs = runs_of(self._write_buffers(encoded, sizes))
             # 2. What does not ride inline is made durable.
             packs, blocks = self._placing.finish()
         except BaseException:
@@ -102,7 +101,7 @@ class Save:
             document_length=encoded.length,
             segments=segments,
             sizes=sizes,
-            own_chunk=self._own_chunk(buffers) if sizes else 0,
+            own_chunk=self._own_chunk(encoded) if sizes else 0,
             chunk=self._tuning.chunk if sizes else 0,
             buffer_runs=[run for run in buffer_runs if isinstance(run, Run)],
         )
@@ -146,7 +145,7 @@ class Save:
 
     # -- buffers ---------------------------------------------------------------------------------------------
 
-    def _write_buffers(self, encoded: Encoded, sizes: Sequence[int]) -> list[int]:
+    def _write_buffers(self, encoded: Encoded | Streamed, sizes: Sequence[int]) -> list[int]:
         if not encoded.buffers:
             return []
         views = [view.cast("B") if view.nbytes else memoryview(b"") for view in encoded.buffers]
@@ -156,7 +155,7 @@ class Save:
             numbers += self._write_window(window)
         return numbers
 
-    def _own_chunk(self, encoded: Encoded) -> int:
+    def _own_chunk(self, encoded: Encoded | Streamed) -> int:
         return 1 if encoded.is_cut else self._tuning.own_chunk
 
     def _write_window(self, window: Sequence[BufferPiece]) -> list[int]:

@@ -33,7 +33,7 @@ class Scratch:
                 self._free.append(memory)
 
 
-class Opened:
+class OpenBlocks:
     """Blocks that were opened, as long as somebody needs another part of them, and up to so many bytes. Thread-safe."""
 
     def __init__(self, most: int, needed: Mapping[int, int]) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from waycairn.chunks.hashing import keyed_hash
 from waycairn.chunks.memory import PAGE, allocate
 from waycairn.chunks.pack_keys import PackKeys
-from waycairn.chunks.scratch import Opened, Scratch
+from waycairn.chunks.scratch import OpenBlocks, Scratch
 from waycairn.chunks.sealing import DELTA, RAW, ZSTD, decompress_into, unseal
 from waycairn.chunks.segments import context_of_block, opened_length, unseal_segments
 from waycairn.chunks.tuning import KIB, MIB
@@ -53,7 +53,7 @@ class Want(msgspec.Struct, frozen=True, gc=False):
     place: ChunkPlace
     memory: memoryview | None = None
     start: int = 0
-    opened: Opened | None = None
+    opened: OpenBlocks | None = None
     """Where its block is kept for others who want another part of it, and perhaps is."""
 
 

@@ -18,7 +18,7 @@ from waycairn.chunks.document import pieces_of
 from waycairn.chunks.layout import Group, plan_groups
 from waycairn.chunks.manifest import Manifest
 from waycairn.chunks.memory import allocate
-from waycairn.chunks.scratch import Opened
+from waycairn.chunks.scratch import OpenBlocks
 from waycairn.chunks.source import ChunkSource, Want
 from waycairn.chunks.tuning import MIB
 from waycairn.model.encoded import Encoded
@@ -89,7 +89,7 @@ class StateStream:
     def lent(self) -> Iterator[memoryview]:
         """All of it in order. The memory of a part is lent until the next one is asked for: two threads read on meanwhile."""
         memories = [memoryview(b"")] * (_AHEAD + 1)
-        opened = Opened(_KEPT_OPEN, Counter(filter(None, map(_block, self._parts()))))
+        opened = OpenBlocks(_KEPT_OPEN, Counter(filter(None, map(_block, self._parts()))))
 
         def read(numbered: tuple[int, _Window]) -> list[memoryview]:
             number, window = numbered
@@ -129,7 +129,7 @@ def _size(window: _Window) -> int:
     return sum(part.length for part in window if not isinstance(part, bytes))
 
 
-def _wants(window: _Window, memory: memoryview, opened: Opened | None = None) -> list[Want]:
+def _wants(window: _Window, memory: memoryview, opened: OpenBlocks | None = None) -> list[Want]:
     wants: list[Want] = []
     end = 0
     for part in window:

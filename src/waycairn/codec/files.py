@@ -17,6 +17,7 @@ from waycairn.codec.tree import encode
 from waycairn.errors import FilesChanged
 from waycairn.model.encoded import Encoded, Section, Streamed
 from waycairn.model.files import Files
+from waycairn.model.grouping import groups_of
 from waycairn.world.ahead import map_ahead
 
 _SECTION = 16 * 1024 * 1024
@@ -50,11 +51,12 @@ class _Part(NamedTuple):
     key: bytes
     head: bytes
     start: int
-    size: int
+    taken: int
 
     @property
-    def length(self) -> int:
-        return len(self.key) + len(self.head) + self.size
+    def size(self) -> int:
+        """In the document."""
+        return len(self.key) + len(self.head) + self.taken
 
 
 def encode_files(files: Files) -> Encoded | Streamed:
@@ -66,7 +68,7 @@ def encode_files(files: Files) -> Encoded | Streamed:
         return encode({file.name: _whole(file) for file in found})
     head = bytes((codes.VERSION, 0)) + _map_head(len(found))
     parts = [part for file in found for part in _parts(file)]
-    return Streamed(len(head) + sum(part.length for part in parts), lambda: _sections(head, parts))
+    return Streamed(len(head) + sum(part.size for part in parts), lambda: _sections(head, parts))
 
 
 def _listed(directory: Path) -> list[_File]:
@@ -143,24 +145,12 @@ def _sections(head: bytes, parts: Sequence[_Part]) -> Iterator[Section]:
 
     def read(numbered: tuple[int, list[_Part]]) -> Section:
         number, together = numbered
-        size = sum(part.length for part in together)
+        size = sum(part.size for part in together)
         if len(memories[number % len(memories)]) < size:
             memories[number % len(memories)] = bytearray(size)
         return _read(together, memoryview(memories[number % len(memories)])[:size])
 
-    yield from map_ahead(read, enumerate(_together(parts)), threads=1, ahead=_AHEAD)
-
-
-def _together(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-    together: list[_Part] = []
-    size = 0
-    for part in parts:
-        if together and size + part.length > _SECTION:
-            yield together
-            together, size = [], 0
-        together.append(part)
-        size += part.length
-    yield together
+    yield from map_ahead(read, enumerate(groups_of(parts, _SECTION)), threads=1, ahead=_AHEAD)
 
 
 def _read(parts: Sequence[_Part], memory: memoryview) -> Section:
@@ -170,10 +160,10 @@ def _read(parts: Sequence[_Part], memory: memoryview) -> Section:
         start, value = at, at + len(part.key)
         at = value + len(part.head)
         memory[start:at] = part.key + part.head
-        _read_into(part.file, memory[at : at + part.size], part.start)
-        at += part.size
+        _read_into(part.file, memory[at : at + part.taken], part.start)
+        at += part.taken
         # As `find_cuts` would.
-        if at - start >= ELEMENT or part.size < part.file.size:
+        if at - start >= ELEMENT or part.taken < part.file.size:
             cuts[start] = cuts[at] = None
         elif crc32(memory[value:at]) % ELEMENT < at - start:
             cuts[at] = None

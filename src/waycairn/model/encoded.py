@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Section(NamedTuple):
@@ -62,6 +62,9 @@ class Encoded:
 class Streamed:
     """A large document that is nowhere in memory as a whole, and no buffers."""
 
+    buffers: ClassVar[Sequence[memoryview]] = ()
+    widths: ClassVar[Sequence[int]] = ()
+    is_cut: ClassVar[bool] = False
     length: int
     sections: Callable[[], Iterator[Section]]
     """The document from its beginning, each time it is called. The memory of a section is lent until the next one is asked

@@ -134,16 +134,3 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """Of each run, by its small number: its id and its newest commit before that was read."""
     refers: Callable[[bytes], Runs]
     skipped: bytes
-
-
-def parts_of(moves: Sequence[Move], most: int) -> Iterator[Sequence[Move]]:
-    """Parts of about `most` chunks each, at least one, be it empty."""
-    part: list[Move] = []
-    size = 0
-    for move in moves:
-        if part and size + move.size > most:
-            yield part
-            part, size = [], 0
-        part.append(move)
-        size += move.size
-    yield part

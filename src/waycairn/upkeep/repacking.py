@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from waycairn.chunks.referring import epoch_to_commit_under
 from waycairn.chunks.repacking import Repacking, Seal, as_they_are
 from waycairn.errors import Damaged, StoreError, SweptMeanwhile
+from waycairn.model.grouping import groups_of
 from waycairn.model.records import NewData
-from waycairn.model.repacking import Copied, Move, Needs, PackOrigin, StoredBlock, Switched, parts_of
+from waycairn.model.repacking import Copied, Move, Needs, PackOrigin, StoredBlock, Switched
 from waycairn.ports import Blobs
 from waycairn.store import StoreCore
 from waycairn.world.crashpoints import crashpoint
@@ -91,7 +92,7 @@ class Mover:
         """For whom copies must be read back before the rows say that they are there."""
 
     def _switch(self, copied: Copied, done: Repacked) -> None:
-        first, *rest = parts_of(copied.moves, AT_ONCE)
+        first, *rest = groups_of(copied.moves, AT_ONCE)
         try:
             switched = self._switch_first(copied, first)
         except SweptMeanwhile:
